@@ -1,0 +1,3 @@
+//! The `pixelrate` command.
+
+fn main() {}

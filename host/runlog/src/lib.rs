@@ -1,0 +1,1 @@
+//! The Parquet log of a run: schema, writer, reader.

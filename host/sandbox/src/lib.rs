@@ -1,0 +1,1 @@
+//! WASM schedules: load, lift, limit, call, guard.

@@ -1,0 +1,1 @@
+//! Many runs: specification, engine, statistics, tables and figures.

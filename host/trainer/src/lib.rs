@@ -1,0 +1,1 @@
+//! Trains image classifiers on libtorch under a sandboxed schedule.

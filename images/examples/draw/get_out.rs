@@ -1,0 +1,2 @@
+//! tbd
+pub(crate) fn draw() -> Option<image::DynamicImage> { None }

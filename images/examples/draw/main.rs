@@ -1,0 +1,62 @@
+//! Draws the stand-ins for the blog post's pictures: `cargo run -p pixelrate-images --example draw`.
+//!
+//! Without arguments it writes every PNG of `images/`; with names, just those. The same code gives the same pictures.
+
+mod alexnet;
+mod bad_mnist;
+mod brush;
+mod get_out;
+mod hinton;
+mod mona_lisa;
+mod puppy;
+mod team_kakashi;
+
+use std::error::Error;
+use std::path::Path;
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{DynamicImage, ImageEncoder};
+
+/// A picture's name and what draws it; none where a canvas could not be had.
+type Picture = (&'static str, fn() -> Option<DynamicImage>);
+
+const PICTURES: [Picture; 7] = [
+    ("alexnet", alexnet::draw),
+    ("bad_mnist", bad_mnist::draw),
+    ("get_out", get_out::draw),
+    ("hinton", hinton::draw),
+    ("mona_lisa", mona_lisa::draw),
+    ("puppy", puppy::draw),
+    ("team_kakashi", team_kakashi::draw),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = wanted.iter().find(|name| PICTURES.iter().all(|(known, _)| known != name)) {
+        let known: Vec<&str> = PICTURES.iter().map(|(name, _)| *name).collect();
+        return Err(format!("there is no picture \"{unknown}\"; there are {}", known.join(", ")).into());
+    }
+    for (name, draw) in PICTURES {
+        if !wanted.is_empty() && !wanted.iter().any(|want| want == name) {
+            continue;
+        }
+        let picture = draw().ok_or("the canvas has no area")?;
+        let png = encoded(&picture)?;
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.png"));
+        std::fs::write(&path, &png)?;
+        println!("{name}: {} x {}, {} bytes", picture.width(), picture.height(), png.len());
+    }
+    Ok(())
+}
+
+/// The picture as a small PNG file.
+fn encoded(picture: &DynamicImage) -> Result<Vec<u8>, image::ImageError> {
+    let mut png = Vec::new();
+    PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive).write_image(
+        picture.as_bytes(),
+        picture.width(),
+        picture.height(),
+        picture.color().into(),
+    )?;
+    Ok(png)
+}
