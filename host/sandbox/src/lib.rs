@@ -1,1 +1,45 @@
-//! WASM schedules: load, lift, limit, call, guard.
+//! WASM learning-rate schedules: load, lift, limit, call, guard.
+//!
+//! An [`Engine`] loads a [`Plugin`] (a component, or a core module, which it lifts into one; WASM or WAT), and
+//! a [`Schedule`] is one live instance of it. A schedule reaches nothing but the contract `sdk/wit/schedule.wit`
+//! and a WASI with nothing in it. Every call is bounded by fuel (the same plugin stops at the same instruction
+//! everywhere), and, behind that, by time; memory, tables and stack have limits too. What a schedule answers
+//! passes a guard: a value that is not finite, negative or over the ceiling is a [`Fault`].
+//!
+//! ```
+//! use pixelrate_sandbox::{Engine, EngineOptions, GuardOptions, Limits, RunFacts, Schedule, TrainingValues};
+//!
+//! let engine = Engine::new(&EngineOptions::default())?;
+//! let wat = r#"(module (func (export "learning-rate") (param i64) (result f64) f64.const 0.1))"#;
+//! let plugin = engine.load_bytes("tenth", wat.as_bytes())?;
+//! let facts = RunFacts { total_steps: 10, ..RunFacts::default() };
+//! let mut schedule = Schedule::start(&plugin, &facts, &Limits::default(), &GuardOptions::default())?;
+//! assert_eq!(schedule.step(0, TrainingValues::NONE)?.learning_rate, 0.1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod builtin;
+mod engine;
+mod error;
+mod facts;
+mod fault;
+mod host;
+mod imports;
+mod lift;
+mod limits;
+mod live;
+mod parameters;
+mod pictures;
+mod plugin;
+mod schedule;
+
+pub use builtin::names as builtin_names;
+pub use engine::{Engine, EngineOptions};
+pub use error::Error;
+pub use facts::{RunFacts, TrainingValues, Value};
+pub use fault::{Fault, FaultKind};
+pub use limits::{GuardOptions, Limits, OnFault};
+pub use parameters::{Parameter, ParameterKind};
+pub use pictures::{DecodedPicture, Filter, PictureError, Pictures};
+pub use plugin::{Exports, Plugin};
+pub use schedule::{SandboxEvent, Schedule, StepValues};

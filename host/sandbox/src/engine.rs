@@ -1,0 +1,141 @@
+//! The WASM engine, set up so that a schedule gives the same values everywhere and cannot run on for ever.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+use wasmtime::{Cache, CacheConfig, Config};
+
+use crate::host::{self, Host};
+use crate::{Error, Limits, Plugin, builtin};
+
+/// How often the epoch advances: the grain of the limits on time.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What is fixed for all plugins of an engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// Bytes of a guest's stack.
+    pub stack_bytes: usize,
+    /// Keep compiled plugins, by content, in the user's cache folder.
+    pub cache: bool,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self::from(&Limits::default())
+    }
+}
+
+impl From<&Limits> for EngineOptions {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            stack_bytes: limits.stack_bytes,
+            cache: true,
+        }
+    }
+}
+
+/// Loads plugins. Clones share everything.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) wasm: wasmtime::Engine,
+    pub(crate) linker: Linker<Host>,
+    /// Dropped with the engine, which ends the ticker.
+    _ticker: Sender<()>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Sets an engine up.
+    ///
+    /// # Errors
+    /// [`Error::Engine`], if Wasmtime does not take the options on this machine.
+    pub fn new(options: &EngineOptions) -> Result<Self, Error> {
+        let problem = |e: wasmtime::Error| Error::Engine(format!("{e:#}"));
+        let mut config = Config::new();
+        config
+            .consume_fuel(true)
+            .epoch_interruption(true)
+            // Threads are not even compiled in: Wasmtime's feature of that name is off.
+            // One NaN, whatever the processor: its bits could be seen and acted upon.
+            .cranelift_nan_canonicalization(true)
+            .wasm_relaxed_simd(false)
+            .max_wasm_stack(options.stack_bytes)
+            // Calls are synchronous; without this each costs three times as much.
+            .concurrency_support(false);
+        if options.cache {
+            // A machine without a cache folder compiles anew each time.
+            config.cache(Cache::new(CacheConfig::new()).ok());
+        }
+        let wasm = wasmtime::Engine::new(&config).map_err(problem)?;
+        let linker = host::linker(&wasm).map_err(problem)?;
+        let (ticker, stop) = channel::<()>();
+        let ticked = wasm.clone();
+        std::thread::Builder::new()
+            .name("wasm-epoch".to_owned())
+            .spawn(move || {
+                while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                    ticked.increment_epoch();
+                }
+            })
+            .map_err(|e| Error::Engine(e.to_string()))?;
+        Ok(Self(Arc::new(Inner {
+            wasm,
+            linker,
+            _ticker: ticker,
+        })))
+    }
+
+    /// Loads a plugin: a file (`.wasm` or `.wat`) or, where the name is that of no file, a built-in schedule.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Read`], and what is wrong with the plugin itself.
+    pub fn load(&self, name_or_path: &str) -> Result<Plugin, Error> {
+        let path = Path::new(name_or_path);
+        let looks_like_file = path.components().count() > 1 || path.extension().is_some();
+        if !looks_like_file && let Some(bytes) = builtin::get(name_or_path) {
+            return self.load_bytes(name_or_path, bytes);
+        }
+        match std::fs::read(path) {
+            Ok(bytes) => {
+                let name = path.file_stem().unwrap_or(path.as_os_str());
+                self.load_bytes(&name.to_string_lossy(), &bytes)
+            }
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Err(Error::NotFound {
+                name: name_or_path.to_owned(),
+                builtins: builtin::names().collect::<Vec<_>>().join(", "),
+            }),
+            Err(source) => Err(Error::Read {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// Loads a plugin from memory; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// What is wrong with the plugin: not WASM, no `learning-rate`, a forbidden import.
+    pub fn load_bytes(&self, name: &str, bytes: &[u8]) -> Result<Plugin, Error> {
+        Plugin::compile(self, name, bytes)
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// How many epochs a limit of `milliseconds` is: one more, since the first may end at once.
+pub(crate) fn ticks(milliseconds: u64) -> u64 {
+    milliseconds / TICK.as_millis() as u64 + 1
+}

@@ -1,0 +1,71 @@
+//! Why a plugin cannot be used, in the user's words.
+
+use std::path::PathBuf;
+
+use crate::Fault;
+
+/// Why a plugin could not be loaded or begun.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Neither a file nor a built-in schedule.
+    #[error("no schedule \"{name}\": it is neither a file nor a built-in schedule ({builtins})")]
+    NotFound {
+        /// What was asked for.
+        name: String,
+        /// What is built in.
+        builtins: String,
+    },
+    /// The plugin's file cannot be read.
+    #[error("cannot read the plugin {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes are no plugin.
+    #[error("{plugin} is not a schedule plugin: {problem}")]
+    NotAPlugin {
+        /// The plugin's name.
+        plugin: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// The plugin asks for something that a schedule may not have.
+    #[error("{plugin} imports `{import}`, which a schedule may not have: {fix}")]
+    Import {
+        /// The plugin's name.
+        plugin: String,
+        /// The import's name.
+        import: String,
+        /// What to do about it.
+        fix: String,
+    },
+    /// A study gives a parameter that the plugin does not have.
+    #[error("{plugin} has no parameter `{given}`: {hint}")]
+    Parameter {
+        /// The plugin's name.
+        plugin: String,
+        /// The parameter that it lacks.
+        given: String,
+        /// What it has, the closest first.
+        hint: String,
+    },
+    /// A parameter's value is of the wrong kind.
+    #[error("{plugin}: parameter `{name}` {problem}")]
+    ParameterValue {
+        /// The plugin's name.
+        plugin: String,
+        /// The parameter.
+        name: String,
+        /// What is wrong with its value.
+        problem: String,
+    },
+    /// The plugin failed before its first step.
+    #[error(transparent)]
+    Start(#[from] Fault),
+    /// The sandbox itself could not be set up.
+    #[error("the WASM engine could not be set up: {0}")]
+    Engine(String),
+}

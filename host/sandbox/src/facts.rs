@@ -1,0 +1,62 @@
+//! What a schedule is told: the run's facts, and what training has just shown.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Pictures;
+
+/// What stays the same for a whole run: the contract's interface `run`.
+#[derive(Debug, Clone, Default)]
+pub struct RunFacts {
+    /// Steps of the whole run.
+    pub total_steps: u64,
+    /// Steps that begin in an epoch, rounded up.
+    pub steps_per_epoch: u64,
+    /// Pictures in the training set.
+    pub train_examples: u64,
+    /// Pictures a step.
+    pub batch_size: u32,
+    /// The run's seed.
+    pub seed: u64,
+    /// The study's parameters for the schedule.
+    pub params: BTreeMap<String, Value>,
+    /// Where pictures come from.
+    pub pictures: Pictures,
+}
+
+/// A parameter's value in a study.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A number, which the plugin reads by `param`.
+    Number(f64),
+    /// A picture's name, which the plugin reads by `image.open`, or one of a parameter's named choices.
+    Text(String),
+}
+
+/// What training has just shown: the contract's interface `training`. NaN where there is nothing yet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainingValues {
+    /// Cross-entropy of the step before.
+    pub train_loss: f64,
+    /// Euclidean norm of the gradient of the step before.
+    pub grad_norm: f64,
+    /// Cross-entropy on the test set.
+    pub eval_loss: f64,
+    /// Accuracy on the test set, in [0, 1].
+    pub eval_accuracy: f64,
+    /// Steps done when the model was tested last; 0 before the first.
+    pub eval_step: u64,
+}
+
+impl TrainingValues {
+    /// Before the first step.
+    pub const NONE: Self = Self {
+        train_loss: f64::NAN,
+        grad_norm: f64::NAN,
+        eval_loss: f64::NAN,
+        eval_accuracy: f64::NAN,
+        eval_step: 0,
+    };
+}

@@ -1,0 +1,119 @@
+//! What a schedule may use, and what its answers are held to.
+
+use serde::{Deserialize, Serialize};
+use wasmtime::ResourceLimiter;
+
+/// What a schedule may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Fuel of one call after `init`: about one unit an instruction.
+    pub step_fuel: u64,
+    /// Fuel of instantiation and `init`.
+    pub init_fuel: u64,
+    /// Wall time of one call, in milliseconds: a net behind the fuel, since host calls burn none.
+    pub step_ms: u64,
+    /// Wall time of instantiation and `init`, in milliseconds.
+    pub init_ms: u64,
+    /// Bytes of linear memory, over all memories.
+    pub memory_bytes: usize,
+    /// Elements of a table.
+    pub table_elements: usize,
+    /// Bytes of the guest's stack.
+    pub stack_bytes: usize,
+    /// Pixels of a picture, before it is resized.
+    pub picture_pixels: u64,
+    /// Bytes of a picture's file.
+    pub picture_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            step_fuel: 100_000_000,
+            init_fuel: 10_000_000_000,
+            step_ms: 1_000,
+            init_ms: 30_000,
+            memory_bytes: 256 << 20,
+            table_elements: 100_000,
+            stack_bytes: 512 << 10,
+            picture_pixels: 100_000_000,
+            picture_bytes: 64 << 20,
+        }
+    }
+}
+
+/// What a schedule's answers are held to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardOptions {
+    /// The highest learning rate that the trainer takes.
+    pub max_learning_rate: f64,
+    /// What follows a fault.
+    pub on_fault: OnFault,
+}
+
+impl Default for GuardOptions {
+    /// A ceiling of 10, and `abort`.
+    fn default() -> Self {
+        Self {
+            max_learning_rate: 10.0,
+            on_fault: OnFault::Abort,
+        }
+    }
+}
+
+/// What follows a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFault {
+    /// The run ends.
+    Abort,
+    /// The last good values stay in force; before there are any, the run ends.
+    Hold,
+}
+
+/// Counts what a store's memories and tables take, and refuses what is over the limit.
+pub(crate) struct Meter {
+    memory_left: usize,
+    table_elements: usize,
+    /// What was refused, so that the trap that follows can be explained.
+    pub(crate) refused: Option<String>,
+}
+
+impl Meter {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            memory_left: limits.memory_bytes,
+            table_elements: limits.table_elements,
+            refused: None,
+        }
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let more = desired.saturating_sub(current);
+        let fits = more <= self.memory_left;
+        if fits {
+            self.memory_left -= more;
+        } else {
+            self.refused = Some(format!(
+                "it asked for {more} more bytes of memory where {} were left of `memory_bytes`",
+                self.memory_left
+            ));
+        }
+        Ok(fits)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let fits = desired <= self.table_elements;
+        if !fits {
+            self.refused = Some(format!(
+                "it asked for a table of {desired} elements, over the {} of `table_elements`",
+                self.table_elements
+            ));
+        }
+        Ok(fits)
+    }
+}

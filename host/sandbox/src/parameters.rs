@@ -1,0 +1,124 @@
+//! Which parameters a plugin has: what it declares, and what it was seen to ask for.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, RunFacts, Value};
+
+/// The custom section in which a plugin may declare its parameters, as a JSON array of [`Parameter`].
+pub(crate) const SECTION: &str = "pixelrate:parameters";
+
+/// A parameter that a plugin declares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Its name; one that ends in `*` stands for a numbered family.
+    pub name: String,
+    /// What it is where a study does not give it.
+    #[serde(default)]
+    pub default: Option<f64>,
+    /// A number or a picture.
+    #[serde(default)]
+    pub kind: ParameterKind,
+    /// What it means, and its unit.
+    #[serde(default)]
+    pub doc: String,
+    /// Names for 0, 1, 2, …, if it has any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+}
+
+/// What a parameter's value is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ParameterKind {
+    /// A number.
+    #[default]
+    Number,
+    /// The name of a picture.
+    Picture,
+}
+
+impl Parameter {
+    fn is_called(&self, name: &str) -> bool {
+        match self.name.strip_suffix('*') {
+            Some(stem) => name.strip_prefix(stem).is_some_and(|rest| rest.parse::<u32>().is_ok()),
+            None => self.name == name,
+        }
+    }
+}
+
+/// The number that the study gives for `name`, choices read as their places.
+///
+/// # Errors
+/// What is wrong with the value.
+pub(crate) fn number(declared: &[Parameter], facts: &RunFacts, name: &str) -> Result<Option<f64>, String> {
+    let Some(value) = facts.params.get(name) else {
+        return Ok(None);
+    };
+    let text = match value {
+        Value::Number(number) => return Ok(Some(*number)),
+        Value::Text(text) => text,
+    };
+    let choices = declared.iter().find(|p| p.is_called(name)).map_or(&[][..], |p| &p.choices);
+    match choices.iter().position(|choice| choice == text) {
+        Some(place) => Ok(Some(place as f64)),
+        None if choices.is_empty() => Err(format!("is \"{text}\", and must be a number")),
+        None => Err(format!("is \"{text}\", and must be one of {}", choices.join(", "))),
+    }
+}
+
+/// Holds the study's parameters against what the plugin declares.
+pub(crate) fn check_values(plugin: &str, declared: &[Parameter], facts: &RunFacts) -> Result<(), Error> {
+    for parameter in declared {
+        for (name, value) in &facts.params {
+            if !parameter.is_called(name) {
+                continue;
+            }
+            let problem = match (parameter.kind, value) {
+                (ParameterKind::Number, _) => number(declared, facts, name).err(),
+                (ParameterKind::Picture, Value::Number(number)) => {
+                    Some(format!("is {number}, and must be the name of a picture"))
+                }
+                (ParameterKind::Picture, Value::Text(_)) => None,
+            };
+            if let Some(problem) = problem {
+                return Err(Error::ParameterValue {
+                    plugin: plugin.to_owned(),
+                    name: name.clone(),
+                    problem,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first parameter of the study that is neither declared nor was asked for.
+pub(crate) fn unknown<'a>(declared: &[Parameter], asked: &BTreeSet<String>, facts: &'a RunFacts) -> Option<&'a str> {
+    let opens_pictures = declared.iter().any(|p| p.kind == ParameterKind::Picture) || asked.contains(crate::pictures::FILTER);
+    facts.params.keys().map(String::as_str).find(|name| {
+        let known = declared.iter().any(|p| p.is_called(name)) || asked.contains(*name);
+        !known && !(opens_pictures && *name == crate::pictures::FILTER)
+    })
+}
+
+/// The error for an unknown parameter, with the right ones, the closest first.
+pub(crate) fn misspelt(plugin: &str, declared: &[Parameter], asked: &BTreeSet<String>, given: &str) -> Error {
+    let mut known: Vec<&str> = declared.iter().map(|p| p.name.as_str()).collect();
+    known.extend(asked.iter().map(String::as_str).filter(|name| !declared.iter().any(|p| p.is_called(name))));
+    known.sort_by_key(|name| strsim::damerau_levenshtein(name, given));
+    let hint = match known.as_slice() {
+        [] => "it has none".to_owned(),
+        [only] => format!("it has {only}"),
+        [closest, ..] if strsim::damerau_levenshtein(closest, given) <= 2 => {
+            format!("did you mean `{closest}`? It has {}", known.join(", "))
+        }
+        all => format!("it has {}", all.join(", ")),
+    };
+    Error::Parameter {
+        plugin: plugin.to_owned(),
+        given: given.to_owned(),
+        hint,
+    }
+}

@@ -1,0 +1,194 @@
+//! Pictures that a schedule may open: from the study's folder only, decoded under limits.
+
+mod resize;
+
+use std::fmt;
+use std::io::Cursor;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use image::{DynamicImage, ImageReader};
+
+pub use resize::Filter;
+
+use crate::Limits;
+
+/// The parameter that names the filter of a picture's resizing.
+pub(crate) const FILTER: &str = "filter";
+
+/// Extensions that are tried where a name has none, in this order.
+const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
+
+type Fallback = dyn Fn(&str) -> Option<Result<DecodedPicture, PictureError>> + Send + Sync;
+
+/// Where pictures come from: the study's folder, then whatever the trainer has besides.
+#[derive(Clone, Default)]
+pub struct Pictures {
+    folder: Option<PathBuf>,
+    fallback: Option<Arc<Fallback>>,
+}
+
+impl fmt::Debug for Pictures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pictures").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// Why a picture cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("picture \"{name}\": {problem}")]
+pub struct PictureError {
+    /// Its name in the study.
+    pub name: String,
+    /// What is wrong, and what to do.
+    pub problem: String,
+}
+
+/// A picture's bytes: row by row, pixel by pixel, channel by channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodedPicture {
+    /// Pixels a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// 1 for a grey picture, 3 (red, green, blue) for any other.
+    pub channels: u32,
+    /// `width * height * channels` values.
+    pub values: Vec<u8>,
+}
+
+impl Pictures {
+    /// Pictures of `folder`, if there is one.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder, fallback: None }
+    }
+
+    /// Asks `fallback` for what the folder does not hold. It answers `None` to a name that it does not know.
+    #[must_use]
+    pub fn with_fallback(
+        mut self,
+        fallback: impl Fn(&str) -> Option<Result<DecodedPicture, PictureError>> + Send + Sync + 'static,
+    ) -> Self {
+        self.fallback = Some(Arc::new(fallback));
+        self
+    }
+
+    /// The picture `name`: a file of the folder (whose extension may be left out), or else the fallback's.
+    ///
+    /// # Errors
+    /// [`PictureError`], if there is none, or it lies outside the folder, or is too large or damaged.
+    pub fn open(&self, name: &str, limits: &Limits) -> Result<DecodedPicture, PictureError> {
+        let fail = |problem: String| PictureError {
+            name: name.to_owned(),
+            problem,
+        };
+        let path = Path::new(name);
+        if name.is_empty() || !path.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(fail("a picture is named by its place in the study's picture folder, without `..` and not from the root".to_owned()));
+        }
+        if let Some(folder) = &self.folder
+            && let Some(file) = find(folder, name).map_err(fail)?
+        {
+            let size = std::fs::metadata(&file).map_err(|e| fail(e.to_string()))?.len();
+            if size > limits.picture_bytes {
+                return Err(fail(format!("its file has {size} bytes, over the {} of `picture_bytes`", limits.picture_bytes)));
+            }
+            let bytes = std::fs::read(&file).map_err(|e| fail(format!("cannot read {}: {e}", file.display())))?;
+            return DecodedPicture::decode(name, &bytes, limits);
+        }
+        if let Some(answer) = self.fallback.as_ref().and_then(|fallback| fallback(name)) {
+            return answer;
+        }
+        Err(fail(match &self.folder {
+            Some(folder) => format!("{} does not hold it, and it is no built-in picture", folder.display()),
+            None => "it is no built-in picture, and the study names no picture folder (`pictures = \"…\"`)".to_owned(),
+        }))
+    }
+}
+
+/// The file that `name` stands for, if `folder` holds one.
+fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, String> {
+    let exact = folder.join(name);
+    let with_extensions = EXTENSIONS.iter().map(|extension| folder.join(format!("{name}.{extension}")));
+    let Some(file) = std::iter::once(exact).chain(with_extensions).find(|path| path.is_file()) else {
+        return Ok(None);
+    };
+    let inside = |path: &Path| path.canonicalize().map_err(|e| format!("{}: {e}", path.display()));
+    if inside(&file)?.starts_with(inside(folder)?) {
+        Ok(Some(file))
+    } else {
+        Err(format!("{} leads out of the study's picture folder", file.display()))
+    }
+}
+
+impl DecodedPicture {
+    /// Decodes PNG, JPEG, WebP, BMP, GIF or TIFF.
+    ///
+    /// A grey picture keeps its one channel, as in the post's code; palette and alpha become red, green and blue
+    /// as by Pillow's `convert("RGB")`, which drops alpha; of 16 bits the upper eight are kept, as Pillow does.
+    ///
+    /// # Errors
+    /// [`PictureError`], if it is damaged, or larger than `limits` allow: that is seen before it is unpacked.
+    pub fn decode(name: &str, bytes: &[u8], limits: &Limits) -> Result<Self, PictureError> {
+        let fail = |problem: String| PictureError {
+            name: name.to_owned(),
+            problem,
+        };
+        let reader = || ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| fail(e.to_string()));
+        let (width, height) = reader()?.into_dimensions().map_err(|e| fail(format!("cannot be decoded: {e}")))?;
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels > limits.picture_pixels {
+            return Err(fail(format!("it has {width} x {height} pixels, over the {} of `picture_pixels`", limits.picture_pixels)));
+        }
+        if pixels == 0 {
+            return Err(fail("it has no pixels".to_owned()));
+        }
+        let mut reader = reader()?;
+        let mut allowed = image::Limits::default();
+        // Eight bytes a pixel (16 bits, four channels), and what a decoder needs besides.
+        allowed.max_alloc = Some(limits.picture_pixels.saturating_mul(16));
+        reader.limits(allowed);
+        let decoded = reader.decode().map_err(|e| fail(format!("cannot be decoded: {e}")))?;
+        let (channels, values) = match decoded {
+            grey @ (DynamicImage::ImageLuma8(_) | DynamicImage::ImageLuma16(_)) => (1, upper_bytes_grey(grey)),
+            colour => (3, upper_bytes_colour(colour)),
+        };
+        Ok(Self {
+            width,
+            height,
+            channels,
+            values,
+        })
+    }
+
+    /// The picture resized as the post did, so that it has about `samples` values if it is a colour picture:
+    /// f = sqrt(width * height * 3 / samples), each side divided by f and truncated. 0 leaves it as it is.
+    ///
+    /// # Errors
+    /// [`PictureError`], if a side would vanish, or the result would be over `limits`.
+    pub fn resized(self, samples: u64, filter: Filter, limits: &Limits) -> Result<Self, PictureError> {
+        if samples == 0 {
+            return Ok(self);
+        }
+        resize::resize(&self, samples, filter, limits).map_err(|problem| PictureError {
+            name: "resized".to_owned(),
+            problem,
+        })
+    }
+}
+
+fn upper_bytes_grey(picture: DynamicImage) -> Vec<u8> {
+    match picture {
+        DynamicImage::ImageLuma16(wide) => wide.into_raw().into_iter().map(|value| (value >> 8) as u8).collect(),
+        other => other.into_luma8().into_raw(),
+    }
+}
+
+fn upper_bytes_colour(picture: DynamicImage) -> Vec<u8> {
+    match picture {
+        wide @ (DynamicImage::ImageRgb16(_) | DynamicImage::ImageRgba16(_) | DynamicImage::ImageLumaA16(_)) => {
+            wide.into_rgb16().into_raw().into_iter().map(|value| (value >> 8) as u8).collect()
+        }
+        other => other.into_rgb8().into_raw(),
+    }
+}

@@ -1,0 +1,209 @@
+//! A compiled plugin.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+use wasmparser::{Parser, Payload};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, InstancePre};
+
+use crate::host::Host;
+use crate::{Engine, Error, Parameter, imports, lift, parameters};
+
+/// A plugin that was admitted: compiled, and its imports found to be the contract's. Clones share everything.
+#[derive(Clone)]
+pub struct Plugin(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    sha256: String,
+    bytes: Vec<u8>,
+    exports: Exports,
+    imports: Vec<String>,
+    parameters: Arc<[Parameter]>,
+    lifted: bool,
+    compile_time: Duration,
+    engine: Engine,
+    pre: InstancePre<Host>,
+}
+
+/// Which of the contract's optional functions a plugin exports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Exports {
+    /// `init`.
+    pub init: bool,
+    /// `momentum`.
+    pub momentum: bool,
+    /// `weight-decay`.
+    pub weight_decay: bool,
+    /// `save`.
+    pub save: bool,
+    /// `restore`.
+    pub restore: bool,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin").field("name", &self.0.name).field("sha256", &self.0.sha256).finish_non_exhaustive()
+    }
+}
+
+impl Plugin {
+    pub(crate) fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let began = Instant::now();
+        let wrong = |problem: String| Error::NotAPlugin {
+            plugin: name.to_owned(),
+            problem,
+        };
+        let wasm = binary(bytes).map_err(wrong)?;
+        let outline = lift::outline(&wasm).map_err(|e| wrong(format!("it is damaged: {e}")))?;
+        let lifted = !outline.component;
+        let component = if lifted {
+            let memory = outline.imports_memory();
+            let foreign = outline.imports().filter(|module| !lift::is_preview1(module));
+            refuse(name, memory.map(|_| "env.memory").into_iter().chain(foreign))?;
+            lift::lift(&wasm, &outline).map_err(wrong)?
+        } else {
+            wasm.to_vec()
+        };
+        let inner = engine.inner();
+        let component = Component::new(&inner.wasm, &component).map_err(|e| wrong(format!("{e:#}")))?;
+        let ty = component.component_type();
+        let imported: Vec<String> = ty.imports(&inner.wasm).map(|(name, _)| name.to_owned()).collect();
+        refuse(name, imported.iter().map(String::as_str))?;
+        let exported = |wanted: &str| {
+            ty.exports(&inner.wasm).any(|(name, item)| {
+                name == wanted && matches!(item.ty, ComponentItem::ComponentFunc(_))
+            })
+        };
+        if !exported("learning-rate") {
+            return Err(wrong("it does not export `learning-rate`, a function (u64) -> f64: is it a component of another world?".to_owned()));
+        }
+        let exports = Exports {
+            init: exported("init"),
+            momentum: exported("momentum"),
+            weight_decay: exported("weight-decay"),
+            save: exported("save"),
+            restore: exported("restore"),
+        };
+        let pre = inner.linker.instantiate_pre(&component).map_err(|e| wrong(format!("{e:#}")))?;
+        Ok(Self(Arc::new(Inner {
+            name: name.to_owned(),
+            sha256: hex::encode(Sha256::digest(bytes)),
+            bytes: bytes.to_vec(),
+            exports,
+            imports: imported,
+            parameters: declared(&wasm).map_err(wrong)?.into(),
+            lifted,
+            compile_time: began.elapsed(),
+            engine: engine.clone(),
+            pre,
+        })))
+    }
+
+    /// What messages call it: the built-in's name, or the file's without its extension.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// SHA-256 of the file as it was loaded, in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.0.sha256
+    }
+
+    /// The file as it was loaded.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.bytes
+    }
+
+    /// Which optional functions it has.
+    pub fn exports(&self) -> Exports {
+        self.0.exports
+    }
+
+    /// The interfaces that it imports.
+    pub fn imports(&self) -> &[String] {
+        &self.0.imports
+    }
+
+    /// Whether it wants to see losses and accuracies, which costs a read-back from the device a step.
+    pub fn reads_training(&self) -> bool {
+        self.0.imports.iter().any(|name| name.starts_with("pixelrate:schedule/training"))
+    }
+
+    /// The parameters that it declares. It may have more.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.0.parameters
+    }
+
+    /// Whether it was a core module.
+    pub fn lifted(&self) -> bool {
+        self.0.lifted
+    }
+
+    /// How long it took to read, lift and compile.
+    pub fn compile_time(&self) -> Duration {
+        self.0.compile_time
+    }
+
+    pub(crate) fn declared(&self) -> Arc<[Parameter]> {
+        Arc::clone(&self.0.parameters)
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(crate) fn pre(&self) -> &InstancePre<Host> {
+        &self.0.pre
+    }
+}
+
+/// WASM from WASM or WAT.
+fn binary(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, String> {
+    if bytes.starts_with(b"\0asm") {
+        return Ok(bytes.into());
+    }
+    if bytes.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    let start = &bytes[..bytes.len().min(8)];
+    match wat::parse_bytes(bytes) {
+        Ok(wasm) => Ok(wasm),
+        Err(_) if !text(bytes) => Err(format!("it is neither WASM (which begins with \\0asm) nor WAT text: it begins with {start:02x?}")),
+        Err(e) => Err(format!("it is no WASM, and as WAT text it has an error: {e}")),
+    }
+}
+
+fn text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| text.contains('('))
+}
+
+fn refuse<'a>(plugin: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+    for name in names {
+        if let Some(fix) = imports::refuse(name) {
+            return Err(Error::Import {
+                plugin: plugin.to_owned(),
+                import: name.to_owned(),
+                fix,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What the custom sections declare, wherever in the file they are.
+fn declared(wasm: &[u8]) -> Result<Vec<Parameter>, String> {
+    let mut found = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        if let Payload::CustomSection(section) = payload.map_err(|e| e.to_string())?
+            && section.name() == parameters::SECTION
+        {
+            let list: Vec<Parameter> = serde_json::from_slice(section.data())
+                .map_err(|e| format!("its section {} is not a list of parameters: {e}", parameters::SECTION))?;
+            found.extend(list);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,250 @@
+//! A live schedule behind its guard.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::live::{Live, Raw};
+use crate::{Error, Fault, FaultKind, GuardOptions, Limits, OnFault, Plugin, RunFacts, TrainingValues, parameters};
+
+/// What a schedule said of one step, and the guard let pass.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepValues {
+    /// Learning rate: finite, 0 or more, at most the study's ceiling.
+    pub learning_rate: f64,
+    /// Momentum (Adam: beta1), if the plugin exports it: in [0, 1).
+    pub momentum: Option<f64>,
+    /// Weight decay, if the plugin exports it: finite, 0 or more.
+    pub weight_decay: Option<f64>,
+}
+
+/// Something that a schedule did besides answering.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SandboxEvent {
+    /// It logged (or printed) a line.
+    Log {
+        /// The step that it was asked for; `None` before the first.
+        step: Option<u64>,
+        /// The line.
+        line: String,
+    },
+    /// It faulted, and the last good values stayed in force.
+    Held(Fault),
+}
+
+impl SandboxEvent {
+    /// Whether it tells of a fault.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Held(_))
+    }
+}
+
+impl fmt::Display for SandboxEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Log { line, .. } => f.write_str(line),
+            Self::Held(fault) => write!(f, "{fault}; the last good values are held"),
+        }
+    }
+}
+
+/// One instance of a plugin in a run, called once a step.
+pub struct Schedule {
+    plugin: Plugin,
+    facts: Arc<RunFacts>,
+    limits: Limits,
+    guard: GuardOptions,
+    /// `None` after a fault that spoilt the instance, until it is made anew.
+    live: Option<Live>,
+    last_good: Option<StepValues>,
+    step: Option<u64>,
+    events: Vec<SandboxEvent>,
+}
+
+impl fmt::Debug for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schedule").field("plugin", &self.plugin).field("step", &self.step).finish_non_exhaustive()
+    }
+}
+
+impl Schedule {
+    /// Makes an instance and calls its `init`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] and [`Error::ParameterValue`] if a parameter is not one of the plugin's;
+    /// [`Error::Start`] if instantiation or `init` fail.
+    pub fn start(plugin: &Plugin, facts: &RunFacts, limits: &Limits, guard: &GuardOptions) -> Result<Self, Error> {
+        parameters::check_values(plugin.name(), plugin.parameters(), facts)?;
+        let facts = Arc::new(facts.clone());
+        let mut live = Live::new(plugin, &facts, limits).map_err(|fault| explain(plugin, &facts, fault))?;
+        check_names(plugin, &facts, limits, &mut live)?;
+        let mut schedule = Self {
+            plugin: plugin.clone(),
+            facts,
+            limits: limits.clone(),
+            guard: *guard,
+            live: Some(live),
+            last_good: None,
+            step: None,
+            events: Vec::new(),
+        };
+        schedule.collect_lines();
+        Ok(schedule)
+    }
+
+    /// The values of `step`. With `hold`, a fault gives the last good ones, and an event tells of it.
+    ///
+    /// # Errors
+    /// The fault, if the study says `abort`, or if there were no good values yet.
+    pub fn step(&mut self, step: u64, training: TrainingValues) -> Result<StepValues, Fault> {
+        self.step = Some(step);
+        let answer = self.instance().and_then(|live| live.step(step, training)).and_then(|raw| self.guarded(step, &raw));
+        self.collect_lines();
+        let fault = match answer {
+            Ok(values) => {
+                self.last_good = Some(values);
+                return Ok(values);
+            }
+            Err(fault) => fault,
+        };
+        if fault.kind.spoils_instance() {
+            self.live = None;
+        }
+        match (self.guard.on_fault, self.last_good) {
+            (OnFault::Hold, Some(values)) => {
+                self.events.push(SandboxEvent::Held(fault));
+                Ok(values)
+            }
+            _ => Err(fault),
+        }
+    }
+
+    /// The state to carry over, if the plugin exports `save`.
+    ///
+    /// # Errors
+    /// Its fault.
+    pub fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        let step = self.step;
+        self.instance()?.save(step)
+    }
+
+    /// Gives back what `save` gave. Does nothing if the plugin does not export `restore`.
+    ///
+    /// # Errors
+    /// Its fault.
+    pub fn restore(&mut self, state: &[u8]) -> Result<(), Fault> {
+        let step = self.step;
+        self.instance()?.restore(state, step)
+    }
+
+    /// What happened since the last call.
+    pub fn drain_events(&mut self) -> Vec<SandboxEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// The plugin.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    /// Fuel that the newest call burnt: about one unit an instruction.
+    pub fn fuel_used(&self) -> u64 {
+        self.live.as_ref().map_or(0, Live::fuel_used)
+    }
+
+    /// Parameters that the plugin has asked for by now.
+    pub fn asked(&mut self) -> Vec<String> {
+        let live = self.live.as_mut();
+        live.map_or_else(Vec::new, |live| live.host().asked.iter().cloned().collect())
+    }
+
+    /// The instance, made anew if a fault spoilt the last one.
+    fn instance(&mut self) -> Result<&mut Live, Fault> {
+        let live = match self.live.take() {
+            Some(live) => live,
+            None => Live::new(&self.plugin, &self.facts, &self.limits).map_err(|fault| Fault {
+                step: self.step,
+                ..fault
+            })?,
+        };
+        Ok(self.live.insert(live))
+    }
+
+    fn guarded(&self, step: u64, raw: &Raw) -> Result<StepValues, Fault> {
+        let check = |what: &str, value: f64, ceiling: Option<f64>| {
+            let (kind, problem) = if !value.is_finite() {
+                (FaultKind::NotFinite, "must be finite".to_owned())
+            } else if value < 0.0 {
+                (FaultKind::Negative, "must not be negative".to_owned())
+            } else if let Some(ceiling) = ceiling.filter(|&ceiling| value > ceiling) {
+                (FaultKind::OverCeiling, format!("the study's `max_learning_rate` is {ceiling}"))
+            } else {
+                return Ok(());
+            };
+            Err(self.fault(step, kind, format!("its {what} is {value}: {problem}")))
+        };
+        check("learning rate", raw.learning_rate, Some(self.guard.max_learning_rate))?;
+        if let Some(momentum) = raw.momentum {
+            check("momentum", momentum, None)?;
+            if momentum >= 1.0 {
+                let message = format!("its momentum is {momentum}: must be below 1");
+                return Err(self.fault(step, FaultKind::OverCeiling, message));
+            }
+        }
+        if let Some(weight_decay) = raw.weight_decay {
+            check("weight decay", weight_decay, None)?;
+        }
+        Ok(StepValues {
+            learning_rate: raw.learning_rate,
+            momentum: raw.momentum,
+            weight_decay: raw.weight_decay,
+        })
+    }
+
+    fn fault(&self, step: u64, kind: FaultKind, message: String) -> Fault {
+        Fault {
+            plugin: self.plugin.name().to_owned(),
+            sha256: self.plugin.sha256().to_owned(),
+            step: Some(step),
+            kind,
+            message,
+        }
+    }
+
+    fn collect_lines(&mut self) {
+        if let Some(live) = &mut self.live {
+            let host = live.host();
+            if host.has_lines() {
+                let step = self.step;
+                let lines = host.take_lines().into_iter();
+                self.events.extend(lines.map(|line| SandboxEvent::Log { step, line }));
+            }
+        }
+    }
+}
+
+/// A parameter that the plugin never asked for is misspelt. One that declares nothing may ask late: it is
+/// called once, in an instance of its own, before that is said.
+fn check_names(plugin: &Plugin, facts: &Arc<RunFacts>, limits: &Limits, live: &mut Live) -> Result<(), Error> {
+    let declared = plugin.parameters();
+    if parameters::unknown(declared, &live.host().asked, facts).is_none() {
+        return Ok(());
+    }
+    let mut rehearsal = Live::new(plugin, facts, limits)?;
+    // A fault here is the first step's own to report.
+    let _ = rehearsal.step(0, TrainingValues::NONE);
+    let asked = &rehearsal.host().asked;
+    match parameters::unknown(declared, asked, facts) {
+        Some(name) => Err(parameters::misspelt(plugin.name(), declared, asked, name)),
+        None => Ok(()),
+    }
+}
+
+/// A plugin that fails in `init` may fail for want of a parameter that was misspelt: say that first.
+fn explain(plugin: &Plugin, facts: &RunFacts, fault: Fault) -> Error {
+    let declared = plugin.parameters();
+    let nothing = std::collections::BTreeSet::new();
+    match parameters::unknown(declared, &nothing, facts) {
+        Some(name) if !declared.is_empty() => parameters::misspelt(plugin.name(), declared, &nothing, name),
+        _ => Error::Start(fault),
+    }
+}

@@ -1,0 +1,289 @@
+//! Plugins as the trainer uses them: what passes, what is refused, and what a user then reads.
+
+use std::collections::BTreeMap;
+
+use pixelrate_sandbox::{
+    DecodedPicture, Engine, EngineOptions, Error, FaultKind, GuardOptions, Limits, OnFault, Pictures, RunFacts, Schedule,
+    StepValues, TrainingValues, Value,
+};
+
+fn engine() -> Engine {
+    let options = EngineOptions {
+        cache: false,
+        ..EngineOptions::default()
+    };
+    Engine::new(&options).unwrap()
+}
+
+fn limits() -> Limits {
+    Limits {
+        step_fuel: 1_000_000,
+        ..Limits::default()
+    }
+}
+
+fn facts(params: &[(&str, Value)]) -> RunFacts {
+    RunFacts {
+        total_steps: 1000,
+        steps_per_epoch: 391,
+        train_examples: 50_000,
+        batch_size: 128,
+        seed: 7,
+        params: params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        pictures: Pictures::default(),
+    }
+}
+
+fn start_with(wat: &str, facts: &RunFacts, on_fault: OnFault) -> Result<Schedule, Error> {
+    let plugin = engine().load_bytes("test", wat.as_bytes())?;
+    let guard = GuardOptions {
+        max_learning_rate: 1.0,
+        on_fault,
+    };
+    Schedule::start(&plugin, facts, &limits(), &guard)
+}
+
+fn start(wat: &str) -> Result<Schedule, Error> {
+    start_with(wat, &facts(&[]), OnFault::Abort)
+}
+
+fn rate(schedule: &mut Schedule, step: u64) -> f64 {
+    schedule.step(step, TrainingValues::NONE).unwrap().learning_rate
+}
+
+/// A module whose `learning-rate` has this body (local 0 is the step).
+fn body(body: &str) -> String {
+    format!(r#"(module (func (export "learning_rate") (param i64) (result f64) {body}))"#)
+}
+
+#[test]
+fn a_flat_module_is_lifted_and_snake_case_is_read() {
+    let mut schedule = start(&body("local.get 0 f64.convert_i64_u f64.const 0.001 f64.mul")).unwrap();
+    assert!(schedule.plugin().lifted());
+    assert_eq!(rate(&mut schedule, 3), 3.0 * 0.001);
+    let values = schedule.step(4, TrainingValues::NONE).unwrap();
+    assert_eq!((values.momentum, values.weight_decay), (None, None));
+}
+
+#[test]
+fn optional_exports_and_training_values_are_used() {
+    let wat = r#"(module
+        (import "pixelrate:schedule/training@1.0.0" "train-loss" (func $loss (result f64)))
+        (import "pixelrate:schedule/run@1.0.0" "train-examples" (func $examples (result i64)))
+        (global $base (mut f64) (f64.const 0))
+        (func (export "init") call $examples f64.convert_i64_u f64.const 1e-6 f64.mul global.set $base)
+        (func (export "learning-rate") (param i64) (result f64) call $loss global.get $base f64.add)
+        (func (export "momentum") (param i64) (result f64) f64.const 0.5)
+        (func (export "weight-decay") (param i64) (result f64) f64.const 0.25))"#;
+    let mut schedule = start(wat).unwrap();
+    assert!(schedule.plugin().reads_training());
+    let training = TrainingValues {
+        train_loss: 0.5,
+        ..TrainingValues::NONE
+    };
+    let values = schedule.step(0, training).unwrap();
+    let expected = StepValues {
+        learning_rate: 0.5 + 50_000.0 * 1e-6,
+        momentum: Some(0.5),
+        weight_decay: Some(0.25),
+    };
+    assert_eq!(values, expected);
+}
+
+#[test]
+fn what_is_no_plugin_is_told_apart() {
+    let message = |bytes: &[u8]| engine().load_bytes("test", bytes).unwrap_err().to_string();
+    assert!(message(b"").contains("it is empty"));
+    assert!(message(b"\x7fELF\x01\x02").contains("neither WASM"));
+    assert!(message(b"(module (oops))").contains("as WAT text it has an error"));
+    assert!(message(b"\0asm\x01\0\0\0\x01\xff").contains("damaged"));
+    assert!(message(br#"(module (func (export "rate")))"#).contains("does not export `learning-rate`"));
+    assert!(message(br#"(module (func (export "rate")))"#).contains("it exports rate"));
+    let wrong = br#"(module (func (export "learning-rate") (param i32) (result f64) f64.const 0))"#;
+    assert!(message(wrong).contains("learning-rate"), "{}", message(wrong));
+    assert!(message(b"(component)").contains("a component of another world"));
+    let missing = engine().load("no/such.wasm").unwrap_err().to_string();
+    assert!(missing.contains("no/such.wasm") && missing.contains("cyclic"), "{missing}");
+}
+
+#[test]
+fn imports_beside_the_contract_are_refused_by_name() {
+    let import = |module: &str, what: &str| {
+        let wat = format!(
+            r#"(module (import "{module}" "x" {what}) (func (export "learning-rate") (param i64) (result f64) f64.const 0))"#
+        );
+        engine().load_bytes("test", wat.as_bytes()).unwrap_err().to_string()
+    };
+    assert!(import("env", "(func)").contains("imports `env`"));
+    assert!(import("env", "(memory 1)").contains("imports `env.memory`"));
+    assert!(import("wasi:http/types@0.2.0", "(func)").contains("without HTTP"));
+    assert!(import("other:thing/api", "(func)").contains("sdk/wit/schedule.wit"));
+}
+
+#[test]
+fn endless_loops_stop_at_the_same_step_everywhere() {
+    // Loops as often as the step's number, squared: some step is the first that is too much.
+    let wat = body(
+        "(local $i i64) (local.set $i (i64.mul (local.get 0) (local.get 0)))
+         (loop $again (local.set $i (i64.sub (local.get $i) (i64.const 1)))
+            (br_if $again (i64.gt_s (local.get $i) (i64.const 0)))) f64.const 0.1",
+    );
+    let fails_at = || {
+        let mut schedule = start(&wat).unwrap();
+        (0..2000).find_map(|step| schedule.step(step, TrainingValues::NONE).err()).unwrap()
+    };
+    let fault = fails_at();
+    assert_eq!(fault.kind, FaultKind::OutOfFuel);
+    assert!(fault.to_string().contains("1000000 units of fuel"), "{fault}");
+    assert_eq!(fails_at(), fault);
+}
+
+#[test]
+fn time_stops_what_fuel_does_not() {
+    let plugin = engine().load_bytes("test", body("(loop $a (br $a)) f64.const 0").as_bytes()).unwrap();
+    let limits = Limits {
+        step_fuel: u64::MAX,
+        step_ms: 50,
+        ..Limits::default()
+    };
+    let mut schedule = Schedule::start(&plugin, &facts(&[]), &limits, &GuardOptions::default()).unwrap();
+    let fault = schedule.step(0, TrainingValues::NONE).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Deadline);
+    assert!(fault.message.contains("50 ms"));
+}
+
+#[test]
+fn memory_tables_and_stack_have_limits() {
+    let grows = r#"(module (memory 1)
+        (func (export "learning-rate") (param i64) (result f64)
+            (if (i32.eq (memory.grow (i32.const 10000)) (i32.const -1)) (then unreachable)) f64.const 0))"#;
+    let fault = start(grows).unwrap().step(0, TrainingValues::NONE).unwrap_err();
+    assert!(fault.message.contains("memory_bytes"), "{fault}");
+    let table = r#"(module (table 1000000 funcref)
+        (func (export "learning-rate") (param i64) (result f64) f64.const 0))"#;
+    assert!(start(table).unwrap_err().to_string().contains("table"));
+    let deep = r#"(module (func $f (export "learning-rate") (param i64) (result f64) (call $f (local.get 0)) f64.const 1 f64.add))"#;
+    let fault = start(deep).unwrap().step(0, TrainingValues::NONE).unwrap_err();
+    assert!(fault.message.contains("recursion"), "{fault}");
+}
+
+#[test]
+fn the_guard_refuses_what_no_optimizer_should_get() {
+    for (value, kind) in [
+        ("nan", FaultKind::NotFinite),
+        ("inf", FaultKind::NotFinite),
+        ("-0.5", FaultKind::Negative),
+        ("1.5", FaultKind::OverCeiling),
+    ] {
+        let fault = start(&body(&format!("f64.const {value}"))).unwrap().step(9, TrainingValues::NONE).unwrap_err();
+        assert_eq!((fault.kind, fault.step), (kind, Some(9)), "{value}");
+        assert_eq!(fault.sha256.len(), 64);
+    }
+    let momentum = r#"(module
+        (func (export "learning-rate") (param i64) (result f64) f64.const 0.1)
+        (func (export "momentum") (param i64) (result f64) f64.const 1.0))"#;
+    assert!(start(momentum).unwrap().step(0, TrainingValues::NONE).unwrap_err().message.contains("below 1"));
+}
+
+#[test]
+fn hold_keeps_the_last_good_value_and_a_trap_gets_a_new_instance() {
+    // Traps at step 2; counts its calls in a global, so that a new instance is seen.
+    let wat = r#"(module (global $calls (mut f64) (f64.const 0))
+        (func (export "learning-rate") (param i64) (result f64)
+            (global.set $calls (f64.add (global.get $calls) (f64.const 0.1)))
+            (if (i64.eq (local.get 0) (i64.const 2)) (then unreachable))
+            global.get $calls))"#;
+    let mut schedule = start_with(wat, &facts(&[]), OnFault::Hold).unwrap();
+    assert_eq!([0, 1, 2, 3].map(|step| rate(&mut schedule, step)), [0.1, 0.2, 0.2, 0.1]);
+    let events = schedule.drain_events();
+    assert_eq!(events.len(), 1);
+    assert!(events[0].is_fault() && events[0].to_string().contains("at step 2: it trapped"), "{}", events[0]);
+    // Without a good value there is nothing to hold.
+    let mut never = start_with(&body("f64.const nan"), &facts(&[]), OnFault::Hold).unwrap();
+    assert!(never.step(0, TrainingValues::NONE).is_err());
+}
+
+#[test]
+fn state_is_saved_and_restored() {
+    let wat = r#"(module (memory (export "memory") 1) (global $state (mut i32) (i32.const 1))
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 64)
+        (func (export "learning-rate") (param i64) (result f64)
+            (global.set $state (i32.add (global.get $state) (i32.const 1)))
+            (f64.div (f64.convert_i32_u (global.get $state)) (f64.const 100)))
+        (func (export "save") (result i32)
+            (i32.store8 (i32.const 32) (global.get $state))
+            (i32.store (i32.const 0) (i32.const 32)) (i32.store (i32.const 4) (i32.const 1)) i32.const 0)
+        (func (export "restore") (param i32 i32) (global.set $state (i32.load8_u (local.get 0)))))"#;
+    let mut one = start(wat).unwrap();
+    (0..5).for_each(|step| assert!(rate(&mut one, step) > 0.0));
+    let state = one.save().unwrap().unwrap();
+    let mut other = start(wat).unwrap();
+    other.restore(&state).unwrap();
+    assert_eq!(rate(&mut one, 5), rate(&mut other, 5));
+}
+
+#[test]
+fn a_guest_that_fails_is_quoted() {
+    let wat = r#"(module (import "pixelrate:schedule/run@1.0.0" "fail" (func $fail (param i32 i32)))
+        (memory (export "memory") 1) (data (i32.const 8) "too few steps")
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "init") (call $fail (i32.const 8) (i32.const 13)))
+        (func (export "learning-rate") (param i64) (result f64) f64.const 0))"#;
+    let message = start(wat).unwrap_err().to_string();
+    assert!(message.contains("failed before its first step: too few steps"), "{message}");
+}
+
+#[test]
+fn built_in_schedules_say_which_parameters_they_have() {
+    let engine = engine();
+    for name in pixelrate_sandbox::builtin_names() {
+        let plugin = engine.load(name).unwrap();
+        assert!(!plugin.parameters().is_empty(), "{name}");
+        assert!(plugin.parameters().iter().all(|parameter| !parameter.doc.is_empty()), "{name}");
+    }
+    let cyclic = engine.load("cyclic").unwrap();
+    let misspelt = facts(&[("max_rl", Value::Number(0.1))]);
+    let error = Schedule::start(&cyclic, &misspelt, &limits(), &GuardOptions::default()).unwrap_err().to_string();
+    assert_eq!(error, "cyclic has no parameter `max_rl`: did you mean `max_lr`? It has max_lr, base_lr, step_size");
+}
+
+#[test]
+fn a_parameter_that_is_asked_for_late_is_no_misspelling() {
+    let wat = r#"(module (import "pixelrate:schedule/run@1.0.0" "param" (func $param (param i32 i32 f64) (result f64)))
+        (memory (export "memory") 1) (data (i32.const 8) "peak")
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 64)
+        (func (export "learning-rate") (param i64) (result f64) (call $param (i32.const 8) (i32.const 4) (f64.const 0.5))))"#;
+    let given = facts(&[("peak", Value::Number(0.25))]);
+    assert_eq!(rate(&mut start_with(wat, &given, OnFault::Abort).unwrap(), 0), 0.25);
+    let misspelt = facts(&[("paek", Value::Number(0.25))]);
+    let error = start_with(wat, &misspelt, OnFault::Abort).unwrap_err().to_string();
+    assert!(error.ends_with("no parameter `paek`: it has peak"), "{error}");
+}
+
+#[test]
+fn the_image_schedule_scans_a_picture_and_holds_its_last_value() {
+    let picture = DecodedPicture {
+        width: 2,
+        height: 2,
+        channels: 3,
+        values: (0..12).map(|i| i * 20).collect(),
+    };
+    let mut facts = facts(&[
+        ("image", Value::Text("mine".into())),
+        ("base_lr", Value::Number(0.0)),
+        ("max_lr", Value::Number(1.0)),
+        ("samples", Value::Number(12.0)),
+        ("order", Value::Text("spiral".into())),
+    ]);
+    facts.pictures = Pictures::default().with_fallback(move |name| (name == "mine").then(|| Ok(picture.clone())));
+    let plugin = engine().load("image").unwrap();
+    let mut schedule = Schedule::start(&plugin, &facts, &limits(), &GuardOptions::default()).unwrap();
+    let bytes = [0, 1, 2, 3, 4, 5, 9, 10, 11, 6, 7, 8, 8, 8].map(|i: u8| f64::from(f32::from(i * 20) / 255.0));
+    assert_eq!((0..14).map(|step| rate(&mut schedule, step)).collect::<Vec<_>>(), bytes);
+    facts.params.insert("order".into(), Value::Text("zigzag".into()));
+    let error = Schedule::start(&plugin, &facts, &limits(), &GuardOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("must be one of raster, serpentine, hilbert, spiral"), "{error}");
+    facts.params = BTreeMap::new();
+    let error = Schedule::start(&plugin, &facts, &limits(), &GuardOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("`image` is missing"), "{error}");
+}

@@ -1,0 +1,110 @@
+//! Constant pieces: the default of TensorFlow's official ResNet of April 2018 (`resnet_run_loop.py`,
+//! `learning_rate_with_decay`), which the post calls its baseline, unless parameters say otherwise.
+
+use pixelrate_schedule::{Run, Schedule, export_schedule};
+
+/// The official boundaries in epochs, and what the first rate is multiplied by from there.
+const OFFICIAL: [(f64, f64); 3] = [(100.0, 0.1), (150.0, 0.01), (200.0, 0.001)];
+
+/// Pieces of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pieces {
+    /// The rate before the first boundary.
+    pub first: f64,
+    /// Steps that the rate takes to rise from 0.
+    pub warmup: f64,
+    /// Steps, in rising order, after which (not at which) the rate is `first` times the factor.
+    pub boundaries: Vec<(f64, f64)>,
+}
+
+impl Pieces {
+    /// The rate of `step`. As `tf.train.piecewise_constant`, a boundary's own step has still the old rate.
+    pub fn rate(&self, step: u64) -> f64 {
+        let step = step as f64;
+        if step < self.warmup {
+            return self.first * (step + 1.0) / self.warmup;
+        }
+        let passed = self.boundaries.iter().rev().find(|(boundary, _)| step > *boundary);
+        self.first * passed.map_or(1.0, |(_, factor)| *factor)
+    }
+}
+
+struct Piecewise(Pieces);
+
+impl Schedule for Piecewise {
+    fn new(run: &Run) -> Result<Self, String> {
+        let epoch = run.train_examples() as f64 / f64::from(run.batch_size());
+        let unit = match run.param("boundary_unit") {
+            0.0 => epoch,
+            1.0 => run.total_steps() as f64,
+            2.0 => 1.0,
+            other => return Err(format!("`boundary_unit` is {other}: must be epochs, fraction or steps")),
+        };
+        let mut given = Vec::new();
+        while let Some(boundary) = run.member("boundary_*", given.len() as u32 + 1) {
+            let number = given.len() as u32 + 1;
+            let factor = run.member("factor_*", number);
+            let factor = factor.unwrap_or_else(|| 0.1_f64.powi(number as i32));
+            if given.last().is_some_and(|(last, _)| boundary <= *last) {
+                return Err(format!("`boundary_{number}` is {boundary}: must be above the one before it"));
+            }
+            given.push((boundary, factor));
+        }
+        let next = given.len() as u32 + 1;
+        if given.is_empty() && run.param("boundary_unit") == 0.0 {
+            given = OFFICIAL.to_vec();
+        } else if let Some(factor) = run.member("factor_*", next) {
+            return Err(format!("`factor_{next}` is {factor}, and there is no `boundary_{next}`"));
+        }
+        let denominator = run.param("batch_denominator");
+        let scale = if denominator == 0.0 { 1.0 } else { f64::from(run.batch_size()) / denominator };
+        Ok(Self(Pieces {
+            first: run.param("learning_rate") * scale,
+            warmup: run.param("warmup_epochs") * epoch,
+            // int() of the official code.
+            boundaries: given.into_iter().map(|(at, factor)| ((at * unit).trunc(), factor)).collect(),
+        }))
+    }
+
+    fn learning_rate(&mut self, step: u64) -> f64 {
+        self.0.rate(step)
+    }
+}
+
+export_schedule!(Piecewise, parameters: [
+    {"learning_rate" = 0.1, "The rate before the first boundary, for a batch of batch_denominator pictures."},
+    {"batch_denominator" = 128, "The rate is multiplied by the batch size over this; 0 leaves it alone."},
+    {"boundary_*" family, "boundary_1, boundary_2 and so on: after which place the rate changes. Default: 100, 150, 200 epochs."},
+    {"factor_*" family, "factor_1, factor_2 and so on: what the first rate is multiplied by from there. Default: 0.1, 0.01, 0.001."},
+    {"boundary_unit" = 0 in ["epochs", "fraction", "steps"], "What boundaries count: epochs, fractions of the run, or steps."},
+    {"warmup_epochs" = 0, "Epochs in which the rate rises from 0 in a straight line."},
+]);
+
+#[cfg(test)]
+mod tests {
+    use super::Pieces;
+
+    #[test]
+    fn a_boundary_keeps_the_old_rate_as_tensorflow_does() {
+        let pieces = Pieces {
+            first: 0.1,
+            warmup: 0.0,
+            boundaries: vec![(39_062.0, 0.1), (58_593.0, 0.01)],
+        };
+        assert_eq!(pieces.rate(0), 0.1);
+        assert_eq!(pieces.rate(39_062), 0.1);
+        assert_eq!(pieces.rate(39_063), 0.1 * 0.1);
+        assert_eq!(pieces.rate(58_594), 0.1 * 0.01);
+    }
+
+    #[test]
+    fn warm_up_ends_at_the_first_rate() {
+        let pieces = Pieces {
+            first: 0.4,
+            warmup: 4.0,
+            boundaries: Vec::new(),
+        };
+        let rates: Vec<f64> = (0..5).map(|step| pieces.rate(step)).collect();
+        assert_eq!(rates, [0.1, 0.2, 0.30000000000000004, 0.4, 0.4]);
+    }
+}
