@@ -6,7 +6,8 @@ use arrow_array::builder::StringDictionaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt64Array,
+    Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    UInt64Array,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
@@ -40,13 +41,21 @@ pub(crate) struct Column {
 /// A column that every row fills.
 pub(crate) const fn required(name: &'static str, kind: Kind) -> Column {
     let optional = false;
-    Column { name, kind, optional }
+    Column {
+        name,
+        kind,
+        optional,
+    }
 }
 
 /// A column that may be null.
 pub(crate) const fn optional(name: &'static str, kind: Kind) -> Column {
     let optional = true;
-    Column { name, kind, optional }
+    Column {
+        name,
+        kind,
+        optional,
+    }
 }
 
 /// The Arrow schema of a list of columns.
@@ -95,7 +104,9 @@ pub(crate) fn counts(
             value: value.unwrap_or_default().to_string(),
         }),
     };
-    let array = values.map(|v| fit(v.into())).collect::<Result<Int64Array, Error>>()?;
+    let array = values
+        .map(|v| fit(v.into()))
+        .collect::<Result<Int64Array, Error>>()?;
     Ok(Arc::new(array))
 }
 
@@ -119,26 +130,44 @@ pub(crate) struct Reader<'a>(pub(crate) &'a RecordBatch);
 
 impl<'a> Reader<'a> {
     fn column(&self, name: &str) -> Result<&'a ArrayRef, String> {
-        self.0.column_by_name(name).ok_or_else(|| format!("it has no column `{name}`"))
+        self.0
+            .column_by_name(name)
+            .ok_or_else(|| format!("it has no column `{name}`"))
     }
 
     /// A string column, with or without dictionary.
     pub(crate) fn strings(&self, name: &'static str) -> Result<Strings<'a>, String> {
         let column = self.column(name)?;
         if let Some(plain) = column.as_string_opt::<i32>() {
-            return Ok(Strings { name, keys: None, values: plain });
+            return Ok(Strings {
+                name,
+                keys: None,
+                values: plain,
+            });
         }
         let dictionary = column.as_dictionary_opt::<Int32Type>();
         match dictionary.and_then(|d| Some((d, d.values().as_string_opt::<i32>()?))) {
-            Some((d, values)) => Ok(Strings { name, keys: Some(d), values }),
-            None => Err(format!("its column `{name}` is {}, not text", column.data_type())),
+            Some((d, values)) => Ok(Strings {
+                name,
+                keys: Some(d),
+                values,
+            }),
+            None => Err(format!(
+                "its column `{name}` is {}, not text",
+                column.data_type()
+            )),
         }
     }
 
     /// A required column of kind [`Kind::Count`].
-    pub(crate) fn counts(&self, name: &'static str) -> Result<impl Fn(usize) -> Result<u64, String> + 'a, String> {
+    pub(crate) fn counts(
+        &self,
+        name: &'static str,
+    ) -> Result<impl Fn(usize) -> Result<u64, String> + 'a, String> {
         let get = self.optional_counts(name)?;
-        Ok(move |row| get(row)?.ok_or_else(|| format!("its column `{name}` has no value in row {row}")))
+        Ok(move |row| {
+            get(row)?.ok_or_else(|| format!("its column `{name}` has no value in row {row}"))
+        })
     }
 
     /// An optional column of kind [`Kind::Count`].
@@ -147,33 +176,49 @@ impl<'a> Reader<'a> {
         name: &'static str,
     ) -> Result<impl Fn(usize) -> Result<Option<u64>, String> + 'a, String> {
         let column = self.column(name)?;
-        let array = column.as_primitive_opt::<Int64Type>().ok_or_else(|| wrong(name, column, "INT64"))?;
+        let array = column
+            .as_primitive_opt::<Int64Type>()
+            .ok_or_else(|| wrong(name, column, "INT64"))?;
         Ok(move |row| {
             if array.is_null(row) {
                 return Ok(None);
             }
             let value = array.value(row);
-            u64::try_from(value).map(Some).map_err(|_| format!("its column `{name}` holds {value} in row {row}"))
+            u64::try_from(value)
+                .map(Some)
+                .map_err(|_| format!("its column `{name}` holds {value} in row {row}"))
         })
     }
 
     /// A required column of kind [`Kind::Bits`].
     pub(crate) fn bits(&self, name: &'static str) -> Result<impl Fn(usize) -> u64 + 'a, String> {
         let column = self.column(name)?;
-        let array = column.as_primitive_opt::<UInt64Type>().ok_or_else(|| wrong(name, column, "UINT64"))?;
+        let array = column
+            .as_primitive_opt::<UInt64Type>()
+            .ok_or_else(|| wrong(name, column, "UINT64"))?;
         Ok(move |row| array.value(row))
     }
 
     /// A required column of kind [`Kind::Real`].
-    pub(crate) fn reals(&self, name: &'static str) -> Result<impl Fn(usize) -> Result<f64, String> + 'a, String> {
+    pub(crate) fn reals(
+        &self,
+        name: &'static str,
+    ) -> Result<impl Fn(usize) -> Result<f64, String> + 'a, String> {
         let get = self.optional_reals(name)?;
-        Ok(move |row| get(row).ok_or_else(|| format!("its column `{name}` has no value in row {row}")))
+        Ok(move |row| {
+            get(row).ok_or_else(|| format!("its column `{name}` has no value in row {row}"))
+        })
     }
 
     /// An optional column of kind [`Kind::Real`].
-    pub(crate) fn optional_reals(&self, name: &'static str) -> Result<impl Fn(usize) -> Option<f64> + 'a, String> {
+    pub(crate) fn optional_reals(
+        &self,
+        name: &'static str,
+    ) -> Result<impl Fn(usize) -> Option<f64> + 'a, String> {
         let column = self.column(name)?;
-        let array = column.as_primitive_opt::<Float64Type>().ok_or_else(|| wrong(name, column, "DOUBLE"))?;
+        let array = column
+            .as_primitive_opt::<Float64Type>()
+            .ok_or_else(|| wrong(name, column, "DOUBLE"))?;
         Ok(move |row| array.is_valid(row).then(|| array.value(row)))
     }
 
@@ -205,11 +250,14 @@ impl<'a> Strings<'a> {
             None => row,
             Some(dictionary) => dictionary.key(row)?,
         };
-        self.values.is_valid(index).then(|| self.values.value(index))
+        self.values
+            .is_valid(index)
+            .then(|| self.values.value(index))
     }
 
     /// The string of a row that must have one.
     pub(crate) fn need(&self, row: usize) -> Result<&'a str, String> {
-        self.get(row).ok_or_else(|| format!("its column `{}` has no value in row {row}", self.name))
+        self.get(row)
+            .ok_or_else(|| format!("its column `{}` has no value in row {row}", self.name))
     }
 }

@@ -82,7 +82,9 @@ pub enum Error {
     },
 
     /// A step row came twice or before its turn.
-    #[error("a row for step {step} was logged where step {expected} was next: each step is logged once, in order")]
+    #[error(
+        "a row for step {step} was logged where step {expected} was next: each step is logged once, in order"
+    )]
     OutOfOrder {
         /// The step that was given.
         step: u64,
@@ -128,7 +130,9 @@ pub enum Error {
     Stopped(#[source] Arc<Error>),
 
     /// The writer's thread is gone without having said why.
-    #[error("the log's writer thread ended unexpectedly; the rows that it had flushed are safe: resume the run")]
+    #[error(
+        "the log's writer thread ended unexpectedly; the rows that it had flushed are safe: resume the run"
+    )]
     WriterGone,
 }
 

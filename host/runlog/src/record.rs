@@ -6,7 +6,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 
 use crate::columns::{
-    Column, Kind, Reader, bits, counts, optional, reals, required, same, schema_of, texts, times, words,
+    Column, Kind, Reader, bits, counts, optional, reals, required, same, schema_of, texts, times,
+    words,
 };
 use crate::{Error, EvalRow, EventRow, Identity, StepRow, SummaryRow};
 
@@ -88,9 +89,19 @@ impl Record for StepRow {
 
     fn from_batch(batch: &RecordBatch) -> Result<Vec<Self>, String> {
         let read = Reader(batch);
-        let (step, epoch, rate) = (read.counts("step")?, read.reals("epoch")?, read.reals("learning_rate")?);
-        let (momentum, decay) = (read.optional_reals("momentum")?, read.optional_reals("weight_decay")?);
-        let (loss, norm) = (read.optional_reals("train_loss")?, read.optional_reals("grad_norm")?);
+        let (step, epoch, rate) = (
+            read.counts("step")?,
+            read.reals("epoch")?,
+            read.reals("learning_rate")?,
+        );
+        let (momentum, decay) = (
+            read.optional_reals("momentum")?,
+            read.optional_reals("weight_decay")?,
+        );
+        let (loss, norm) = (
+            read.optional_reals("train_loss")?,
+            read.optional_reals("grad_norm")?,
+        );
         let (step_ns, schedule_ns) = (read.counts("step_ns")?, read.counts("schedule_ns")?);
         let schedules = read.strings("schedule")?;
         // A schedule stays in force for thousands of rows: they share one string.
@@ -154,7 +165,11 @@ impl Record for EvalRow {
 
     fn from_batch(batch: &RecordBatch) -> Result<Vec<Self>, String> {
         let read = Reader(batch);
-        let (step, epoch, split) = (read.counts("step")?, read.reals("epoch")?, read.strings("split")?);
+        let (step, epoch, split) = (
+            read.counts("step")?,
+            read.reals("epoch")?,
+            read.strings("split")?,
+        );
         let (loss, accuracy) = (read.reals("loss")?, read.reals("accuracy")?);
         let examples = read.counts("examples")?;
         let row = |i| {
@@ -208,7 +223,11 @@ impl Record for EventRow {
 
     fn from_batch(batch: &RecordBatch) -> Result<Vec<Self>, String> {
         let read = Reader(batch);
-        let (step, time, kind) = (read.counts("step")?, read.times("time")?, read.strings("kind")?);
+        let (step, time, kind) = (
+            read.counts("step")?,
+            read.times("time")?,
+            read.strings("kind")?,
+        );
         let (schedule, message) = (read.strings("schedule")?, read.strings("message")?);
         let duration = read.optional_counts("duration_ns")?;
         let row = |i| {
@@ -309,16 +328,27 @@ impl Record for SummaryRow {
             })
         };
         let (study, run, schedule) = (text("study")?, text("run")?, text("schedule")?);
-        let (sha256, seed, dataset) = (text("schedule_sha256")?, read.bits("seed")?, text("dataset")?);
+        let (sha256, seed, dataset) = (
+            text("schedule_sha256")?,
+            read.bits("seed")?,
+            text("dataset")?,
+        );
         let (model, optimizer) = (text("model")?, text("optimizer")?);
         let (batch_size, epochs) = (small("batch_size")?, read.reals("epochs")?);
-        let (total, done, status) = (read.counts("total_steps")?, read.counts("steps_done")?, read.strings("status")?);
+        let (total, done, status) = (
+            read.counts("total_steps")?,
+            read.counts("steps_done")?,
+            read.strings("status")?,
+        );
         let train_loss = read.optional_reals("final_train_loss")?;
         let eval_loss = read.optional_reals("final_eval_loss")?;
         let accuracy = read.optional_reals("final_eval_accuracy")?;
         let best = read.optional_reals("best_eval_accuracy")?;
-        let (wall, started, finished) =
-            (read.reals("wall_seconds")?, read.times("started_at")?, read.times("finished_at")?);
+        let (wall, started, finished) = (
+            read.reals("wall_seconds")?,
+            read.times("started_at")?,
+            read.times("finished_at")?,
+        );
         let (error, device, threads) = (read.strings("error")?, text("device")?, small("threads")?);
         let (version, commit) = (text("pixelrate_version")?, read.strings("git_commit")?);
         let row = |i| {

@@ -1,0 +1,236 @@
+//! Reading a log, be it finished, under way in another process, or left by a crash. Nothing is changed on the disk.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::vec::IntoIter;
+
+use crate::folder::{RunFolder, names_in, remove_folder};
+use crate::part::{self, Batches, Opened};
+use crate::record::Record;
+use crate::{Error, EvalRow, EventRow, Identity, StepRow, SummaryRow, wal};
+
+/// How often a reader looks again when a writer moved files under it, and how long it waits in between.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// The steps of a run, one after the other.
+///
+/// It gives what was logged when it was made. Its files stay open, so a writer that compacts them meanwhile does no
+/// harm.
+#[derive(Debug)]
+pub struct Steps(Rows<StepRow>);
+
+impl Iterator for Steps {
+    type Item = Result<StepRow, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+/// The rows of a table, part after part, then those of the write-ahead log.
+#[derive(Debug)]
+struct Rows<R> {
+    parts: VecDeque<Opened>,
+    batches: Option<Batches>,
+    now: IntoIter<R>,
+    rest: Option<Vec<R>>,
+}
+
+/// The steps of a run, without loading them all at once.
+///
+/// # Errors
+/// If the folder holds no log, or a damaged one.
+pub fn steps(folder: &Path) -> Result<Steps, Error> {
+    open(&RunFolder::new(folder), None).map(Steps)
+}
+
+/// The steps of a run, in order.
+///
+/// # Errors
+/// If the folder holds no log, or a damaged one.
+pub fn read_steps(folder: &Path) -> Result<Vec<StepRow>, Error> {
+    steps(folder)?.collect()
+}
+
+/// The evaluations of a run, in the order of logging.
+///
+/// # Errors
+/// If the folder holds no log, or a damaged one.
+pub fn read_evals(folder: &Path) -> Result<Vec<EvalRow>, Error> {
+    open(&RunFolder::new(folder), None)?.collect()
+}
+
+/// The events of a run, in the order of logging.
+///
+/// # Errors
+/// If the folder holds no log, or a damaged one.
+pub fn read_events(folder: &Path) -> Result<Vec<EventRow>, Error> {
+    open(&RunFolder::new(folder), None)?.collect()
+}
+
+/// How a run ended; `None` if it has not.
+///
+/// # Errors
+/// If the summary cannot be read.
+pub fn read_summary(folder: &Path) -> Result<Option<SummaryRow>, Error> {
+    let path = RunFolder::new(folder).summary();
+    match read_summaries(&path) {
+        Ok(mut rows) if rows.len() == 1 => Ok(rows.pop()),
+        Ok(rows) => Err(Error::damaged(
+            &path,
+            format!("it holds {} rows where one belongs", rows.len()),
+        )),
+        Err(error) if error.vanished() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The summaries of a study's runs that have one: those of the folders in `study_folder`, ordered by folder name.
+///
+/// # Errors
+/// If the folder or a summary cannot be read.
+pub fn summaries(study_folder: &Path) -> Result<Vec<SummaryRow>, Error> {
+    let mut found = Vec::new();
+    for name in names_in(study_folder)? {
+        let run = study_folder.join(&name);
+        if run.is_dir() {
+            found.extend(read_summary(&run)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The rows of one file of summaries.
+///
+/// # Errors
+/// If it is missing or cannot be read.
+pub fn read_summaries(path: &Path) -> Result<Vec<SummaryRow>, Error> {
+    let mut rows = Vec::new();
+    for batch in part::open::<SummaryRow>(path)?.batches()? {
+        rows.extend(part::rows_of::<SummaryRow>(path, &batch?)?);
+    }
+    Ok(rows)
+}
+
+/// Writes summaries of many runs into one file, whole or not at all, over an older one.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_summaries(path: &Path, rows: &[SummaryRow]) -> Result<(), Error> {
+    // The file's own facts name the study if there is just one, and no run.
+    let mut identity = Identity::default();
+    if let Some(first) = rows.first()
+        && rows.iter().all(|row| row.study == first.study)
+    {
+        identity.study.clone_from(&first.study);
+    }
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let scratch = folder.join(format!(".tmp-{}", std::process::id()));
+    part::write_alone(
+        &folder.join(path.file_name().unwrap_or_default()),
+        &scratch,
+        &identity,
+        rows,
+    )?;
+    remove_folder(&scratch)
+}
+
+/// One past the last step in the log; 0 if there is none. The log must be this run's.
+pub(crate) fn logged_steps(folder: &RunFolder, identity: &Identity) -> Result<u64, Error> {
+    let mut rows = open::<StepRow>(folder, Some(identity))?;
+    if let Some(last) = rows.rest.as_ref().and_then(|rest| rest.last()) {
+        return Ok(last.step + 1);
+    }
+    while let Some(last) = rows.parts.pop_back() {
+        if let Some((_, high)) = last.steps() {
+            return Ok(high + 1);
+        }
+    }
+    Ok(0)
+}
+
+fn open<R: Record>(folder: &RunFolder, identity: Option<&Identity>) -> Result<Rows<R>, Error> {
+    let mut tries = 0;
+    loop {
+        match try_open(folder, identity) {
+            // A writer may be between two steps; a fault that stays is told.
+            Err(error @ (Error::Damaged { .. } | Error::Io { .. } | Error::Missing { .. })) => {
+                let moving = error.vanished() || matches!(error, Error::Damaged { .. });
+                tries += 1;
+                if !moving || tries >= TRIES {
+                    return Err(error);
+                }
+                std::thread::sleep(PAUSE);
+            }
+            other => return other,
+        }
+    }
+}
+
+fn try_open<R: Record>(folder: &RunFolder, identity: Option<&Identity>) -> Result<Rows<R>, Error> {
+    // The write-ahead log first: rows that leave it after this are in a part by then, and the numbers tell.
+    let mut segments: Vec<(PathBuf, u64, Vec<R>)> = Vec::new();
+    for (path, first) in wal::list::<R>(&folder.wal())? {
+        if let Some(rows) = wal::read::<R>(&path, identity)? {
+            segments.push((path, first, rows));
+        }
+    }
+    let mut dir = folder.table(R::TABLE);
+    if !dir.exists() {
+        // Where folders cannot be exchanged at once, a crash may leave the table parked.
+        dir = folder.parked(R::TABLE);
+        if !dir.exists() {
+            let (folder, table) = (folder.root().to_owned(), R::TABLE);
+            return Err(Error::Missing { folder, table });
+        }
+    }
+    let spans = part::list(&dir)?;
+    let mut parts = VecDeque::with_capacity(spans.len());
+    for span in &spans {
+        let part = part::open_part::<R>(&dir, *span)?;
+        identity.map_or(Ok(()), |identity| part.check_run(identity))?;
+        parts.push_back(part);
+    }
+    let rest = wal::rows_after(&segments, spans.last().map_or(0, |span| span.end))?;
+    Ok(Rows {
+        parts,
+        batches: None,
+        now: Vec::new().into_iter(),
+        rest: Some(rest),
+    })
+}
+
+impl<R: Record> Rows<R> {
+    fn advance(&mut self) -> Result<Option<R>, Error> {
+        loop {
+            if let Some(row) = self.now.next() {
+                return Ok(Some(row));
+            }
+            if let Some(batches) = &mut self.batches
+                && let Some(batch) = batches.next()
+            {
+                self.now = part::rows_of::<R>(batches.path(), &batch?)?.into_iter();
+            } else if let Some(part) = self.parts.pop_front() {
+                self.batches = Some(part.batches()?);
+            } else if let Some(rest) = self.rest.take() {
+                self.batches = None;
+                self.now = rest.into_iter();
+            } else {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl<R: Record> Iterator for Rows<R> {
+    type Item = Result<R, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().transpose()
+    }
+}
