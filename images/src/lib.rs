@@ -18,7 +18,10 @@ const PICTURES: [(&str, &[u8]); 7] = [
 /// `bad_mnist` is 28x28 in 8-bit grey; the others are 8-bit RGB.
 #[must_use]
 pub fn get(name: &str) -> Option<&'static [u8]> {
-    PICTURES.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+    PICTURES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, bytes)| *bytes)
 }
 
 /// The names of all stand-ins, in alphabetical order.

@@ -1,3 +1,52 @@
 //! The `pixelrate` command.
 
-fn main() {}
+mod check;
+mod data;
+mod preview;
+mod report;
+mod resume;
+mod run;
+mod signals;
+mod study;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A research platform for learning-rate schedules: WASM plugins drive a libtorch trainer, every step is logged.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Study(study::Args),
+    Run(Box<run::Args>),
+    Resume(resume::Args),
+    Report(report::Args),
+    Preview(preview::Args),
+    Check(check::Args),
+    Data(data::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Study(args) => study::main(&args),
+        Command::Run(args) => run::main(&args),
+        Command::Resume(args) => resume::main(&args),
+        Command::Report(args) => report::main(&args),
+        Command::Preview(args) => preview::main(&args),
+        Command::Check(args) => check::main(&args),
+        Command::Data(args) => data::main(&args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,10 +1,16 @@
 //! The schedules that every pixelrate carries: `plugins/dist`.
 
 const BUILTINS: [(&str, &[u8]); 4] = [
-    ("cyclic", include_bytes!("../../../plugins/dist/cyclic.wasm")),
+    (
+        "cyclic",
+        include_bytes!("../../../plugins/dist/cyclic.wasm"),
+    ),
     ("fixed", include_bytes!("../../../plugins/dist/fixed.wasm")),
     ("image", include_bytes!("../../../plugins/dist/image.wasm")),
-    ("piecewise", include_bytes!("../../../plugins/dist/piecewise.wasm")),
+    (
+        "piecewise",
+        include_bytes!("../../../plugins/dist/piecewise.wasm"),
+    ),
 ];
 
 /// The built-in schedules' names, in alphabetical order.
@@ -13,5 +19,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 pub(crate) fn get(name: &str) -> Option<&'static [u8]> {
-    BUILTINS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+    BUILTINS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, bytes)| *bytes)
 }

@@ -40,7 +40,10 @@ pub enum FaultKind {
 impl FaultKind {
     /// Whether the instance is beyond use, and must be made anew.
     pub(crate) fn spoils_instance(self) -> bool {
-        matches!(self, Self::Refused | Self::Trap | Self::OutOfFuel | Self::Deadline)
+        matches!(
+            self,
+            Self::Refused | Self::Trap | Self::OutOfFuel | Self::Deadline
+        )
     }
 }
 

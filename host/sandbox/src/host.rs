@@ -85,7 +85,12 @@ impl HostMonotonicClock for Still {
 }
 
 impl Host {
-    pub(crate) fn new(facts: Arc<RunFacts>, declared: Arc<[Parameter]>, limits: &Limits, prints: bool) -> Self {
+    pub(crate) fn new(
+        facts: Arc<RunFacts>,
+        declared: Arc<[Parameter]>,
+        limits: &Limits,
+        prints: bool,
+    ) -> Self {
         let output = MemoryOutputPipe::new(OUTPUT);
         // No files, no environment, no network, no time: only random numbers, and those from the run's seed.
         let generator = || ChaCha8Rng::seed_from_u64(facts.seed);
@@ -126,7 +131,10 @@ impl Host {
         let mut lines = std::mem::take(&mut self.logged);
         if let Some(over) = lines.len().checked_sub(LOG_LINES + 1) {
             lines.truncate(LOG_LINES);
-            lines.push(format!("… and {} lines more in this call, which were not kept", over + 1));
+            lines.push(format!(
+                "… and {} lines more in this call, which were not kept",
+                over + 1
+            ));
         }
         let printed = self.output.contents();
         if printed.len() > self.output_taken {
@@ -193,7 +201,11 @@ impl run::Host for Host {
 
     fn log(&mut self, message: String) -> wasmtime::Result<()> {
         // A line over the limit is only counted, so that a guest cannot fill the host's memory.
-        self.logged.push(if self.logged.len() < LOG_LINES { clipped(&message) } else { String::new() });
+        self.logged.push(if self.logged.len() < LOG_LINES {
+            clipped(&message)
+        } else {
+            String::new()
+        });
         Ok(())
     }
 
@@ -233,17 +245,23 @@ impl images::HostImage for Host {
         let name = match self.facts.params.get(&param) {
             Some(Value::Text(name)) => name,
             Some(Value::Number(number)) => {
-                return Err(Self::refuse(format!("parameter `{param}` is {number}, and must be the name of a picture")));
+                return Err(Self::refuse(format!(
+                    "parameter `{param}` is {number}, and must be the name of a picture"
+                )));
             }
             None => {
-                return Err(Self::refuse(format!("parameter `{param}` is missing: it must be the name of a picture")));
+                return Err(Self::refuse(format!(
+                    "parameter `{param}` is missing: it must be the name of a picture"
+                )));
             }
         };
         let filter = match self.facts.params.get(FILTER) {
             None => Filter::Nearest,
             Some(Value::Text(word)) => word.parse().map_err(Self::refuse)?,
             Some(Value::Number(number)) => {
-                return Err(Self::refuse(format!("parameter `{FILTER}` is {number}, and must be a word")));
+                return Err(Self::refuse(format!(
+                    "parameter `{FILTER}` is {number}, and must be a word"
+                )));
             }
         };
         let picture = self
@@ -273,7 +291,10 @@ impl images::HostImage for Host {
 
     fn value(&mut self, picture: Resource<DecodedPicture>, index: u64) -> wasmtime::Result<f64> {
         let values = &self.table.get(&picture)?.values;
-        match usize::try_from(index).ok().and_then(|index| values.get(index)) {
+        match usize::try_from(index)
+            .ok()
+            .and_then(|index| values.get(index))
+        {
             // The post divided in 32-bit floats.
             Some(&byte) => Ok(f64::from(f32::from(byte) / 255.0)),
             None => Err(Self::refuse(format!(

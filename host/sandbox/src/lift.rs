@@ -47,7 +47,9 @@ pub(crate) fn outline(wasm: &[u8]) -> Result<Outline, String> {
         match payload.map_err(|e| e.to_string())? {
             Payload::ExportSection(section) => {
                 for export in section {
-                    outline.exports.push(kebab(export.map_err(|e| e.to_string())?.name));
+                    outline
+                        .exports
+                        .push(kebab(export.map_err(|e| e.to_string())?.name));
                 }
             }
             Payload::ImportSection(section) => {
@@ -92,7 +94,11 @@ pub(crate) fn lift(wasm: &[u8], outline: &Outline) -> Result<Vec<u8>, String> {
         let others = outline.exports.join(", ");
         return Err(format!(
             "it does not export `learning-rate` (or `learning_rate`), a function (u64) -> f64; it exports {}",
-            if others.is_empty() { "nothing" } else { &others }
+            if others.is_empty() {
+                "nothing"
+            } else {
+                &others
+            }
         ));
     }
     let mut module = rename(wasm)?;
@@ -115,7 +121,10 @@ fn encode(module: &mut Vec<u8>, world: &str, outline: &Outline) -> anyhow::Resul
     embed_component_metadata(module, &resolve, world, StringEncoding::UTF8)?;
     let mut encoder = ComponentEncoder::default().validate(true).module(module)?;
     if outline.imports().any(is_preview1) {
-        encoder = encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?;
+        encoder = encoder.adapter(
+            WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
+            WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+        )?;
     }
     encoder.encode()
 }
@@ -124,7 +133,9 @@ fn encode(module: &mut Vec<u8>, world: &str, outline: &Outline) -> anyhow::Resul
 /// generator describes a world of its own: the world is built from what the module exports.
 fn rename(wasm: &[u8]) -> Result<Vec<u8>, String> {
     let mut module = wasm_encoder::Module::new();
-    Renamer.parse_core_module(&mut module, Parser::new(0), wasm).map_err(|e| e.to_string())?;
+    Renamer
+        .parse_core_module(&mut module, Parser::new(0), wasm)
+        .map_err(|e| e.to_string())?;
     Ok(module.finish())
 }
 

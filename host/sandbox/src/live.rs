@@ -34,8 +34,15 @@ pub(crate) struct Raw {
 
 impl Live {
     /// Makes an instance, and calls its `init`.
-    pub(crate) fn new(plugin: &Plugin, facts: &Arc<RunFacts>, limits: &Limits) -> Result<Self, Fault> {
-        let prints = plugin.imports().iter().any(|name| name.starts_with("wasi:"));
+    pub(crate) fn new(
+        plugin: &Plugin,
+        facts: &Arc<RunFacts>,
+        limits: &Limits,
+    ) -> Result<Self, Fault> {
+        let prints = plugin
+            .imports()
+            .iter()
+            .any(|name| name.starts_with("wasi:"));
         let host = Host::new(Arc::clone(facts), plugin.declared(), limits, prints);
         let mut store = Store::new(&plugin.engine().inner().wasm, host);
         store.limiter(|host| &mut host.meter);
@@ -44,7 +51,14 @@ impl Live {
             Ok(functions) => functions,
             Err(e) => {
                 let (fuel, ms) = (limits.init_fuel, limits.init_ms);
-                return Err(fault(plugin, None, &e, &mut store, &format!("its {fuel} units of fuel (`init_fuel`)"), &format!("{ms} ms (`init_ms`)")));
+                return Err(fault(
+                    plugin,
+                    None,
+                    &e,
+                    &mut store,
+                    &format!("its {fuel} units of fuel (`init_fuel`)"),
+                    &format!("{ms} ms (`init_ms`)"),
+                ));
             }
         };
         Ok(Self {
@@ -68,17 +82,22 @@ impl Live {
     }
 
     fn ask(&mut self, step: u64) -> wasmtime::Result<Raw> {
-        let learning_rate = self.bounded(|live| live.learning_rate.call(&mut live.store, (step,)))?.0;
-        let mut optional = |function: fn(&Self) -> Option<&OfStep>| -> wasmtime::Result<Option<f64>> {
-            if function(self).is_none() {
-                return Ok(None);
-            }
-            let value = self.bounded(|live| match function(live).copied() {
-                Some(function) => function.call(&mut live.store, (step,)).map(|(value,)| Some(value)),
-                None => Ok(None),
-            });
-            value
-        };
+        let learning_rate = self
+            .bounded(|live| live.learning_rate.call(&mut live.store, (step,)))?
+            .0;
+        let mut optional =
+            |function: fn(&Self) -> Option<&OfStep>| -> wasmtime::Result<Option<f64>> {
+                if function(self).is_none() {
+                    return Ok(None);
+                }
+                let value = self.bounded(|live| match function(live).copied() {
+                    Some(function) => function
+                        .call(&mut live.store, (step,))
+                        .map(|(value,)| Some(value)),
+                    None => Ok(None),
+                });
+                value
+            };
         Ok(Raw {
             learning_rate,
             momentum: optional(|live| live.momentum.as_ref())?,
@@ -91,7 +110,9 @@ impl Live {
             return Ok(None);
         };
         let saved = self.bounded(|live| save.call(&mut live.store, ()));
-        saved.map(|(state,)| Some(state)).map_err(|e| self.fault(step, &e))
+        saved
+            .map(|(state,)| Some(state))
+            .map_err(|e| self.fault(step, &e))
     }
 
     pub(crate) fn restore(&mut self, state: &[u8], step: Option<u64>) -> Result<(), Fault> {
@@ -108,24 +129,36 @@ impl Live {
 
     /// Fuel that the newest call burnt.
     pub(crate) fn fuel_used(&self) -> u64 {
-        self.step_fuel.saturating_sub(self.store.get_fuel().unwrap_or(0))
+        self.step_fuel
+            .saturating_sub(self.store.get_fuel().unwrap_or(0))
     }
 
-    fn bounded<T>(&mut self, call: impl FnOnce(&mut Self) -> wasmtime::Result<T>) -> wasmtime::Result<T> {
+    fn bounded<T>(
+        &mut self,
+        call: impl FnOnce(&mut Self) -> wasmtime::Result<T>,
+    ) -> wasmtime::Result<T> {
         self.store.set_fuel(self.step_fuel)?;
         self.store.set_epoch_deadline(self.step_ticks);
         call(self)
     }
 
     fn fault(&mut self, step: Option<u64>, e: &wasmtime::Error) -> Fault {
-        let fuel = format!("the {} units of fuel that one call may use (`step_fuel`)", self.step_fuel);
+        let fuel = format!(
+            "the {} units of fuel that one call may use (`step_fuel`)",
+            self.step_fuel
+        );
         let time = format!("the {} ms that one call may take (`step_ms`)", self.step_ms);
         fault(&self.plugin, step, e, &mut self.store, &fuel, &time)
     }
 }
 
-type Functions =
-    (OfStep, Option<OfStep>, Option<OfStep>, Option<TypedFunc<(), (Vec<u8>,)>>, Option<TypedFunc<(Vec<u8>,), ()>>);
+type Functions = (
+    OfStep,
+    Option<OfStep>,
+    Option<OfStep>,
+    Option<TypedFunc<(), (Vec<u8>,)>>,
+    Option<TypedFunc<(Vec<u8>,), ()>>,
+);
 
 fn begin(store: &mut Store<Host>, plugin: &Plugin, limits: &Limits) -> wasmtime::Result<Functions> {
     store.set_fuel(limits.init_fuel)?;
@@ -133,34 +166,61 @@ fn begin(store: &mut Store<Host>, plugin: &Plugin, limits: &Limits) -> wasmtime:
     let instance = plugin.pre().instantiate(&mut *store)?;
     let has = plugin.exports();
     let learning_rate = instance.get_typed_func(&mut *store, "learning-rate")?;
-    let momentum = has.momentum.then(|| instance.get_typed_func(&mut *store, "momentum")).transpose()?;
-    let weight_decay = has.weight_decay.then(|| instance.get_typed_func(&mut *store, "weight-decay")).transpose()?;
-    let save = has.save.then(|| instance.get_typed_func(&mut *store, "save")).transpose()?;
-    let restore = has.restore.then(|| instance.get_typed_func(&mut *store, "restore")).transpose()?;
+    let momentum = has
+        .momentum
+        .then(|| instance.get_typed_func(&mut *store, "momentum"))
+        .transpose()?;
+    let weight_decay = has
+        .weight_decay
+        .then(|| instance.get_typed_func(&mut *store, "weight-decay"))
+        .transpose()?;
+    let save = has
+        .save
+        .then(|| instance.get_typed_func(&mut *store, "save"))
+        .transpose()?;
+    let restore = has
+        .restore
+        .then(|| instance.get_typed_func(&mut *store, "restore"))
+        .transpose()?;
     if has.init {
-        instance.get_typed_func::<(), ()>(&mut *store, "init")?.call(&mut *store, ())?;
+        instance
+            .get_typed_func::<(), ()>(&mut *store, "init")?
+            .call(&mut *store, ())?;
     }
     Ok((learning_rate, momentum, weight_decay, save, restore))
 }
 
 /// What `e` was, in words.
-fn fault(plugin: &Plugin, step: Option<u64>, e: &wasmtime::Error, store: &mut Store<Host>, fuel: &str, time: &str) -> Fault {
+fn fault(
+    plugin: &Plugin,
+    step: Option<u64>,
+    e: &wasmtime::Error,
+    store: &mut Store<Host>,
+    fuel: &str,
+    time: &str,
+) -> Fault {
     let refused = store.data_mut().meter.refused.take();
     let (kind, message) = if let Some(refusal) = e.downcast_ref::<Refusal>() {
         (FaultKind::Refused, refusal.0.clone())
     } else {
         match e.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => (FaultKind::OutOfFuel, format!("it used up {fuel}; is there an endless loop?")),
+            Some(Trap::OutOfFuel) => (
+                FaultKind::OutOfFuel,
+                format!("it used up {fuel}; is there an endless loop?"),
+            ),
             Some(Trap::Interrupt) => (FaultKind::Deadline, format!("it took longer than {time}")),
-            Some(Trap::StackOverflow) => {
-                (FaultKind::Trap, "its stack ran over (`stack_bytes`); is there an endless recursion?".to_owned())
-            }
+            Some(Trap::StackOverflow) => (
+                FaultKind::Trap,
+                "its stack ran over (`stack_bytes`); is there an endless recursion?".to_owned(),
+            ),
             Some(trap) => (FaultKind::Trap, format!("it trapped: {trap}")),
             None => (FaultKind::Trap, e.root_cause().to_string()),
         }
     };
     // What the guest printed last is, for many languages, why it gave up.
-    let last_line = matches!(kind, FaultKind::Trap).then(|| store.data_mut().take_lines()).unwrap_or_default();
+    let last_line = matches!(kind, FaultKind::Trap)
+        .then(|| store.data_mut().take_lines())
+        .unwrap_or_default();
     let mut message = message;
     for more in refused.into_iter().chain(last_line.last().cloned()) {
         message = format!("{message} ({more})");

@@ -42,7 +42,9 @@ pub enum ParameterKind {
 impl Parameter {
     fn is_called(&self, name: &str) -> bool {
         match self.name.strip_suffix('*') {
-            Some(stem) => name.strip_prefix(stem).is_some_and(|rest| rest.parse::<u32>().is_ok()),
+            Some(stem) => name
+                .strip_prefix(stem)
+                .is_some_and(|rest| rest.parse::<u32>().is_ok()),
             None => self.name == name,
         }
     }
@@ -52,7 +54,11 @@ impl Parameter {
 ///
 /// # Errors
 /// What is wrong with the value.
-pub(crate) fn number(declared: &[Parameter], facts: &RunFacts, name: &str) -> Result<Option<f64>, String> {
+pub(crate) fn number(
+    declared: &[Parameter],
+    facts: &RunFacts,
+    name: &str,
+) -> Result<Option<f64>, String> {
     let Some(value) = facts.params.get(name) else {
         return Ok(None);
     };
@@ -60,16 +66,26 @@ pub(crate) fn number(declared: &[Parameter], facts: &RunFacts, name: &str) -> Re
         Value::Number(number) => return Ok(Some(*number)),
         Value::Text(text) => text,
     };
-    let choices = declared.iter().find(|p| p.is_called(name)).map_or(&[][..], |p| &p.choices);
+    let choices = declared
+        .iter()
+        .find(|p| p.is_called(name))
+        .map_or(&[][..], |p| &p.choices);
     match choices.iter().position(|choice| choice == text) {
         Some(place) => Ok(Some(place as f64)),
         None if choices.is_empty() => Err(format!("is \"{text}\", and must be a number")),
-        None => Err(format!("is \"{text}\", and must be one of {}", choices.join(", "))),
+        None => Err(format!(
+            "is \"{text}\", and must be one of {}",
+            choices.join(", ")
+        )),
     }
 }
 
 /// Holds the study's parameters against what the plugin declares.
-pub(crate) fn check_values(plugin: &str, declared: &[Parameter], facts: &RunFacts) -> Result<(), Error> {
+pub(crate) fn check_values(
+    plugin: &str,
+    declared: &[Parameter],
+    facts: &RunFacts,
+) -> Result<(), Error> {
     for parameter in declared {
         for (name, value) in &facts.params {
             if !parameter.is_called(name) {
@@ -95,8 +111,13 @@ pub(crate) fn check_values(plugin: &str, declared: &[Parameter], facts: &RunFact
 }
 
 /// The first parameter of the study that is neither declared nor was asked for.
-pub(crate) fn unknown<'a>(declared: &[Parameter], asked: &BTreeSet<String>, facts: &'a RunFacts) -> Option<&'a str> {
-    let opens_pictures = declared.iter().any(|p| p.kind == ParameterKind::Picture) || asked.contains(crate::pictures::FILTER);
+pub(crate) fn unknown<'a>(
+    declared: &[Parameter],
+    asked: &BTreeSet<String>,
+    facts: &'a RunFacts,
+) -> Option<&'a str> {
+    let opens_pictures = declared.iter().any(|p| p.kind == ParameterKind::Picture)
+        || asked.contains(crate::pictures::FILTER);
     facts.params.keys().map(String::as_str).find(|name| {
         let known = declared.iter().any(|p| p.is_called(name)) || asked.contains(*name);
         !known && !(opens_pictures && *name == crate::pictures::FILTER)
@@ -104,9 +125,19 @@ pub(crate) fn unknown<'a>(declared: &[Parameter], asked: &BTreeSet<String>, fact
 }
 
 /// The error for an unknown parameter, with the right ones, the closest first.
-pub(crate) fn misspelt(plugin: &str, declared: &[Parameter], asked: &BTreeSet<String>, given: &str) -> Error {
+pub(crate) fn misspelt(
+    plugin: &str,
+    declared: &[Parameter],
+    asked: &BTreeSet<String>,
+    given: &str,
+) -> Error {
     let mut known: Vec<&str> = declared.iter().map(|p| p.name.as_str()).collect();
-    known.extend(asked.iter().map(String::as_str).filter(|name| !declared.iter().any(|p| p.is_called(name))));
+    known.extend(
+        asked
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !declared.iter().any(|p| p.is_called(name))),
+    );
     known.sort_by_key(|name| strsim::damerau_levenshtein(name, given));
     let hint = match known.as_slice() {
         [] => "it has none".to_owned(),

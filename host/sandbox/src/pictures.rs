@@ -30,7 +30,9 @@ pub struct Pictures {
 
 impl fmt::Debug for Pictures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pictures").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("Pictures")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 
@@ -60,7 +62,10 @@ pub struct DecodedPicture {
 impl Pictures {
     /// Pictures of `folder`, if there is one.
     pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, fallback: None }
+        Self {
+            folder,
+            fallback: None,
+        }
     }
 
     /// Asks `fallback` for what the folder does not hold. It answers `None` to a name that it does not know.
@@ -83,17 +88,27 @@ impl Pictures {
             problem,
         };
         let path = Path::new(name);
-        if name.is_empty() || !path.components().all(|part| matches!(part, Component::Normal(_))) {
+        if name.is_empty()
+            || !path
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)))
+        {
             return Err(fail("a picture is named by its place in the study's picture folder, without `..` and not from the root".to_owned()));
         }
         if let Some(folder) = &self.folder
             && let Some(file) = find(folder, name).map_err(fail)?
         {
-            let size = std::fs::metadata(&file).map_err(|e| fail(e.to_string()))?.len();
+            let size = std::fs::metadata(&file)
+                .map_err(|e| fail(e.to_string()))?
+                .len();
             if size > limits.picture_bytes {
-                return Err(fail(format!("its file has {size} bytes, over the {} of `picture_bytes`", limits.picture_bytes)));
+                return Err(fail(format!(
+                    "its file has {size} bytes, over the {} of `picture_bytes`",
+                    limits.picture_bytes
+                )));
             }
-            let bytes = std::fs::read(&file).map_err(|e| fail(format!("cannot read {}: {e}", file.display())))?;
+            let bytes = std::fs::read(&file)
+                .map_err(|e| fail(format!("cannot read {}: {e}", file.display())))?;
             return DecodedPicture::decode(name, &bytes, limits);
         }
         if let Some(answer) = self.fallback.as_ref().and_then(|fallback| fallback(name)) {
@@ -109,15 +124,26 @@ impl Pictures {
 /// The file that `name` stands for, if `folder` holds one.
 fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, String> {
     let exact = folder.join(name);
-    let with_extensions = EXTENSIONS.iter().map(|extension| folder.join(format!("{name}.{extension}")));
-    let Some(file) = std::iter::once(exact).chain(with_extensions).find(|path| path.is_file()) else {
+    let with_extensions = EXTENSIONS
+        .iter()
+        .map(|extension| folder.join(format!("{name}.{extension}")));
+    let Some(file) = std::iter::once(exact)
+        .chain(with_extensions)
+        .find(|path| path.is_file())
+    else {
         return Ok(None);
     };
-    let inside = |path: &Path| path.canonicalize().map_err(|e| format!("{}: {e}", path.display()));
+    let inside = |path: &Path| {
+        path.canonicalize()
+            .map_err(|e| format!("{}: {e}", path.display()))
+    };
     if inside(&file)?.starts_with(inside(folder)?) {
         Ok(Some(file))
     } else {
-        Err(format!("{} leads out of the study's picture folder", file.display()))
+        Err(format!(
+            "{} leads out of the study's picture folder",
+            file.display()
+        ))
     }
 }
 
@@ -134,11 +160,20 @@ impl DecodedPicture {
             name: name.to_owned(),
             problem,
         };
-        let reader = || ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| fail(e.to_string()));
-        let (width, height) = reader()?.into_dimensions().map_err(|e| fail(format!("cannot be decoded: {e}")))?;
+        let reader = || {
+            ImageReader::new(Cursor::new(bytes))
+                .with_guessed_format()
+                .map_err(|e| fail(e.to_string()))
+        };
+        let (width, height) = reader()?
+            .into_dimensions()
+            .map_err(|e| fail(format!("cannot be decoded: {e}")))?;
         let pixels = u64::from(width) * u64::from(height);
         if pixels > limits.picture_pixels {
-            return Err(fail(format!("it has {width} x {height} pixels, over the {} of `picture_pixels`", limits.picture_pixels)));
+            return Err(fail(format!(
+                "it has {width} x {height} pixels, over the {} of `picture_pixels`",
+                limits.picture_pixels
+            )));
         }
         if pixels == 0 {
             return Err(fail("it has no pixels".to_owned()));
@@ -148,9 +183,13 @@ impl DecodedPicture {
         // Eight bytes a pixel (16 bits, four channels), and what a decoder needs besides.
         allowed.max_alloc = Some(limits.picture_pixels.saturating_mul(16));
         reader.limits(allowed);
-        let decoded = reader.decode().map_err(|e| fail(format!("cannot be decoded: {e}")))?;
+        let decoded = reader
+            .decode()
+            .map_err(|e| fail(format!("cannot be decoded: {e}")))?;
         let (channels, values) = match decoded {
-            grey @ (DynamicImage::ImageLuma8(_) | DynamicImage::ImageLuma16(_)) => (1, upper_bytes_grey(grey)),
+            grey @ (DynamicImage::ImageLuma8(_) | DynamicImage::ImageLuma16(_)) => {
+                (1, upper_bytes_grey(grey))
+            }
             colour => (3, upper_bytes_colour(colour)),
         };
         Ok(Self {
@@ -166,7 +205,12 @@ impl DecodedPicture {
     ///
     /// # Errors
     /// [`PictureError`], if a side would vanish, or the result would be over `limits`.
-    pub fn resized(self, samples: u64, filter: Filter, limits: &Limits) -> Result<Self, PictureError> {
+    pub fn resized(
+        self,
+        samples: u64,
+        filter: Filter,
+        limits: &Limits,
+    ) -> Result<Self, PictureError> {
         if samples == 0 {
             return Ok(self);
         }
@@ -179,16 +223,25 @@ impl DecodedPicture {
 
 fn upper_bytes_grey(picture: DynamicImage) -> Vec<u8> {
     match picture {
-        DynamicImage::ImageLuma16(wide) => wide.into_raw().into_iter().map(|value| (value >> 8) as u8).collect(),
+        DynamicImage::ImageLuma16(wide) => wide
+            .into_raw()
+            .into_iter()
+            .map(|value| (value >> 8) as u8)
+            .collect(),
         other => other.into_luma8().into_raw(),
     }
 }
 
 fn upper_bytes_colour(picture: DynamicImage) -> Vec<u8> {
     match picture {
-        wide @ (DynamicImage::ImageRgb16(_) | DynamicImage::ImageRgba16(_) | DynamicImage::ImageLumaA16(_)) => {
-            wide.into_rgb16().into_raw().into_iter().map(|value| (value >> 8) as u8).collect()
-        }
+        wide @ (DynamicImage::ImageRgb16(_)
+        | DynamicImage::ImageRgba16(_)
+        | DynamicImage::ImageLumaA16(_)) => wide
+            .into_rgb16()
+            .into_raw()
+            .into_iter()
+            .map(|value| (value >> 8) as u8)
+            .collect(),
         other => other.into_rgb8().into_raw(),
     }
 }

@@ -45,7 +45,10 @@ pub struct Exports {
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugin").field("name", &self.0.name).field("sha256", &self.0.sha256).finish_non_exhaustive()
+        f.debug_struct("Plugin")
+            .field("name", &self.0.name)
+            .field("sha256", &self.0.sha256)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,16 +64,25 @@ impl Plugin {
         let lifted = !outline.component;
         let component = if lifted {
             let memory = outline.imports_memory();
-            let foreign = outline.imports().filter(|module| !lift::is_preview1(module));
-            refuse(name, memory.map(|_| "env.memory").into_iter().chain(foreign))?;
+            let foreign = outline
+                .imports()
+                .filter(|module| !lift::is_preview1(module));
+            refuse(
+                name,
+                memory.map(|_| "env.memory").into_iter().chain(foreign),
+            )?;
             lift::lift(&wasm, &outline).map_err(wrong)?
         } else {
             wasm.to_vec()
         };
         let inner = engine.inner();
-        let component = Component::new(&inner.wasm, &component).map_err(|e| wrong(format!("{e:#}")))?;
+        let component =
+            Component::new(&inner.wasm, &component).map_err(|e| wrong(format!("{e:#}")))?;
         let ty = component.component_type();
-        let imported: Vec<String> = ty.imports(&inner.wasm).map(|(name, _)| name.to_owned()).collect();
+        let imported: Vec<String> = ty
+            .imports(&inner.wasm)
+            .map(|(name, _)| name.to_owned())
+            .collect();
         refuse(name, imported.iter().map(String::as_str))?;
         let exported = |wanted: &str| {
             ty.exports(&inner.wasm).any(|(name, item)| {
@@ -87,7 +99,10 @@ impl Plugin {
             save: exported("save"),
             restore: exported("restore"),
         };
-        let pre = inner.linker.instantiate_pre(&component).map_err(|e| wrong(format!("{e:#}")))?;
+        let pre = inner
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|e| wrong(format!("{e:#}")))?;
         Ok(Self(Arc::new(Inner {
             name: name.to_owned(),
             sha256: hex::encode(Sha256::digest(bytes)),
@@ -129,7 +144,10 @@ impl Plugin {
 
     /// Whether it wants to see losses and accuracies, which costs a read-back from the device a step.
     pub fn reads_training(&self) -> bool {
-        self.0.imports.iter().any(|name| name.starts_with("pixelrate:schedule/training"))
+        self.0
+            .imports
+            .iter()
+            .any(|name| name.starts_with("pixelrate:schedule/training"))
     }
 
     /// The parameters that it declares. It may have more.
@@ -171,8 +189,12 @@ fn binary(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, String> {
     let start = &bytes[..bytes.len().min(8)];
     match wat::parse_bytes(bytes) {
         Ok(wasm) => Ok(wasm),
-        Err(_) if !text(bytes) => Err(format!("it is neither WASM (which begins with \\0asm) nor WAT text: it begins with {start:02x?}")),
-        Err(e) => Err(format!("it is no WASM, and as WAT text it has an error: {e}")),
+        Err(_) if !text(bytes) => Err(format!(
+            "it is neither WASM (which begins with \\0asm) nor WAT text: it begins with {start:02x?}"
+        )),
+        Err(e) => Err(format!(
+            "it is no WASM, and as WAT text it has an error: {e}"
+        )),
     }
 }
 
@@ -200,8 +222,12 @@ fn declared(wasm: &[u8]) -> Result<Vec<Parameter>, String> {
         if let Payload::CustomSection(section) = payload.map_err(|e| e.to_string())?
             && section.name() == parameters::SECTION
         {
-            let list: Vec<Parameter> = serde_json::from_slice(section.data())
-                .map_err(|e| format!("its section {} is not a list of parameters: {e}", parameters::SECTION))?;
+            let list: Vec<Parameter> = serde_json::from_slice(section.data()).map_err(|e| {
+                format!(
+                    "its section {} is not a list of parameters: {e}",
+                    parameters::SECTION
+                )
+            })?;
             found.extend(list);
         }
     }

@@ -4,7 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::live::{Live, Raw};
-use crate::{Error, Fault, FaultKind, GuardOptions, Limits, OnFault, Plugin, RunFacts, TrainingValues, parameters};
+use crate::{
+    Error, Fault, FaultKind, GuardOptions, Limits, OnFault, Plugin, RunFacts, TrainingValues,
+    parameters,
+};
 
 /// What a schedule said of one step, and the guard let pass.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,7 +65,10 @@ pub struct Schedule {
 
 impl fmt::Debug for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Schedule").field("plugin", &self.plugin).field("step", &self.step).finish_non_exhaustive()
+        f.debug_struct("Schedule")
+            .field("plugin", &self.plugin)
+            .field("step", &self.step)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,10 +78,16 @@ impl Schedule {
     /// # Errors
     /// [`Error::Parameter`] and [`Error::ParameterValue`] if a parameter is not one of the plugin's;
     /// [`Error::Start`] if instantiation or `init` fail.
-    pub fn start(plugin: &Plugin, facts: &RunFacts, limits: &Limits, guard: &GuardOptions) -> Result<Self, Error> {
+    pub fn start(
+        plugin: &Plugin,
+        facts: &RunFacts,
+        limits: &Limits,
+        guard: &GuardOptions,
+    ) -> Result<Self, Error> {
         parameters::check_values(plugin.name(), plugin.parameters(), facts)?;
         let facts = Arc::new(facts.clone());
-        let mut live = Live::new(plugin, &facts, limits).map_err(|fault| explain(plugin, &facts, fault))?;
+        let mut live =
+            Live::new(plugin, &facts, limits).map_err(|fault| explain(plugin, &facts, fault))?;
         check_names(plugin, &facts, limits, &mut live)?;
         let mut schedule = Self {
             plugin: plugin.clone(),
@@ -97,7 +109,10 @@ impl Schedule {
     /// The fault, if the study says `abort`, or if there were no good values yet.
     pub fn step(&mut self, step: u64, training: TrainingValues) -> Result<StepValues, Fault> {
         self.step = Some(step);
-        let answer = self.instance().and_then(|live| live.step(step, training)).and_then(|raw| self.guarded(step, &raw));
+        let answer = self
+            .instance()
+            .and_then(|live| live.step(step, training))
+            .and_then(|raw| self.guarded(step, &raw));
         self.collect_lines();
         let fault = match answer {
             Ok(values) => {
@@ -176,13 +191,20 @@ impl Schedule {
             } else if value < 0.0 {
                 (FaultKind::Negative, "must not be negative".to_owned())
             } else if let Some(ceiling) = ceiling.filter(|&ceiling| value > ceiling) {
-                (FaultKind::OverCeiling, format!("the study's `max_learning_rate` is {ceiling}"))
+                (
+                    FaultKind::OverCeiling,
+                    format!("the study's `max_learning_rate` is {ceiling}"),
+                )
             } else {
                 return Ok(());
             };
             Err(self.fault(step, kind, format!("its {what} is {value}: {problem}")))
         };
-        check("learning rate", raw.learning_rate, Some(self.guard.max_learning_rate))?;
+        check(
+            "learning rate",
+            raw.learning_rate,
+            Some(self.guard.max_learning_rate),
+        )?;
         if let Some(momentum) = raw.momentum {
             check("momentum", momentum, None)?;
             if momentum >= 1.0 {
@@ -216,7 +238,8 @@ impl Schedule {
             if host.has_lines() {
                 let step = self.step;
                 let lines = host.take_lines().into_iter();
-                self.events.extend(lines.map(|line| SandboxEvent::Log { step, line }));
+                self.events
+                    .extend(lines.map(|line| SandboxEvent::Log { step, line }));
             }
         }
     }
@@ -224,7 +247,12 @@ impl Schedule {
 
 /// A parameter that the plugin never asked for is misspelt. One that declares nothing may ask late: it is
 /// called once, in an instance of its own, before that is said.
-fn check_names(plugin: &Plugin, facts: &Arc<RunFacts>, limits: &Limits, live: &mut Live) -> Result<(), Error> {
+fn check_names(
+    plugin: &Plugin,
+    facts: &Arc<RunFacts>,
+    limits: &Limits,
+    live: &mut Live,
+) -> Result<(), Error> {
     let declared = plugin.parameters();
     if parameters::unknown(declared, &live.host().asked, facts).is_none() {
         return Ok(());
@@ -244,7 +272,9 @@ fn explain(plugin: &Plugin, facts: &RunFacts, fault: Fault) -> Error {
     let declared = plugin.parameters();
     let nothing = std::collections::BTreeSet::new();
     match parameters::unknown(declared, &nothing, facts) {
-        Some(name) if !declared.is_empty() => parameters::misspelt(plugin.name(), declared, &nothing, name),
+        Some(name) if !declared.is_empty() => {
+            parameters::misspelt(plugin.name(), declared, &nothing, name)
+        }
         _ => Error::Start(fault),
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use pixelrate_sandbox::{
-    DecodedPicture, Engine, EngineOptions, Error, FaultKind, GuardOptions, Limits, OnFault, Pictures, RunFacts, Schedule,
-    StepValues, TrainingValues, Value,
+    DecodedPicture, Engine, EngineOptions, Error, FaultKind, GuardOptions, Limits, OnFault,
+    Pictures, RunFacts, Schedule, StepValues, TrainingValues, Value,
 };
 
 fn engine() -> Engine {
@@ -29,7 +29,10 @@ fn facts(params: &[(&str, Value)]) -> RunFacts {
         train_examples: 50_000,
         batch_size: 128,
         seed: 7,
-        params: params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        params: params
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
         pictures: Pictures::default(),
     }
 }
@@ -48,7 +51,10 @@ fn start(wat: &str) -> Result<Schedule, Error> {
 }
 
 fn rate(schedule: &mut Schedule, step: u64) -> f64 {
-    schedule.step(step, TrainingValues::NONE).unwrap().learning_rate
+    schedule
+        .step(step, TrainingValues::NONE)
+        .unwrap()
+        .learning_rate
 }
 
 /// A module whose `learning-rate` has this body (local 0 is the step).
@@ -58,7 +64,10 @@ fn body(body: &str) -> String {
 
 #[test]
 fn a_flat_module_is_lifted_and_snake_case_is_read() {
-    let mut schedule = start(&body("local.get 0 f64.convert_i64_u f64.const 0.001 f64.mul")).unwrap();
+    let mut schedule = start(&body(
+        "local.get 0 f64.convert_i64_u f64.const 0.001 f64.mul",
+    ))
+    .unwrap();
     assert!(schedule.plugin().lifted());
     assert_eq!(rate(&mut schedule, 3), 3.0 * 0.001);
     let values = schedule.step(4, TrainingValues::NONE).unwrap();
@@ -97,13 +106,22 @@ fn what_is_no_plugin_is_told_apart() {
     assert!(message(b"\x7fELF\x01\x02").contains("neither WASM"));
     assert!(message(b"(module (oops))").contains("as WAT text it has an error"));
     assert!(message(b"\0asm\x01\0\0\0\x01\xff").contains("damaged"));
-    assert!(message(br#"(module (func (export "rate")))"#).contains("does not export `learning-rate`"));
+    assert!(
+        message(br#"(module (func (export "rate")))"#).contains("does not export `learning-rate`")
+    );
     assert!(message(br#"(module (func (export "rate")))"#).contains("it exports rate"));
     let wrong = br#"(module (func (export "learning-rate") (param i32) (result f64) f64.const 0))"#;
-    assert!(message(wrong).contains("learning-rate"), "{}", message(wrong));
+    assert!(
+        message(wrong).contains("learning-rate"),
+        "{}",
+        message(wrong)
+    );
     assert!(message(b"(component)").contains("a component of another world"));
     let missing = engine().load("no/such.wasm").unwrap_err().to_string();
-    assert!(missing.contains("no/such.wasm") && missing.contains("cyclic"), "{missing}");
+    assert!(
+        missing.contains("no/such.wasm") && missing.contains("cyclic"),
+        "{missing}"
+    );
 }
 
 #[test]
@@ -112,7 +130,10 @@ fn imports_beside_the_contract_are_refused_by_name() {
         let wat = format!(
             r#"(module (import "{module}" "x" {what}) (func (export "learning-rate") (param i64) (result f64) f64.const 0))"#
         );
-        engine().load_bytes("test", wat.as_bytes()).unwrap_err().to_string()
+        engine()
+            .load_bytes("test", wat.as_bytes())
+            .unwrap_err()
+            .to_string()
     };
     assert!(import("env", "(func)").contains("imports `env`"));
     assert!(import("env", "(memory 1)").contains("imports `env.memory`"));
@@ -130,23 +151,31 @@ fn endless_loops_stop_at_the_same_step_everywhere() {
     );
     let fails_at = || {
         let mut schedule = start(&wat).unwrap();
-        (0..2000).find_map(|step| schedule.step(step, TrainingValues::NONE).err()).unwrap()
+        (0..2000)
+            .find_map(|step| schedule.step(step, TrainingValues::NONE).err())
+            .unwrap()
     };
     let fault = fails_at();
     assert_eq!(fault.kind, FaultKind::OutOfFuel);
-    assert!(fault.to_string().contains("1000000 units of fuel"), "{fault}");
+    assert!(
+        fault.to_string().contains("1000000 units of fuel"),
+        "{fault}"
+    );
     assert_eq!(fails_at(), fault);
 }
 
 #[test]
 fn time_stops_what_fuel_does_not() {
-    let plugin = engine().load_bytes("test", body("(loop $a (br $a)) f64.const 0").as_bytes()).unwrap();
+    let plugin = engine()
+        .load_bytes("test", body("(loop $a (br $a)) f64.const 0").as_bytes())
+        .unwrap();
     let limits = Limits {
         step_fuel: u64::MAX,
         step_ms: 50,
         ..Limits::default()
     };
-    let mut schedule = Schedule::start(&plugin, &facts(&[]), &limits, &GuardOptions::default()).unwrap();
+    let mut schedule =
+        Schedule::start(&plugin, &facts(&[]), &limits, &GuardOptions::default()).unwrap();
     let fault = schedule.step(0, TrainingValues::NONE).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Deadline);
     assert!(fault.message.contains("50 ms"));
@@ -157,13 +186,19 @@ fn memory_tables_and_stack_have_limits() {
     let grows = r#"(module (memory 1)
         (func (export "learning-rate") (param i64) (result f64)
             (if (i32.eq (memory.grow (i32.const 10000)) (i32.const -1)) (then unreachable)) f64.const 0))"#;
-    let fault = start(grows).unwrap().step(0, TrainingValues::NONE).unwrap_err();
+    let fault = start(grows)
+        .unwrap()
+        .step(0, TrainingValues::NONE)
+        .unwrap_err();
     assert!(fault.message.contains("memory_bytes"), "{fault}");
     let table = r#"(module (table 1000000 funcref)
         (func (export "learning-rate") (param i64) (result f64) f64.const 0))"#;
     assert!(start(table).unwrap_err().to_string().contains("table"));
     let deep = r#"(module (func $f (export "learning-rate") (param i64) (result f64) (call $f (local.get 0)) f64.const 1 f64.add))"#;
-    let fault = start(deep).unwrap().step(0, TrainingValues::NONE).unwrap_err();
+    let fault = start(deep)
+        .unwrap()
+        .step(0, TrainingValues::NONE)
+        .unwrap_err();
     assert!(fault.message.contains("recursion"), "{fault}");
 }
 
@@ -175,14 +210,24 @@ fn the_guard_refuses_what_no_optimizer_should_get() {
         ("-0.5", FaultKind::Negative),
         ("1.5", FaultKind::OverCeiling),
     ] {
-        let fault = start(&body(&format!("f64.const {value}"))).unwrap().step(9, TrainingValues::NONE).unwrap_err();
+        let fault = start(&body(&format!("f64.const {value}")))
+            .unwrap()
+            .step(9, TrainingValues::NONE)
+            .unwrap_err();
         assert_eq!((fault.kind, fault.step), (kind, Some(9)), "{value}");
         assert_eq!(fault.sha256.len(), 64);
     }
     let momentum = r#"(module
         (func (export "learning-rate") (param i64) (result f64) f64.const 0.1)
         (func (export "momentum") (param i64) (result f64) f64.const 1.0))"#;
-    assert!(start(momentum).unwrap().step(0, TrainingValues::NONE).unwrap_err().message.contains("below 1"));
+    assert!(
+        start(momentum)
+            .unwrap()
+            .step(0, TrainingValues::NONE)
+            .unwrap_err()
+            .message
+            .contains("below 1")
+    );
 }
 
 #[test]
@@ -194,10 +239,17 @@ fn hold_keeps_the_last_good_value_and_a_trap_gets_a_new_instance() {
             (if (i64.eq (local.get 0) (i64.const 2)) (then unreachable))
             global.get $calls))"#;
     let mut schedule = start_with(wat, &facts(&[]), OnFault::Hold).unwrap();
-    assert_eq!([0, 1, 2, 3].map(|step| rate(&mut schedule, step)), [0.1, 0.2, 0.2, 0.1]);
+    assert_eq!(
+        [0, 1, 2, 3].map(|step| rate(&mut schedule, step)),
+        [0.1, 0.2, 0.2, 0.1]
+    );
     let events = schedule.drain_events();
     assert_eq!(events.len(), 1);
-    assert!(events[0].is_fault() && events[0].to_string().contains("at step 2: it trapped"), "{}", events[0]);
+    assert!(
+        events[0].is_fault() && events[0].to_string().contains("at step 2: it trapped"),
+        "{}",
+        events[0]
+    );
     // Without a good value there is nothing to hold.
     let mut never = start_with(&body("f64.const nan"), &facts(&[]), OnFault::Hold).unwrap();
     assert!(never.step(0, TrainingValues::NONE).is_err());
@@ -230,7 +282,10 @@ fn a_guest_that_fails_is_quoted() {
         (func (export "init") (call $fail (i32.const 8) (i32.const 13)))
         (func (export "learning-rate") (param i64) (result f64) f64.const 0))"#;
     let message = start(wat).unwrap_err().to_string();
-    assert!(message.contains("failed before its first step: too few steps"), "{message}");
+    assert!(
+        message.contains("failed before its first step: too few steps"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -239,12 +294,23 @@ fn built_in_schedules_say_which_parameters_they_have() {
     for name in pixelrate_sandbox::builtin_names() {
         let plugin = engine.load(name).unwrap();
         assert!(!plugin.parameters().is_empty(), "{name}");
-        assert!(plugin.parameters().iter().all(|parameter| !parameter.doc.is_empty()), "{name}");
+        assert!(
+            plugin
+                .parameters()
+                .iter()
+                .all(|parameter| !parameter.doc.is_empty()),
+            "{name}"
+        );
     }
     let cyclic = engine.load("cyclic").unwrap();
     let misspelt = facts(&[("max_rl", Value::Number(0.1))]);
-    let error = Schedule::start(&cyclic, &misspelt, &limits(), &GuardOptions::default()).unwrap_err().to_string();
-    assert_eq!(error, "cyclic has no parameter `max_rl`: did you mean `max_lr`? It has max_lr, base_lr, step_size");
+    let error = Schedule::start(&cyclic, &misspelt, &limits(), &GuardOptions::default())
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "cyclic has no parameter `max_rl`: did you mean `max_lr`? It has max_lr, base_lr, step_size"
+    );
 }
 
 #[test]
@@ -254,10 +320,18 @@ fn a_parameter_that_is_asked_for_late_is_no_misspelling() {
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 64)
         (func (export "learning-rate") (param i64) (result f64) (call $param (i32.const 8) (i32.const 4) (f64.const 0.5))))"#;
     let given = facts(&[("peak", Value::Number(0.25))]);
-    assert_eq!(rate(&mut start_with(wat, &given, OnFault::Abort).unwrap(), 0), 0.25);
+    assert_eq!(
+        rate(&mut start_with(wat, &given, OnFault::Abort).unwrap(), 0),
+        0.25
+    );
     let misspelt = facts(&[("paek", Value::Number(0.25))]);
-    let error = start_with(wat, &misspelt, OnFault::Abort).unwrap_err().to_string();
-    assert!(error.ends_with("no parameter `paek`: it has peak"), "{error}");
+    let error = start_with(wat, &misspelt, OnFault::Abort)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("no parameter `paek`: it has peak"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -275,15 +349,32 @@ fn the_image_schedule_scans_a_picture_and_holds_its_last_value() {
         ("samples", Value::Number(12.0)),
         ("order", Value::Text("spiral".into())),
     ]);
-    facts.pictures = Pictures::default().with_fallback(move |name| (name == "mine").then(|| Ok(picture.clone())));
+    facts.pictures = Pictures::default()
+        .with_fallback(move |name| (name == "mine").then(|| Ok(picture.clone())));
     let plugin = engine().load("image").unwrap();
-    let mut schedule = Schedule::start(&plugin, &facts, &limits(), &GuardOptions::default()).unwrap();
-    let bytes = [0, 1, 2, 3, 4, 5, 9, 10, 11, 6, 7, 8, 8, 8].map(|i: u8| f64::from(f32::from(i * 20) / 255.0));
-    assert_eq!((0..14).map(|step| rate(&mut schedule, step)).collect::<Vec<_>>(), bytes);
-    facts.params.insert("order".into(), Value::Text("zigzag".into()));
-    let error = Schedule::start(&plugin, &facts, &limits(), &GuardOptions::default()).unwrap_err().to_string();
-    assert!(error.contains("must be one of raster, serpentine, hilbert, spiral"), "{error}");
+    let mut schedule =
+        Schedule::start(&plugin, &facts, &limits(), &GuardOptions::default()).unwrap();
+    let bytes = [0, 1, 2, 3, 4, 5, 9, 10, 11, 6, 7, 8, 8, 8]
+        .map(|i: u8| f64::from(f32::from(i * 20) / 255.0));
+    assert_eq!(
+        (0..14)
+            .map(|step| rate(&mut schedule, step))
+            .collect::<Vec<_>>(),
+        bytes
+    );
+    facts
+        .params
+        .insert("order".into(), Value::Text("zigzag".into()));
+    let error = Schedule::start(&plugin, &facts, &limits(), &GuardOptions::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("must be one of raster, serpentine, hilbert, spiral"),
+        "{error}"
+    );
     facts.params = BTreeMap::new();
-    let error = Schedule::start(&plugin, &facts, &limits(), &GuardOptions::default()).unwrap_err().to_string();
+    let error = Schedule::start(&plugin, &facts, &limits(), &GuardOptions::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("`image` is missing"), "{error}");
 }

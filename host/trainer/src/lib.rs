@@ -1,1 +1,24 @@
-//! Trains image classifiers on libtorch under a sandboxed schedule.
+//! Trains image classifiers on libtorch, under a sandboxed schedule.
+//!
+//! One step is: ask the [schedule](pixelrate_sandbox::Schedule) for its values, forward, backward,
+//! optimizer, one row in the [log](pixelrate_runlog). Every value that reaches the optimizer is the one in
+//! the log, bit for bit.
+//!
+//! - [`spec`]: everything that is needed to run a run again (`run.toml`).
+//! - [`data`]: data sets as bytes, from their official files. [`batches`] puts them on the device and draws
+//!   the batches of a step from a seed.
+//! - [`model`], [`optimizer`], [`checkpoint`]: what is trained, how, and how it is kept.
+//! - [`train`]: the step loop.
+
+pub mod batches;
+pub mod checkpoint;
+pub mod data;
+pub mod device;
+mod error;
+pub mod model;
+pub mod optimizer;
+pub mod pictures;
+pub mod spec;
+pub mod train;
+
+pub use error::Error;

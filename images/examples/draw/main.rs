@@ -32,9 +32,16 @@ const PICTURES: [Picture; 7] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(unknown) = wanted.iter().find(|name| PICTURES.iter().all(|(known, _)| known != name)) {
+    if let Some(unknown) = wanted
+        .iter()
+        .find(|name| PICTURES.iter().all(|(known, _)| known != name))
+    {
         let known: Vec<&str> = PICTURES.iter().map(|(name, _)| *name).collect();
-        return Err(format!("there is no picture \"{unknown}\"; there are {}", known.join(", ")).into());
+        return Err(format!(
+            "there is no picture \"{unknown}\"; there are {}",
+            known.join(", ")
+        )
+        .into());
     }
     for (name, draw) in PICTURES {
         if !wanted.is_empty() && !wanted.iter().any(|want| want == name) {
@@ -44,7 +51,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let png = encoded(&picture)?;
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.png"));
         std::fs::write(&path, &png)?;
-        println!("{name}: {} x {}, {} bytes", picture.width(), picture.height(), png.len());
+        println!(
+            "{name}: {} x {}, {} bytes",
+            picture.width(),
+            picture.height(),
+            png.len()
+        );
     }
     Ok(())
 }
@@ -52,11 +64,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The picture as a small PNG file.
 fn encoded(picture: &DynamicImage) -> Result<Vec<u8>, image::ImageError> {
     let mut png = Vec::new();
-    PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive).write_image(
-        picture.as_bytes(),
-        picture.width(),
-        picture.height(),
-        picture.color().into(),
-    )?;
+    PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive)
+        .write_image(
+            picture.as_bytes(),
+            picture.width(),
+            picture.height(),
+            picture.color().into(),
+        )?;
     Ok(png)
 }

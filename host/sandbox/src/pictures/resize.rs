@@ -30,21 +30,34 @@ impl FromStr for Filter {
             "bilinear" => Ok(Self::Bilinear),
             "bicubic" => Ok(Self::Bicubic),
             "lanczos" => Ok(Self::Lanczos),
-            other => Err(format!("filter \"{other}\" is not known: use nearest, bilinear, bicubic or lanczos")),
+            other => Err(format!(
+                "filter \"{other}\" is not known: use nearest, bilinear, bicubic or lanczos"
+            )),
         }
     }
 }
 
-pub(super) fn resize(picture: &DecodedPicture, samples: u64, filter: Filter, limits: &Limits) -> Result<DecodedPicture, String> {
+pub(super) fn resize(
+    picture: &DecodedPicture,
+    samples: u64,
+    filter: Filter,
+    limits: &Limits,
+) -> Result<DecodedPicture, String> {
     let (width, height) = (f64::from(picture.width), f64::from(picture.height));
     let f = (width * height * 3.0 / samples as f64).sqrt();
     // As Python's int(): towards zero.
     let (wide, high) = ((width / f).trunc(), (height / f).trunc());
     if wide < 1.0 || high < 1.0 {
-        return Err(format!("{samples} samples are too few for its shape, {} x {}", picture.width, picture.height));
+        return Err(format!(
+            "{samples} samples are too few for its shape, {} x {}",
+            picture.width, picture.height
+        ));
     }
     if wide * high > limits.picture_pixels as f64 {
-        return Err(format!("{samples} samples would make it {wide} x {high}, over the {} pixels of `picture_pixels`", limits.picture_pixels));
+        return Err(format!(
+            "{samples} samples would make it {wide} x {high}, over the {} pixels of `picture_pixels`",
+            limits.picture_pixels
+        ));
     }
     let (wide, high) = (wide as u32, high as u32);
     let values = match filter {
@@ -76,7 +89,10 @@ fn nearest(picture: &DecodedPicture, wide: u32, high: u32) -> Option<Vec<u8>> {
             .collect()
     };
     let (columns, rows) = (sources(picture.width, wide), sources(picture.height, high));
-    let (channels, stride) = (picture.channels as usize, picture.width as usize * picture.channels as usize);
+    let (channels, stride) = (
+        picture.channels as usize,
+        picture.width as usize * picture.channels as usize,
+    );
     let mut values = Vec::with_capacity(columns.len() * rows.len() * channels);
     for row in rows {
         let line = picture.values.get(row * stride..(row + 1) * stride)?;

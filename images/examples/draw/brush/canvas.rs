@@ -25,14 +25,23 @@ impl Canvas {
     /// A canvas for a picture of `width` by `height` pixels with `scale` samples a pixel in each direction.
     pub(crate) fn new(width: usize, height: usize, scale: usize, colour: Rgb) -> Self {
         let (width, height) = (width * scale, height * scale);
-        Self { width, height, scale: scale as f32, samples: vec![colour; width * height] }
+        Self {
+            width,
+            height,
+            scale: scale as f32,
+            samples: vec![colour; width * height],
+        }
     }
 
     /// Every sample anew, from its place in pixels and its colour.
     pub(crate) fn each(&mut self, paint: impl Fn(f32, f32, Rgb) -> Rgb) {
         let (width, scale) = (self.width, self.scale);
         for (i, sample) in self.samples.iter_mut().enumerate() {
-            *sample = paint((i % width) as f32 / scale, (i / width) as f32 / scale, *sample);
+            *sample = paint(
+                (i % width) as f32 / scale,
+                (i / width) as f32 / scale,
+                *sample,
+            );
         }
     }
 
@@ -50,7 +59,11 @@ impl Canvas {
                     continue;
                 }
                 let sample = &mut self.samples[y as usize * self.width + x as usize];
-                *sample = mix(*sample, paint(x as f32 / self.scale, y as f32 / self.scale, *sample), cover);
+                *sample = mix(
+                    *sample,
+                    paint(x as f32 / self.scale, y as f32 / self.scale, *sample),
+                    cover,
+                );
             }
         }
     }
@@ -103,7 +116,8 @@ impl Canvas {
         });
         let glow = bright.blurred(soft);
         for (sample, light) in self.samples.iter_mut().zip(glow.samples) {
-            *sample = [0, 1, 2].map(|i| 1.0 - (1.0 - sample[i]) * (1.0 - (light[i] * amount).clamp(0.0, 1.0)));
+            *sample = [0, 1, 2]
+                .map(|i| 1.0 - (1.0 - sample[i]) * (1.0 - (light[i] * amount).clamp(0.0, 1.0)));
         }
     }
 
@@ -121,7 +135,11 @@ impl Canvas {
                 }
             }
             let speck = (noise.grain(x as i32, y as i32) - 0.5) * 2.0 * grain;
-            Pixel(sum.map(|v| (v / (step * step) as f32 * 255.0 + speck + 0.5).clamp(0.0, 255.0) as u8))
+            Pixel(
+                sum.map(|v| {
+                    (v / (step * step) as f32 * 255.0 + speck + 0.5).clamp(0.0, 255.0) as u8
+                }),
+            )
         })
     }
 }

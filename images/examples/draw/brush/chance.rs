@@ -47,7 +47,9 @@ impl Noise {
     }
 
     fn hash(self, x: i32, y: i32) -> u32 {
-        let mut h = self.0 ^ (x as u32).wrapping_mul(0x85EB_CA6B) ^ (y as u32).wrapping_mul(0xC2B2_AE35).rotate_left(13);
+        let mut h = self.0
+            ^ (x as u32).wrapping_mul(0x85EB_CA6B)
+            ^ (y as u32).wrapping_mul(0xC2B2_AE35).rotate_left(13);
         h = (h ^ (h >> 16)).wrapping_mul(0x7FEB_352D);
         h = (h ^ (h >> 15)).wrapping_mul(0x846C_A68B);
         h ^ (h >> 16)
@@ -60,7 +62,16 @@ impl Noise {
         let corner = |dx: i32, dy: i32| {
             // Eight directions are enough for a texture and need no trigonometry.
             const D: f32 = std::f32::consts::FRAC_1_SQRT_2;
-            let ways = [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0), (D, D), (-D, D), (D, -D), (-D, -D)];
+            let ways = [
+                (1.0, 0.0),
+                (-1.0, 0.0),
+                (0.0, 1.0),
+                (0.0, -1.0),
+                (D, D),
+                (-D, D),
+                (D, -D),
+                (-D, -D),
+            ];
             let (gx, gy) = ways[(self.hash(cell_x as i32 + dx, cell_y as i32 + dy) & 7) as usize];
             gx * (fx - dx as f32) + gy * (fy - dy as f32)
         };

@@ -52,11 +52,17 @@ pub(crate) fn saturate(colour: Rgb, by: f32) -> Rgb {
 
 /// The colour at `t` on a ramp of (place, colour) stops in rising order.
 pub(crate) fn ramp(stops: &[(f32, u32)], t: f32) -> Rgb {
-    let mut last = stops.first().map_or((0.0, [0.0; 3]), |&(at, code)| (at, hex(code)));
+    let mut last = stops
+        .first()
+        .map_or((0.0, [0.0; 3]), |&(at, code)| (at, hex(code)));
     for &(at, code) in stops {
         let next = (at, hex(code));
         if t < at {
-            return mix(last.1, next.1, smooth(last.0, next.0, t) * 0.5 + ((t - last.0) / (next.0 - last.0)) * 0.5);
+            return mix(
+                last.1,
+                next.1,
+                smooth(last.0, next.0, t) * 0.5 + ((t - last.0) / (next.0 - last.0)) * 0.5,
+            );
         }
         last = next;
     }

@@ -16,7 +16,10 @@ impl Layer {
     /// An empty sheet for this canvas; none if the canvas has no area.
     pub(crate) fn new(canvas: &Canvas) -> Option<Self> {
         let pixmap = Pixmap::new(canvas.width as u32, canvas.height as u32)?;
-        Some(Self { pixmap, scale: canvas.scale })
+        Some(Self {
+            pixmap,
+            scale: canvas.scale,
+        })
     }
 
     /// Fills a shape with a colour of this opacity.
@@ -27,7 +30,13 @@ impl Layer {
         if let Some(colour) = Color::from_rgba(red, green, blue, opacity.clamp(0.0, 1.0)) {
             paint.set_color(colour);
         }
-        self.pixmap.fill_path(path, &paint, FillRule::Winding, Transform::from_scale(self.scale, self.scale), None);
+        self.pixmap.fill_path(
+            path,
+            &paint,
+            FillRule::Winding,
+            Transform::from_scale(self.scale, self.scale),
+            None,
+        );
     }
 
     /// A line of even width along a shape's outline.

@@ -20,18 +20,52 @@ impl Mask {
     /// The inside of a shape, with its edge blurred by `soft` pixels (a standard deviation).
     pub(crate) fn of(canvas: &Canvas, shape: &Shape, soft: f32) -> Self {
         let scale = canvas.scale;
-        let nothing = Self { left: 0, top: 0, width: 0, height: 0, cover: Vec::new(), scale };
+        let nothing = Self {
+            left: 0,
+            top: 0,
+            width: 0,
+            height: 0,
+            cover: Vec::new(),
+            scale,
+        };
         let Some(path) = &shape.0 else { return nothing };
         let (bounds, margin) = (path.bounds(), soft * 3.0 + 2.0);
-        let clip = |v: f32, end: usize| ((v * scale) as i32).clamp(-(margin * scale) as i32, end as i32 + (margin * scale) as i32);
-        let (left, top) = (clip(bounds.left() - margin, canvas.width), clip(bounds.top() - margin, canvas.height));
-        let (right, bottom) = (clip(bounds.right() + margin, canvas.width), clip(bounds.bottom() + margin, canvas.height));
-        let (width, height) = ((right - left).max(0) as usize, (bottom - top).max(0) as usize);
-        let Some(mut raster) = tiny_skia::Mask::new(width as u32, height as u32) else { return nothing };
+        let clip = |v: f32, end: usize| {
+            ((v * scale) as i32).clamp(
+                -(margin * scale) as i32,
+                end as i32 + (margin * scale) as i32,
+            )
+        };
+        let (left, top) = (
+            clip(bounds.left() - margin, canvas.width),
+            clip(bounds.top() - margin, canvas.height),
+        );
+        let (right, bottom) = (
+            clip(bounds.right() + margin, canvas.width),
+            clip(bounds.bottom() + margin, canvas.height),
+        );
+        let (width, height) = (
+            (right - left).max(0) as usize,
+            (bottom - top).max(0) as usize,
+        );
+        let Some(mut raster) = tiny_skia::Mask::new(width as u32, height as u32) else {
+            return nothing;
+        };
         let place = Transform::from_scale(scale, scale).post_translate(-left as f32, -top as f32);
         raster.fill_path(path, FillRule::Winding, true, place);
-        let cover = raster.data().iter().map(|&v| f32::from(v) / 255.0).collect();
-        let mut mask = Self { left, top, width, height, cover, scale };
+        let cover = raster
+            .data()
+            .iter()
+            .map(|&v| f32::from(v) / 255.0)
+            .collect();
+        let mut mask = Self {
+            left,
+            top,
+            width,
+            height,
+            cover,
+            scale,
+        };
         mask.blur(soft);
         mask
     }
@@ -92,14 +126,27 @@ pub(crate) fn blur(plane: &mut [f32], width: usize, height: usize, sigma: f32) {
     }
 }
 
-fn box_blur(plane: &mut [f32], start: usize, stride: usize, len: usize, radius: usize, line: &mut [f32]) {
+fn box_blur(
+    plane: &mut [f32],
+    start: usize,
+    stride: usize,
+    len: usize,
+    radius: usize,
+    line: &mut [f32],
+) {
     for i in 0..len {
         line[i] = plane[start + i * stride];
     }
     let share = 1.0 / (2 * radius + 1) as f64;
     let (first, last) = (f64::from(line[0]), f64::from(line[len - 1]));
     let value = |i: isize| {
-        if i < 0 { first } else if i as usize >= len { last } else { f64::from(line[i as usize]) }
+        if i < 0 {
+            first
+        } else if i as usize >= len {
+            last
+        } else {
+            f64::from(line[i as usize])
+        }
     };
     let reach = radius as isize;
     let mut sum: f64 = (-reach..=reach).map(value).sum();

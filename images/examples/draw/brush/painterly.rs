@@ -29,10 +29,14 @@ pub(crate) fn repaint(picture: &Canvas, brush: &Brush, drift: impl Fn(f32, f32) 
     let bristle = Noise::new(brush.seed as u32);
     for (pass, &breadth) in brush.breadths.iter().enumerate() {
         let model = picture.blurred(breadth * 0.35);
-        let Some(mut layer) = Layer::new(picture) else { break };
+        let Some(mut layer) = Layer::new(picture) else {
+            break;
+        };
         for (x, y) in scattered(picture, breadth * 0.8, &mut chance) {
             let colour = model.at(x, y);
-            let off = (0..3).map(|i| (colour[i] - painted.at(x, y)[i]).abs()).sum::<f32>();
+            let off = (0..3)
+                .map(|i| (colour[i] - painted.at(x, y)[i]).abs())
+                .sum::<f32>();
             if pass > 0 && off < brush.patience {
                 continue;
             }
@@ -45,7 +49,11 @@ pub(crate) fn repaint(picture: &Canvas, brush: &Brush, drift: impl Fn(f32, f32) 
             for side in [-0.3_f32, 0.05, 0.32] {
                 let tone = 1.0 + brush.liveliness * 1.6 * bristle.at(x * 0.9 + side * 7.0, y * 0.9);
                 let furrow: Vec<At> = beside(&spine, side * breadth);
-                layer.fill(&Shape::stroke(&furrow, |t| round(t) * 0.16), scale(body, tone), brush.body * 0.7);
+                layer.fill(
+                    &Shape::stroke(&furrow, |t| round(t) * 0.16),
+                    scale(body, tone),
+                    brush.body * 0.7,
+                );
             }
         }
         painted.lay(&layer);
@@ -55,7 +63,10 @@ pub(crate) fn repaint(picture: &Canvas, brush: &Brush, drift: impl Fn(f32, f32) 
 
 /// Places for strokes in a shuffled order: a grid, each point off by chance.
 fn scattered(picture: &Canvas, gap: f32, chance: &mut Chance) -> Vec<At> {
-    let (width, height) = (picture.width as f32 / picture.scale, picture.height as f32 / picture.scale);
+    let (width, height) = (
+        picture.width as f32 / picture.scale,
+        picture.height as f32 / picture.scale,
+    );
     let mut places = Vec::new();
     for row in 0..=(height / gap) as usize {
         for column in 0..=(width / gap) as usize {
@@ -68,7 +79,14 @@ fn scattered(picture: &Canvas, gap: f32, chance: &mut Chance) -> Vec<At> {
 }
 
 /// A stroke's spine through a place: along the edge of tones, until the colour has changed too much.
-fn follow(model: &Canvas, start: At, breadth: f32, length: f32, drift: &impl Fn(f32, f32) -> f32, chance: &mut Chance) -> Vec<At> {
+fn follow(
+    model: &Canvas,
+    start: At,
+    breadth: f32,
+    length: f32,
+    drift: &impl Fn(f32, f32) -> f32,
+    chance: &mut Chance,
+) -> Vec<At> {
     let colour = model.at(start.0, start.1);
     let bend = chance.around(0.25);
     let mut halves = [Vec::new(), Vec::new()];
@@ -77,7 +95,8 @@ fn follow(model: &Canvas, start: At, breadth: f32, length: f32, drift: &impl Fn(
         let mut last: Option<At> = None;
         for _ in 0..3 {
             let reach = breadth * 0.7;
-            let gradient = |dx: f32, dy: f32| luma(model.at(x + dx, y + dy)) - luma(model.at(x - dx, y - dy));
+            let gradient =
+                |dx: f32, dy: f32| luma(model.at(x + dx, y + dy)) - luma(model.at(x - dx, y - dy));
             let (gx, gy) = (gradient(reach, 0.0), gradient(0.0, reach));
             let strength = (gx.hypot(gy) * 14.0).min(1.0);
             let angle = drift(x, y) + bend;
@@ -89,7 +108,9 @@ fn follow(model: &Canvas, start: At, breadth: f32, length: f32, drift: &impl Fn(
                 dy = dy * (1.0 - strength) + ey * agree * strength;
             }
             let (mut sx, mut sy) = (dx * sign, dy * sign);
-            if let Some((lx, ly)) = last && lx * sx + ly * sy < 0.0 {
+            if let Some((lx, ly)) = last
+                && lx * sx + ly * sy < 0.0
+            {
                 (sx, sy) = (-sx, -sy);
             }
             let size = sx.hypot(sy).max(1e-3);
@@ -97,7 +118,8 @@ fn follow(model: &Canvas, start: At, breadth: f32, length: f32, drift: &impl Fn(
             x += sx / size * breadth * length / 6.0;
             y += sy / size * breadth * length / 6.0;
             let there = model.at(x, y);
-            if (0..3).map(|i| (there[i] - colour[i]).abs()).sum::<f32>() > 0.22 && !half.is_empty() {
+            if (0..3).map(|i| (there[i] - colour[i]).abs()).sum::<f32>() > 0.22 && !half.is_empty()
+            {
                 break;
             }
             half.push((x, y));

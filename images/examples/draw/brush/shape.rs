@@ -1,6 +1,6 @@
 //! Outlines: smooth curves through points, brush strokes that swell and taper, simple forms.
 
-use tiny_skia::{Path, PathBuilder, Rect, Stroke, LineCap, LineJoin, Transform};
+use tiny_skia::{LineCap, LineJoin, Path, PathBuilder, Rect, Stroke, Transform};
 
 /// A place in the picture.
 pub(crate) type At = (f32, f32);
@@ -23,7 +23,11 @@ impl Shape {
     fn lines(points: &[At], close: bool) -> Self {
         let mut path = PathBuilder::new();
         for (i, &(x, y)) in points.iter().enumerate() {
-            if i == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
+            if i == 0 {
+                path.move_to(x, y)
+            } else {
+                path.line_to(x, y)
+            }
         }
         if close {
             path.close();
@@ -72,7 +76,8 @@ impl Shape {
 
     /// An ellipse around a centre, turned by `angle` (radians, clockwise).
     pub(crate) fn oval(centre: At, radius_x: f32, radius_y: f32, angle: f32) -> Self {
-        let oval = Rect::from_ltrb(-radius_x, -radius_y, radius_x, radius_y).and_then(PathBuilder::from_oval);
+        let oval = Rect::from_ltrb(-radius_x, -radius_y, radius_x, radius_y)
+            .and_then(PathBuilder::from_oval);
         let place = Transform::from_rotate(angle.to_degrees()).post_translate(centre.0, centre.1);
         Self(oval.and_then(|path| path.transform(place)))
     }
@@ -101,7 +106,12 @@ impl Shape {
 
     /// The outline itself as a line of this width, with round ends.
     pub(crate) fn outlined(&self, width: f32) -> Self {
-        let stroke = Stroke { width, line_cap: LineCap::Round, line_join: LineJoin::Round, ..Stroke::default() };
+        let stroke = Stroke {
+            width,
+            line_cap: LineCap::Round,
+            line_join: LineJoin::Round,
+            ..Stroke::default()
+        };
         Self(self.0.as_ref().and_then(|path| path.stroke(&stroke, 4.0)))
     }
 
@@ -113,7 +123,10 @@ impl Shape {
     /// Both shapes as one.
     pub(crate) fn and(&self, other: &Self) -> Self {
         let mut path = PathBuilder::new();
-        for part in [self, other].into_iter().filter_map(|shape| shape.0.as_ref()) {
+        for part in [self, other]
+            .into_iter()
+            .filter_map(|shape| shape.0.as_ref())
+        {
             path.push_path(part);
         }
         Self(path.finish())
@@ -123,16 +136,25 @@ impl Shape {
 fn through(path: &mut PathBuilder, points: &[At]) {
     let last = points.len().saturating_sub(1);
     for i in 0..last {
-        curve(path, points[i.saturating_sub(1)], points[i], points[i + 1], points[(i + 2).min(last)]);
+        curve(
+            path,
+            points[i.saturating_sub(1)],
+            points[i],
+            points[i + 1],
+            points[(i + 2).min(last)],
+        );
     }
 }
 
 /// The piece from `b` to `c` of a Catmull-Rom curve, as a Bézier curve.
 fn curve(path: &mut PathBuilder, a: At, b: At, c: At, d: At) {
     path.cubic_to(
-        b.0 + (c.0 - a.0) / 6.0, b.1 + (c.1 - a.1) / 6.0,
-        c.0 - (d.0 - b.0) / 6.0, c.1 - (d.1 - b.1) / 6.0,
-        c.0, c.1,
+        b.0 + (c.0 - a.0) / 6.0,
+        b.1 + (c.1 - a.1) / 6.0,
+        c.0 - (d.0 - b.0) / 6.0,
+        c.1 - (d.1 - b.1) / 6.0,
+        c.0,
+        c.1,
     );
 }
 
@@ -145,7 +167,10 @@ pub(crate) fn spine(points: &[At], steps: usize) -> Vec<At> {
         for step in 0..steps {
             let t = step as f32 / steps as f32;
             let at = |a: f32, b: f32, c: f32, d: f32| {
-                0.5 * (2.0 * b + (c - a) * t + (2.0 * a - 5.0 * b + 4.0 * c - d) * t * t + (3.0 * b - a - 3.0 * c + d) * t * t * t)
+                0.5 * (2.0 * b
+                    + (c - a) * t
+                    + (2.0 * a - 5.0 * b + 4.0 * c - d) * t * t
+                    + (3.0 * b - a - 3.0 * c + d) * t * t * t)
             };
             out.push((at(a.0, b.0, c.0, d.0), at(a.1, b.1, c.1, d.1)));
         }

@@ -1,0 +1,66 @@
+//! `pixelrate data`: fetch and check data sets.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use pixelrate_trainer::data;
+
+/// Fetch data sets from their official addresses, and check them.
+#[derive(clap::Args)]
+#[command(after_help = "Example: pixelrate data get cifar10")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+    /// Where the data sets lie.
+    #[arg(long, env = "PIXELRATE_DATA", default_value = "data", global = true)]
+    folder: PathBuf,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Fetch a data set; goes on where it was cut.
+    Get {
+        /// mnist, fashion-mnist, cifar10 or cifar100.
+        name: String,
+    },
+    /// Load a data set, and tell what it is.
+    Check {
+        /// The data set.
+        name: String,
+    },
+    /// The data sets' names.
+    List,
+}
+
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    match &args.command {
+        Command::List => data::names().for_each(|name| println!("{name}")),
+        Command::Get { name } => {
+            let style =
+                ProgressStyle::with_template("{prefix} {bar:30} {bytes}/{total_bytes} {eta} left")?;
+            let bar = ProgressBar::new(0).with_style(style);
+            data::get(name, &args.folder, &mut |transfer| {
+                bar.set_prefix(transfer.file.clone());
+                bar.set_length(transfer.total.unwrap_or(0));
+                bar.set_position(transfer.done);
+            })?;
+            bar.finish_and_clear();
+            println!("{name} is in {}", args.folder.join(name).display());
+        }
+        Command::Check { name } => {
+            let set = data::load(name, &args.folder)?;
+            println!(
+                "{name}: {} training and {} test pictures of {:?} in {} classes, {} files, SHA-256 {}",
+                set.train.labels.len(),
+                set.test.labels.len(),
+                set.shape,
+                set.classes,
+                if set.official { "official" } else { "other" },
+                set.sha256,
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,283 @@
+//! `pixelrate run`: one run.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use pixelrate_runlog::{EvalRow, EventKind, EventRow};
+use pixelrate_sandbox::{Limits, OnFault, Value};
+use pixelrate_study::engine::Beat;
+use pixelrate_study::spec::TrainingKeys;
+use pixelrate_trainer::spec::{Found, OptimizerKind, RunSpec, ScheduleSpec};
+use pixelrate_trainer::train::{self, Ending, Observer, Outcome, Progress};
+
+use crate::signals;
+
+/// Train one run under one schedule.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: pixelrate run --schedule cyclic --param max_lr=0.1 --dataset synthetic --model convnet --epochs 4"
+)]
+pub(crate) struct Args {
+    /// A built-in schedule (fixed, cyclic, piecewise, image), or a .wasm or .wat file.
+    #[arg(long, required_unless_present_any = ["spec", "resume"])]
+    schedule: Option<String>,
+    /// A parameter of the schedule; may be given again.
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    params: Vec<String>,
+    /// cifar10, cifar100, mnist, fashion-mnist or synthetic.
+    #[arg(long, default_value = "synthetic")]
+    dataset: String,
+    /// Where the data sets lie [default: PIXELRATE_DATA, or data].
+    #[arg(long)]
+    data_folder: Option<PathBuf>,
+    /// resnet-N (N = 6n + 2), mnist-convnet or convnet.
+    #[arg(long, default_value = "convnet")]
+    model: String,
+    /// Passes over the training set.
+    #[arg(long, default_value_t = 4.0)]
+    epochs: f64,
+    /// Pictures a step.
+    #[arg(long, default_value_t = 128)]
+    batch_size: u32,
+    /// momentum or adam.
+    #[arg(long, default_value = "momentum", value_parser = optimizer)]
+    optimizer: OptimizerKind,
+    /// L2 penalty.
+    #[arg(long, default_value_t = 0.0)]
+    weight_decay: f64,
+    /// Seeds weights, order, augmentation and the sandbox.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// auto, cpu, cuda or cuda:N.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Threads on the CPU.
+    #[arg(long, default_value_t = 1)]
+    threads: u32,
+    /// The highest learning rate that the trainer takes.
+    #[arg(long, default_value_t = 10.0)]
+    max_learning_rate: f64,
+    /// Go on with the last good value after a fault, instead of ending the run.
+    #[arg(long)]
+    hold: bool,
+    /// Folder of pictures of your own.
+    #[arg(long)]
+    pictures: Option<PathBuf>,
+    /// The run's folder [default: runs/run/<schedule>-seed<seed>].
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+    /// A resolved run, as JSON: what a study hands to its processes.
+    #[arg(long, hide = true)]
+    spec: Option<PathBuf>,
+    /// Go on with the run in this folder.
+    #[arg(long, hide = true)]
+    resume: Option<PathBuf>,
+    /// Write progress to standard output as lines of JSON.
+    #[arg(long, hide = true)]
+    beats: bool,
+}
+
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    let stop = signals::stop()?;
+    let mut bar = Bar::new();
+    let mut beats = Beats;
+    let observer: &mut dyn Observer = if args.beats { &mut beats } else { &mut bar };
+    if let Some(folder) = &args.resume {
+        return Ok(end(
+            &train::resume(folder, observer, &stop)?,
+            folder,
+            args.json,
+            args.beats,
+        ));
+    }
+    let spec = match &args.spec {
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read {}", file.display()))?;
+            serde_json::from_str(&text)
+                .with_context(|| format!("{} is not a run", file.display()))?
+        }
+        None => from_flags(args)?,
+    };
+    let folder = args
+        .folder
+        .clone()
+        .unwrap_or_else(|| Path::new("runs").join(&spec.study).join(&spec.run));
+    let outcome = train::begin(&spec, &folder, observer, &stop)?;
+    Ok(end(&outcome, &folder, args.json, args.beats))
+}
+
+/// Tells how the run ended, and what to do next.
+pub(crate) fn end(outcome: &Outcome, folder: &Path, json: bool, quiet: bool) -> ExitCode {
+    if json
+        && let Some(text) = outcome
+            .summary
+            .as_ref()
+            .and_then(|row| serde_json::to_string_pretty(row).ok())
+    {
+        println!("{text}");
+    }
+    match (outcome.ending, &outcome.summary) {
+        _ if quiet => {}
+        (Ending::Stopped, _) => {
+            eprintln!("stopped: `pixelrate resume {}` goes on", folder.display())
+        }
+        (ending, Some(row)) if !json => {
+            let accuracy = row
+                .final_eval_accuracy
+                .map_or_else(|| "–".to_owned(), |value| format!("{:.2} %", 100.0 * value));
+            let word = if ending == Ending::Diverged {
+                "diverged"
+            } else {
+                "finished"
+            };
+            println!(
+                "{word} after {} steps: test accuracy {accuracy}, {:.1} s, in {}",
+                row.steps_done,
+                row.wall_seconds,
+                folder.display()
+            );
+        }
+        _ => {}
+    }
+    if outcome.ending == Ending::Stopped && !quiet {
+        ExitCode::from(130)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn optimizer(word: &str) -> Result<OptimizerKind, String> {
+    match word {
+        "momentum" => Ok(OptimizerKind::Momentum),
+        "adam" => Ok(OptimizerKind::Adam),
+        _ => Err("use momentum or adam".to_owned()),
+    }
+}
+
+/// Reads `name=value`: a number, or else a name.
+pub(crate) fn params(given: &[String]) -> Result<BTreeMap<String, Value>> {
+    let mut params = BTreeMap::new();
+    for text in given {
+        let Some((name, value)) = text.split_once('=') else {
+            bail!("--param {text}: write it as NAME=VALUE");
+        };
+        let value = value
+            .parse()
+            .map_or_else(|_| Value::Text(value.to_owned()), Value::Number);
+        params.insert(name.to_owned(), value);
+    }
+    Ok(params)
+}
+
+fn from_flags(args: &Args) -> Result<RunSpec> {
+    let plugin = args.schedule.clone().unwrap_or_default();
+    let label = Path::new(&plugin)
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let keys = TrainingKeys {
+        dataset: Some(args.dataset.clone()),
+        data_folder: args.data_folder.clone(),
+        model: Some(args.model.clone()),
+        batch_size: Some(args.batch_size),
+        epochs: Some(args.epochs),
+        optimizer: Some(args.optimizer),
+        weight_decay: Some(args.weight_decay),
+        device: Some(args.device.clone()),
+        threads: Some(args.threads),
+        ..TrainingKeys::default()
+    };
+    let Ok(training) = keys.resolve(Path::new("")) else {
+        bail!("--dataset, --model and --epochs are needed");
+    };
+    Ok(RunSpec {
+        study: "run".to_owned(),
+        run: format!("{label}-seed{}", args.seed),
+        label,
+        label_index: 0,
+        seed: args.seed,
+        training,
+        schedule: ScheduleSpec {
+            plugin,
+            params: params(&args.params)?,
+            picture_folder: args.pictures.clone(),
+            max_learning_rate: args.max_learning_rate,
+            on_fault: if args.hold {
+                OnFault::Hold
+            } else {
+                OnFault::Abort
+            },
+        },
+        limits: Limits::default(),
+    })
+}
+
+/// A progress bar, for a person.
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(crate) fn new() -> Self {
+        let style = ProgressStyle::with_template("{bar:30} step {pos}/{len}  {msg}  {eta} left");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(ProgressBar::new(1).with_style(style))
+    }
+}
+
+impl Observer for Bar {
+    fn started(&mut self, found: &Found, first_step: u64) {
+        self.0.set_length(found.total_steps);
+        self.0.set_position(first_step);
+        self.0.reset_eta();
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        self.0.set_position(progress.step);
+        self.0.set_message(format!(
+            "loss {:.3}  rate {:.2e}",
+            progress.train_loss, progress.learning_rate
+        ));
+    }
+
+    fn evaluated(&mut self, row: &EvalRow) {
+        self.0.println(format!(
+            "epoch {:6.2}: test loss {:.4}, accuracy {:.2} %",
+            row.epoch,
+            row.loss,
+            100.0 * row.accuracy
+        ));
+    }
+
+    fn event(&mut self, row: &EventRow) {
+        if matches!(row.kind, EventKind::Fault | EventKind::Log) {
+            self.0
+                .println(format!("step {}: {}", row.step, row.message));
+        }
+    }
+}
+
+/// Lines of JSON, for a study's own process.
+struct Beats;
+
+impl Observer for Beats {
+    fn progress(&mut self, progress: &Progress) {
+        let beat = Beat {
+            step: progress.step,
+            total_steps: progress.total_steps,
+            learning_rate: progress.learning_rate,
+            train_loss: Some(progress.train_loss).filter(|loss| loss.is_finite()),
+        };
+        if let Ok(line) = serde_json::to_string(&beat) {
+            // Whoever listened may be gone: the run goes on all the same.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `pixelrate study`: many runs, and what they came to.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use pixelrate_study::engine::{self, RunEnd};
+use pixelrate_study::{plan, report};
+
+use crate::signals;
+
+/// Run a study: every schedule with every seed, each in a process of its own. The same command goes on after a stop.
+#[derive(clap::Args)]
+#[command(after_help = "Example: pixelrate study experiments/demo.toml --jobs 2")]
+pub(crate) struct Args {
+    /// The study's TOML.
+    file: PathBuf,
+    /// Runs side by side [default: the study's `jobs`, or cores over threads a run].
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Where the runs' folders are made: RUNS/<study>/<run>.
+    #[arg(long, default_value = "runs")]
+    runs: PathBuf,
+    /// List the runs, and train nothing.
+    #[arg(long)]
+    list: bool,
+}
+
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    let plan = plan::plan(&args.file)?;
+    if args.list {
+        plan.runs.iter().for_each(|run| println!("{}", run.run));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let folder = std::path::absolute(args.runs.join(&plan.name))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    let threads = plan
+        .runs
+        .iter()
+        .map(|run| run.training.threads as usize)
+        .max()
+        .unwrap_or(1);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = args.jobs.or(plan.jobs).unwrap_or((cores / threads).max(1));
+    eprintln!(
+        "{}: {} runs, {jobs} at a time, in {}",
+        plan.name,
+        plan.runs.len(),
+        folder.display()
+    );
+    let stop = signals::stop()?;
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let ends = engine::run(&plan, &folder, &program, jobs, &stop)?;
+    let report = report::report(&folder, &folder.join("report"))?;
+    println!("{}", report.markdown);
+    report
+        .files
+        .iter()
+        .for_each(|file| println!("{}", file.display()));
+    let mut code = ExitCode::SUCCESS;
+    let stopped = ends
+        .iter()
+        .filter(|end| matches!(end, RunEnd::Stopped))
+        .count();
+    if stopped > 0 {
+        eprintln!("{stopped} runs are not finished: the same command goes on with them");
+        code = ExitCode::from(130);
+    }
+    for (spec, end) in plan.runs.iter().zip(&ends) {
+        if let RunEnd::Failed(problem) = end {
+            eprintln!("error: {} failed: {problem}", spec.run);
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
+}

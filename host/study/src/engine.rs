@@ -1,0 +1,278 @@
+//! Runs a plan: each run in a process of its own, so that one that dies takes no other with it.
+
+use std::io::{BufRead, BufReader, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use pixelrate_runlog::{RunStatus, read_summary};
+use pixelrate_trainer::spec::RunSpec;
+use pixelrate_trainer::train::Stop;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::plan::Plan;
+
+/// A line that a run's process writes to its standard output, as JSON.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Beat {
+    /// Steps done.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub total_steps: u64,
+    /// Learning rate of the newest step.
+    pub learning_rate: f64,
+    /// Loss of the newest step; `None` where it is not finite, which JSON cannot say.
+    pub train_loss: Option<f64>,
+}
+
+/// How one run of a study ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunEnd {
+    /// It is done, now or before.
+    Finished,
+    /// It diverged, which is a result.
+    Diverged,
+    /// It was stopped, and can go on.
+    Stopped,
+    /// It failed; the message is its own.
+    Failed(String),
+}
+
+/// Runs what of `plan` is not done yet, `jobs` at a time. Every run is a process of `program`, called as
+/// `program run --resume FOLDER --beats` or `program run --spec FILE --folder FOLDER --beats`.
+///
+/// # Errors
+/// [`Error::Changed`] if a run was begun under another spec, before anything runs; else a folder's trouble. A run
+/// that fails is no error here: the ends say so, in the plan's order.
+pub fn run(
+    plan: &Plan,
+    folder: &Path,
+    program: &Path,
+    jobs: usize,
+    stop: &Stop,
+) -> Result<Vec<RunEnd>, Error> {
+    for spec in &plan.runs {
+        unchanged(spec, &folder.join(&spec.run))?;
+    }
+    let screen = Screen::new(plan.runs.len());
+    let next = AtomicUsize::new(0);
+    let ends = Mutex::new(vec![RunEnd::Stopped; plan.runs.len()]);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, plan.runs.len().max(1)) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(spec) = plan.runs.get(index).filter(|_| !stop.asked()) else {
+                        return;
+                    };
+                    let end = one(spec, &folder.join(&spec.run), program, &screen, stop);
+                    screen.ended(&spec.run, &end);
+                    if let Ok(mut ends) = ends.lock() {
+                        ends[index] = end;
+                    }
+                }
+            });
+        }
+    });
+    screen.clear();
+    Ok(ends
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+fn one(spec: &RunSpec, folder: &Path, program: &Path, screen: &Screen, stop: &Stop) -> RunEnd {
+    match read_summary(folder) {
+        Ok(Some(summary)) if summary.status == RunStatus::Finished => return RunEnd::Finished,
+        Ok(Some(summary)) if summary.status == RunStatus::Diverged => return RunEnd::Diverged,
+        _ => {}
+    }
+    let child = match start(spec, folder, program) {
+        Ok(child) => child,
+        Err(problem) => return RunEnd::Failed(problem.to_string()),
+    };
+    let outcome = follow(child, spec, screen);
+    match (outcome, read_summary(folder)) {
+        (Err(problem), _) => RunEnd::Failed(problem),
+        (Ok(()), Ok(Some(summary))) if summary.status == RunStatus::Diverged => RunEnd::Diverged,
+        (Ok(()), Ok(Some(_))) => RunEnd::Finished,
+        (Ok(()), Ok(None)) if stop.asked() => RunEnd::Stopped,
+        (Ok(()), Ok(None)) => RunEnd::Stopped,
+        (Ok(()), Err(problem)) => RunEnd::Failed(problem.to_string()),
+    }
+}
+
+fn start(spec: &RunSpec, folder: &Path, program: &Path) -> Result<Child, Error> {
+    let mut command = Command::new(program);
+    command.arg("run").arg("--beats");
+    if folder.join("run.toml").exists() {
+        command.arg("--resume").arg(folder);
+    } else {
+        let specs = folder.with_file_name(".specs");
+        std::fs::create_dir_all(&specs).map_err(|source| Error::io("make", &specs, source))?;
+        let file = specs.join(format!("{}.json", spec.run));
+        let text =
+            serde_json::to_vec_pretty(spec).map_err(|e| Error::io("write", &file, e.into()))?;
+        std::fs::write(&file, text).map_err(|source| Error::io("write", &file, source))?;
+        command.arg("--spec").arg(file).arg("--folder").arg(folder);
+    }
+    // One operation's threads are the run's own number, whatever the environment says.
+    command.env("OMP_NUM_THREADS", spec.training.threads.to_string());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+        .spawn()
+        .map_err(|source| Error::io("start", program, source))
+}
+
+/// Reads a run's beats until it ends. The error is what it wrote to its standard error.
+fn follow(mut child: Child, spec: &RunSpec, screen: &Screen) -> Result<(), String> {
+    let complaints = child.stderr.take().map(|mut stderr| {
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stderr.read_to_string(&mut text);
+            text
+        })
+    });
+    let bar = screen.bar(&spec.run);
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let Ok(beat) = serde_json::from_str::<Beat>(&line) {
+                bar.set_length(beat.total_steps);
+                bar.set_position(beat.step);
+                let loss = beat
+                    .train_loss
+                    .map_or_else(|| "not finite".to_owned(), |loss| format!("{loss:.3}"));
+                bar.set_message(format!("loss {loss}  rate {:.2e}", beat.learning_rate));
+            }
+        }
+    }
+    let status = child.wait().map_err(|e| e.to_string())?;
+    bar.finish_and_clear();
+    let text = complaints
+        .and_then(|thread| thread.join().ok())
+        .unwrap_or_default();
+    if status.success() {
+        return Ok(());
+    }
+    let text = text.trim().trim_start_matches("error: ");
+    Err(if text.is_empty() {
+        format!("its process ended with {status}")
+    } else {
+        text.to_owned()
+    })
+}
+
+/// Refuses a folder whose run was begun under another spec.
+fn unchanged(spec: &RunSpec, folder: &Path) -> Result<(), Error> {
+    let file = folder.join("run.toml");
+    if !file.exists() {
+        return Ok(());
+    }
+    let began = RunSpec::read(&file)?;
+    // Where things lie, how often they are kept and how many threads there are may change.
+    let comparable = |spec: &RunSpec| {
+        let mut spec = spec.clone();
+        spec.training.data_folder = PathBuf::new();
+        spec.training.checkpoint_seconds = 1.0;
+        spec.schedule.picture_folder = None;
+        serde_json::to_value(spec).unwrap_or_default()
+    };
+    match difference("", &comparable(&began), &comparable(spec)) {
+        None => Ok(()),
+        Some((key, was, is)) => Err(Error::Changed {
+            folder: folder.to_owned(),
+            key,
+            was,
+            is,
+        }),
+    }
+}
+
+fn difference(
+    key: &str,
+    was: &serde_json::Value,
+    is: &serde_json::Value,
+) -> Option<(String, String, String)> {
+    if let (Some(one), Some(other)) = (was.as_object(), is.as_object()) {
+        let keys = one.keys().chain(other.keys());
+        let null = serde_json::Value::Null;
+        return keys.into_iter().find_map(|name| {
+            let path = if key.is_empty() {
+                name.clone()
+            } else {
+                format!("{key}.{name}")
+            };
+            difference(
+                &path,
+                one.get(name).unwrap_or(&null),
+                other.get(name).unwrap_or(&null),
+            )
+        });
+    }
+    (was != is).then(|| (key.to_owned(), was.to_string(), is.to_string()))
+}
+
+/// Bars on a terminal; a line a run elsewhere.
+struct Screen {
+    bars: MultiProgress,
+    whole: ProgressBar,
+    terminal: bool,
+}
+
+impl Screen {
+    fn new(runs: usize) -> Self {
+        let (bars, terminal) = (MultiProgress::new(), std::io::stderr().is_terminal());
+        let whole = bars.add(ProgressBar::new(runs as u64));
+        whole.set_style(style(
+            "{bar:30} {pos}/{len} runs, {elapsed} so far, {eta} left",
+        ));
+        whole.tick();
+        Self {
+            bars,
+            whole,
+            terminal,
+        }
+    }
+
+    fn bar(&self, run: &str) -> ProgressBar {
+        let bar = self.bars.insert_before(&self.whole, ProgressBar::new(1));
+        bar.set_style(style(
+            "{bar:30} {prefix}  step {pos}/{len}  {msg}  {eta} left",
+        ));
+        bar.set_prefix(run.to_owned());
+        bar
+    }
+
+    fn ended(&self, run: &str, end: &RunEnd) {
+        self.whole.inc(1);
+        let word = match end {
+            RunEnd::Finished => "finished",
+            RunEnd::Diverged => "diverged",
+            RunEnd::Stopped => "stopped",
+            RunEnd::Failed(_) => "FAILED",
+        };
+        let line = format!(
+            "{run}: {word} ({}/{})",
+            self.whole.position(),
+            self.whole.length().unwrap_or(0)
+        );
+        if !self.terminal {
+            eprintln!("{line}");
+        } else if !matches!(end, RunEnd::Finished) {
+            let _ = self.bars.println(line);
+        }
+    }
+
+    fn clear(&self) {
+        self.whole.finish_and_clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

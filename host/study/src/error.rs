@@ -1,0 +1,79 @@
+//! What can be wrong with a study, in the user's words.
+
+use std::path::{Path, PathBuf};
+
+/// Why a study cannot be planned, run or reported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The TOML cannot be read as a study: the message has line, column and key.
+    #[error("{}: {source}", path.display())]
+    Toml {
+        /// The study's file.
+        path: PathBuf,
+        /// Line, column and key.
+        source: Box<toml::de::Error>,
+    },
+    /// A value that cannot be.
+    #[error("{}:{line}: {problem}", path.display())]
+    Value {
+        /// The study's file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// The key, and what is wrong with it.
+        problem: String,
+    },
+    /// A run that was begun under another spec.
+    #[error(
+        "{} was begun with another `{key}` ({was}, now {is}): give it back its old value, name the study anew, or move \
+         the folder away", folder.display()
+    )]
+    Changed {
+        /// The run's folder.
+        folder: PathBuf,
+        /// What differs.
+        key: String,
+        /// Its value when the run began.
+        was: String,
+        /// Its value in the study now.
+        is: String,
+    },
+    /// A file or folder.
+    #[error("cannot {verb} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Nothing to report on.
+    #[error("{} holds no run with a log: run the study first", .0.display())]
+    NoRuns(PathBuf),
+    /// A run's log.
+    #[error(transparent)]
+    Log(#[from] pixelrate_runlog::Error),
+    /// A run's spec.
+    #[error(transparent)]
+    Trainer(#[from] pixelrate_trainer::Error),
+    /// A picture could not be drawn.
+    #[error("cannot draw {}: {problem}", path.display())]
+    Figure {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        problem: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(verb: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io {
+            verb,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

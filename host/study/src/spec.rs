@@ -1,0 +1,166 @@
+//! A study's TOML.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use pixelrate_sandbox::{GuardOptions, Limits, Value};
+use pixelrate_trainer::spec::{OptimizerKind, Training};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::Error;
+
+/// A study, as its file has it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudyFile {
+    /// Name, seeds, pictures.
+    pub study: Study,
+    /// What is trained on what.
+    pub training: Spanned<TrainingKeys>,
+    /// What schedules are held to.
+    #[serde(default)]
+    pub guard: GuardOptions,
+    /// What schedules may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The schedules, in the order of the report.
+    pub schedule: Vec<Spanned<ScheduleEntry>>,
+    /// Training keys with several values: every schedule and seed runs with each combination.
+    #[serde(default)]
+    pub grid: BTreeMap<String, Spanned<Vec<toml::Value>>>,
+}
+
+/// The study as a whole.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Study {
+    /// Its name, and its folder's.
+    pub name: String,
+    /// One run of each schedule a seed.
+    pub seeds: Vec<u64>,
+    /// Folder of the study's own pictures, from the file's place.
+    pub pictures: Option<PathBuf>,
+    /// Runs side by side; by default the machine's cores over the threads of a run.
+    pub jobs: Option<usize>,
+}
+
+/// Keys of training. Those that are left out have the defaults that [`TrainingKeys::resolve`] tells.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(
+    missing_docs,
+    reason = "each is the key of the same name of `pixelrate_trainer::spec::Training`"
+)]
+pub struct TrainingKeys {
+    pub dataset: Option<String>,
+    pub data_folder: Option<PathBuf>,
+    pub model: Option<String>,
+    pub batch_size: Option<u32>,
+    pub epochs: Option<f64>,
+    pub train_examples: Option<u64>,
+    pub optimizer: Option<OptimizerKind>,
+    pub momentum: Option<f64>,
+    pub beta2: Option<f64>,
+    pub epsilon: Option<f64>,
+    pub weight_decay: Option<f64>,
+    pub eval_every_epochs: Option<f64>,
+    pub checkpoint_seconds: Option<f64>,
+    pub log_grad_norm: Option<bool>,
+    pub device: Option<String>,
+    pub threads: Option<u32>,
+}
+
+/// One schedule of a study.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleEntry {
+    /// How the report calls it; by default the plugin's name.
+    pub label: Option<String>,
+    /// A built-in schedule, or a file, from the study's place.
+    pub plugin: String,
+    /// Its parameters.
+    #[serde(default)]
+    pub params: BTreeMap<String, Value>,
+    /// Keys of training that differ for it, such as `optimizer`.
+    #[serde(default)]
+    pub training: TrainingKeys,
+}
+
+impl TrainingKeys {
+    /// These keys, and `under`'s where these say nothing.
+    #[must_use]
+    pub fn over(&self, under: &Self) -> Self {
+        macro_rules! either {
+            ($($key:ident),*) => { Self { $($key: self.$key.clone().or_else(|| under.$key.clone())),* } };
+        }
+        either!(
+            dataset,
+            data_folder,
+            model,
+            batch_size,
+            epochs,
+            train_examples,
+            optimizer,
+            momentum,
+            beta2,
+            epsilon,
+            weight_decay,
+            eval_every_epochs,
+            checkpoint_seconds,
+            log_grad_norm,
+            device,
+            threads
+        )
+    }
+
+    /// All keys, with defaults: batch 128, momentum 0.9, Adam's beta2 0.999 and epsilon 1e-8, no weight decay, a
+    /// test each epoch, a checkpoint each minute, any device, one thread; data from `PIXELRATE_DATA`, or else
+    /// from `data` in the working folder. `None` if `dataset`, `model` or `epochs` is missing: its name.
+    ///
+    /// # Errors
+    /// The name of a key that has no default and is missing.
+    pub fn resolve(&self, place: &Path) -> Result<Training, &'static str> {
+        let from_environment = || {
+            std::env::var_os("PIXELRATE_DATA").map_or_else(|| PathBuf::from("data"), PathBuf::from)
+        };
+        let data = self
+            .data_folder
+            .as_ref()
+            .map_or_else(from_environment, |folder| place.join(folder));
+        Ok(Training {
+            dataset: self.dataset.clone().ok_or("dataset")?,
+            data_folder: std::path::absolute(&data).unwrap_or(data),
+            model: self.model.clone().ok_or("model")?,
+            batch_size: self.batch_size.unwrap_or(128),
+            epochs: self.epochs.ok_or("epochs")?,
+            train_examples: self.train_examples.unwrap_or(0),
+            optimizer: self.optimizer.unwrap_or(OptimizerKind::Momentum),
+            momentum: self.momentum.unwrap_or(0.9),
+            beta2: self.beta2.unwrap_or(0.999),
+            epsilon: self.epsilon.unwrap_or(1e-8),
+            weight_decay: self.weight_decay.unwrap_or(0.0),
+            eval_every_epochs: self.eval_every_epochs.unwrap_or(1.0),
+            checkpoint_seconds: self.checkpoint_seconds.unwrap_or(60.0),
+            log_grad_norm: self.log_grad_norm.unwrap_or(false),
+            device: self.device.clone().unwrap_or_else(|| "auto".to_owned()),
+            threads: self.threads.unwrap_or(1),
+        })
+    }
+}
+
+impl StudyFile {
+    /// Reads a study's TOML.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::Toml`] with line, column and key.
+    pub fn read(path: &Path) -> Result<(Self, String), Error> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::io("read", path, source))?;
+        let study = toml::from_str(&text).map_err(|source| Error::Toml {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        Ok((study, text))
+    }
+}

@@ -1,0 +1,157 @@
+//! CIFAR's binary version (www.cs.toronto.edu/~kriz/cifar.html): records of labels and 3072 bytes, channel first.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+
+use super::files::{self, Found};
+use super::{DataError, Dataset, Split, official};
+
+const PIXELS: usize = 3 * 32 * 32;
+
+struct Layout {
+    folder: &'static str,
+    tar: &'static str,
+    train: &'static [&'static str],
+    test: &'static str,
+    /// Bytes of labels before the pixels; the last is the one that counts.
+    labels: usize,
+    /// Records a file.
+    train_records: usize,
+    classes: usize,
+}
+
+const CIFAR10: Layout = Layout {
+    folder: "cifar-10-batches-bin",
+    tar: "cifar-10-binary.tar.gz",
+    train: &[
+        "data_batch_1.bin",
+        "data_batch_2.bin",
+        "data_batch_3.bin",
+        "data_batch_4.bin",
+        "data_batch_5.bin",
+    ],
+    test: "test_batch.bin",
+    labels: 1,
+    train_records: 10_000,
+    classes: 10,
+};
+
+const CIFAR100: Layout = Layout {
+    folder: "cifar-100-binary",
+    tar: "cifar-100-binary.tar.gz",
+    train: &["train.bin"],
+    test: "test.bin",
+    labels: 2,
+    train_records: 50_000,
+    classes: 100,
+};
+
+pub(super) fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
+    let layout = if name == "cifar10" {
+        &CIFAR10
+    } else {
+        &CIFAR100
+    };
+    let packed = [folder.to_owned(), folder.join(name)]
+        .map(|place| place.join(layout.tar))
+        .into_iter()
+        .find(|tar| tar.is_file());
+    let (files, is_official) = match packed {
+        Some(tar) => unpack(layout, name, &tar)?,
+        None => (plain(layout, name, folder)?, false),
+    };
+    let mut train = Split::default();
+    let (train_files, test_file) = files.split_at(layout.train.len());
+    for file in train_files {
+        records(file, layout, layout.train_records, &mut train)?;
+    }
+    let mut test = Split::default();
+    records(&test_file[0], layout, 10_000, &mut test)?;
+    let (train_path, test_path) = (train_files[0].path.clone(), test_file[0].path.clone());
+    super::assemble(
+        name,
+        layout.classes,
+        [3, 32, 32],
+        [(train, train_path), (test, test_path)],
+        is_official,
+    )
+}
+
+fn names(layout: &Layout) -> impl Iterator<Item = &'static str> {
+    layout.train.iter().copied().chain([layout.test])
+}
+
+fn plain(layout: &Layout, name: &str, folder: &Path) -> Result<Vec<Found>, DataError> {
+    let inside = [layout.folder, name];
+    names(layout)
+        .map(|file| {
+            files::find(
+                name,
+                folder,
+                &inside,
+                &[file.to_owned(), format!("{file}.gz")],
+            )
+        })
+        .collect()
+}
+
+fn unpack(layout: &Layout, name: &str, tar: &Path) -> Result<(Vec<Found>, bool), DataError> {
+    let io = |source| DataError::Io {
+        path: tar.to_owned(),
+        source,
+    };
+    let md5 = files::md5_of(tar).map_err(io)?;
+    let damaged = |e: std::io::Error| DataError::Damaged {
+        path: tar.to_owned(),
+        problem: format!("it cannot be unpacked ({e}): is it whole?"),
+    };
+    let mut archive = tar::Archive::new(GzDecoder::new(std::fs::File::open(tar).map_err(io)?));
+    let mut found: Vec<Option<Found>> = names(layout).map(|_| None).collect();
+    for entry in archive.entries().map_err(damaged)? {
+        let mut entry = entry.map_err(damaged)?;
+        let path: PathBuf = entry.path().map_err(damaged)?.into_owned();
+        let place =
+            names(layout).position(|file| path.file_name().is_some_and(|name| name == file));
+        if let Some(place) = place {
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).map_err(damaged)?;
+            found[place] = Some(Found {
+                path: tar.join(path),
+                bytes,
+                md5: md5.clone(),
+            });
+        }
+    }
+    let whole: Option<Vec<Found>> = found.into_iter().collect();
+    match whole {
+        Some(files) => Ok((files, official::is_official(name, &md5))),
+        None => Err(DataError::Damaged {
+            path: tar.to_owned(),
+            problem: format!(
+                "it does not hold all of {}",
+                names(layout).collect::<Vec<_>>().join(", ")
+            ),
+        }),
+    }
+}
+
+fn records(file: &Found, layout: &Layout, count: usize, into: &mut Split) -> Result<(), DataError> {
+    let record = layout.labels + PIXELS;
+    if file.bytes.len() != record * count {
+        return Err(DataError::Damaged {
+            path: file.path.clone(),
+            problem: format!(
+                "it has {} bytes, and {count} records of {record} are {}",
+                file.bytes.len(),
+                record * count
+            ),
+        });
+    }
+    for record in file.bytes.chunks_exact(record) {
+        into.labels.push(record[layout.labels - 1]);
+        into.pixels.extend_from_slice(&record[layout.labels..]);
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Fetches a data set's official files: resumed where they were cut, and kept only if their sum is right.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use super::{DataError, files, official};
+
+/// How far a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// The file.
+    pub file: String,
+    /// Bytes that are here.
+    pub done: u64,
+    /// Bytes of the whole, if the server says.
+    pub total: Option<u64>,
+}
+
+/// Fetches the official files of `name` into `folder/name`. A file that is there, whole, is not fetched again.
+///
+/// # Errors
+/// [`DataError::Fetch`] says which address, and what to do; what has come by then is kept for the next time,
+/// unless its sum is wrong.
+pub fn get(
+    name: &str,
+    folder: &Path,
+    progress: &mut dyn FnMut(&Transfer),
+) -> Result<(), DataError> {
+    get_from(None, name, folder, progress)
+}
+
+/// As [`get`], from a mirror: `base` is the address of the folder that holds the files, ending in `/`.
+///
+/// # Errors
+/// As [`get`].
+pub fn get_from(
+    base: Option<&str>,
+    name: &str,
+    folder: &Path,
+    progress: &mut dyn FnMut(&Transfer),
+) -> Result<(), DataError> {
+    if official::files(name).next().is_none() {
+        return Err(DataError::Unknown(format!(
+            "{name} (of those that can be fetched)"
+        )));
+    }
+    let folder = folder.join(name);
+    fs::create_dir_all(&folder).map_err(|source| DataError::Io {
+        path: folder.clone(),
+        source,
+    })?;
+    for file in official::files(name) {
+        let url = format!("{}{}", base.unwrap_or(file.base), file.file);
+        fetch(&url, &folder.join(file.file), file.md5, progress)?;
+    }
+    Ok(())
+}
+
+pub(super) fn fetch(
+    url: &str,
+    path: &Path,
+    md5: &str,
+    progress: &mut dyn FnMut(&Transfer),
+) -> Result<(), DataError> {
+    let io = |source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let fail = |problem: String| DataError::Fetch {
+        url: url.to_owned(),
+        problem,
+    };
+    if path.is_file() && files::md5_of(path).map_err(io)? == md5 {
+        return Ok(());
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let here = fs::metadata(&part).map_or(0, |metadata| metadata.len());
+    let mut request = ureq::get(url);
+    if here > 0 {
+        request = request.header("Range", format!("bytes={here}-"));
+    }
+    let mut response = match request.call() {
+        Ok(response) => response,
+        // Nothing lies beyond what is here: it is whole, or wrong.
+        Err(ureq::Error::StatusCode(416)) => return keep(&part, path, md5, url),
+        Err(e) => return Err(fail(format!("{e}; try again later"))),
+    };
+    // A server that knows no ranges sends the file from its beginning.
+    let resumed = response.status() == 206;
+    let mut done = if resumed { here } else { 0 };
+    let total = response.body().content_length().map(|length| length + done);
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .append(resumed)
+        .truncate(!resumed)
+        .open(&part)
+        .map_err(io)?;
+    let mut body = response.body_mut().as_reader();
+    let mut buffer = vec![0; 64 << 10];
+    let mut transfer = Transfer {
+        file: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        done,
+        total,
+    };
+    loop {
+        let count = body.read(&mut buffer).map_err(|e| {
+            fail(format!(
+                "the connection broke after {done} bytes ({e}); the same command goes on from there"
+            ))
+        })?;
+        if count == 0 {
+            break;
+        }
+        file.write_all(&buffer[..count]).map_err(io)?;
+        done += count as u64;
+        transfer.done = done;
+        progress(&transfer);
+    }
+    if total.is_some_and(|total| done < total) {
+        return Err(fail(format!(
+            "the connection broke after {done} bytes; the same command goes on from there"
+        )));
+    }
+    drop(file);
+    keep(&part, path, md5, url)
+}
+
+fn keep(part: &Path, path: &Path, md5: &str, url: &str) -> Result<(), DataError> {
+    let io = |source| DataError::Io {
+        path: part.to_owned(),
+        source,
+    };
+    let sum = files::md5_of(part).map_err(io)?;
+    if sum != md5 {
+        fs::remove_file(part).map_err(io)?;
+        return Err(DataError::Fetch {
+            url: url.to_owned(),
+            problem: format!(
+                "what came has the MD5 {sum}, and the official file {md5}; it was thrown away: try again"
+            ),
+        });
+    }
+    File::open(part)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| fs::rename(part, path))
+        .map_err(io)
+}

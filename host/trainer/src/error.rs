@@ -1,0 +1,78 @@
+//! What can go wrong in training, in the user's words.
+
+use std::path::{Path, PathBuf};
+
+use pixelrate_sandbox as sandbox;
+
+/// Why a run could not begin, or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A key of the run's spec cannot be what it is.
+    #[error("`{key}`: {problem}")]
+    Spec {
+        /// The key, as the TOML spells it.
+        key: String,
+        /// What is wrong with it, and what it may be.
+        problem: String,
+    },
+    /// `run.toml` is not a run.
+    #[error("{} is not a run that pixelrate wrote: {source}", path.display())]
+    SpecFile {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and key.
+        source: Box<toml::de::Error>,
+    },
+    /// A file or folder could not be used.
+    #[error("cannot {verb} {}: {source}", path.display())]
+    Io {
+        /// What was tried: read, write, …
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+    /// The schedule could not be loaded or begun.
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Error),
+    /// The schedule did what it must not, and the study says `abort`.
+    #[error(
+        "{0}\n  the study says on_fault = \"abort\"; \"hold\" would go on with the last good value"
+    )]
+    Fault(#[from] sandbox::Fault),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] pixelrate_runlog::Error),
+    /// A checkpoint cannot be used.
+    #[error("the checkpoint {} cannot be used: {problem}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Nothing to go on from.
+    #[error("{} holds no run: it has no run.toml", .0.display())]
+    NoRun(PathBuf),
+    /// The run folder is in use.
+    #[error("{} holds a run already: `pixelrate resume` goes on with it; to begin anew, move it away", .0.display())]
+    RunExists(PathBuf),
+    /// libtorch.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}
+
+impl Error {
+    pub(crate) fn io(verb: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io {
+            verb,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What is trained: the post's ResNets, the official MNIST convnet, and a small one.
+
+mod convnet;
+mod resnet;
+
+use tch::{Device, Kind, Tensor, nn};
+
+use crate::data::Dataset;
+
+/// A model by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Architecture {
+    /// `resnet-N`: TensorFlow's official CIFAR model of April 2018, N = 6n + 2 layers.
+    ResNet {
+        /// Blocks in each of the three stages: n.
+        blocks: u32,
+    },
+    /// `mnist-convnet`: TensorFlow's official MNIST model of April 2018.
+    MnistConvnet,
+    /// `convnet`: three convolutions with batch norm, for quick studies.
+    Convnet,
+}
+
+impl std::str::FromStr for Architecture {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "mnist-convnet" => return Ok(Self::MnistConvnet),
+            "convnet" => return Ok(Self::Convnet),
+            _ => {}
+        }
+        let layers = name
+            .strip_prefix("resnet-")
+            .and_then(|layers| layers.parse::<u32>().ok());
+        match layers {
+            Some(layers @ 8..=1202) if layers % 6 == 2 => Ok(Self::ResNet { blocks: layers / 6 }),
+            Some(layers) => Err(format!(
+                "resnet-{layers} cannot be built: the number of layers is 6n + 2, such as 8, 20, 32, 56"
+            )),
+            None => Err(format!(
+                "\"{name}\" is not known: use resnet-N (N = 6n + 2), mnist-convnet or convnet"
+            )),
+        }
+    }
+}
+
+/// A network, its parameters and its buffers.
+pub struct Model {
+    store: nn::VarStore,
+    forward: Box<dyn Fn(&Tensor, bool) -> Tensor>,
+    /// Names and tensors in a fixed order, trainable ones first.
+    named: Vec<(String, Tensor)>,
+    trainable: usize,
+}
+
+impl Model {
+    /// Builds `architecture` for `dataset`'s shape and classes. The weights depend on `seed` alone: they are
+    /// drawn on the CPU, then moved to `device`.
+    pub fn new(architecture: Architecture, dataset: &Dataset, seed: u64, device: Device) -> Self {
+        tch::manual_seed(seed as i64);
+        let mut store = nn::VarStore::new(Device::Cpu);
+        let root = store.root();
+        let [channels, height, width] = dataset.shape.map(|side| side as i64);
+        let classes = dataset.classes as i64;
+        let forward = match architecture {
+            Architecture::ResNet { blocks } => resnet::build(&root, channels, classes, blocks),
+            Architecture::MnistConvnet => convnet::mnist(&root, channels, height, width, classes),
+            Architecture::Convnet => convnet::small(&root, channels, classes),
+        };
+        store.set_device(device);
+        let mut named: Vec<_> = store.variables().into_iter().collect();
+        // The store hands them out in no fixed order.
+        named.sort_by(|a, b| (!a.1.requires_grad(), &a.0).cmp(&(!b.1.requires_grad(), &b.0)));
+        let trainable = named
+            .iter()
+            .filter(|(_, tensor)| tensor.requires_grad())
+            .count();
+        Self {
+            store,
+            forward,
+            named,
+            trainable,
+        }
+    }
+
+    /// Logits, `[batch, classes]`, of `pictures`, `[batch, channels, height, width]`.
+    pub fn forward(&self, pictures: &Tensor, train: bool) -> Tensor {
+        (self.forward)(pictures, train)
+    }
+
+    /// The trainable tensors, in a fixed order.
+    pub fn parameters(&self) -> Vec<Tensor> {
+        let trainable = &self.named[..self.trainable];
+        trainable
+            .iter()
+            .map(|(_, tensor)| tensor.shallow_clone())
+            .collect()
+    }
+
+    /// How many numbers are trained.
+    pub fn parameter_count(&self) -> u64 {
+        self.parameters()
+            .iter()
+            .map(|tensor| tensor.numel() as u64)
+            .sum()
+    }
+
+    /// Every tensor by name, buffers (batch norm's running moments) included, in a fixed order.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.named
+            .iter()
+            .map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Where the model lies.
+    pub fn device(&self) -> Device {
+        self.store.device()
+    }
+}
+
+/// Variance scaling as TensorFlow's `variance_scaling_initializer()` of 2018: a normal cut off at two
+/// standard deviations, whose variance before the cut is 1 / fan-in.
+fn variance_scaling(mut weight: Tensor, fan_in: i64) {
+    let deviation = (1.0 / fan_in as f64).sqrt();
+    truncated_normal(&mut weight, deviation);
+}
+
+/// Fills `weight` from a normal of standard deviation `deviation` cut off at two of them, by inverting the
+/// distribution's cumulative function.
+fn truncated_normal(weight: &mut Tensor, deviation: f64) {
+    // Phi(-2): what lies below the lower cut.
+    const TAIL: f64 = 0.022_750_131_948_179_21;
+    tch::no_grad(|| {
+        let uniform = weight
+            .empty_like()
+            .to_kind(Kind::Double)
+            .uniform_(TAIL, 1.0 - TAIL);
+        let normal = (uniform * 2.0 - 1.0).erfinv() * std::f64::consts::SQRT_2;
+        weight.copy_(&(normal * deviation));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Split;
+
+    fn dataset(shape: [usize; 3]) -> Dataset {
+        let split = || Split {
+            pixels: Vec::new(),
+            labels: Vec::new(),
+        };
+        Dataset {
+            name: String::new(),
+            classes: 10,
+            shape,
+            train: split(),
+            test: split(),
+            sha256: String::new(),
+            official: false,
+            augment: true,
+        }
+    }
+
+    fn build(name: &str, shape: [usize; 3], seed: u64) -> Model {
+        Model::new(name.parse().unwrap(), &dataset(shape), seed, Device::Cpu)
+    }
+
+    #[test]
+    fn sizes_are_the_papers() {
+        // ResNet-32 v2 with projections: counted by hand from the official code: first convolution 432,
+        // three stages of five blocks, batch norms, projections 16x16, 16x32, 32x64, and 64 x 10 + 10.
+        let stage = |input: u64, width: u64| {
+            let first =
+                2 * input + input * width * 9 + 2 * width + width * width * 9 + input * width;
+            let other = 2 * width + width * width * 9 + 2 * width + width * width * 9;
+            first + 4 * other
+        };
+        let expected = 432 + stage(16, 16) + stage(16, 32) + stage(32, 64) + 128 + 650;
+        assert_eq!(
+            build("resnet-32", [3, 32, 32], 0).parameter_count(),
+            expected
+        );
+        // 5x5x32 + 32, 5x5x32x64 + 64, 3136 x 1024 + 1024, 1024 x 10 + 10.
+        let mnist = 832 + 51_264 + 3_212_288 + 10_250;
+        assert_eq!(
+            build("mnist-convnet", [1, 28, 28], 0).parameter_count(),
+            mnist
+        );
+    }
+
+    #[test]
+    fn weights_depend_on_the_seed_alone() {
+        for name in ["resnet-8", "convnet"] {
+            let weights = |seed| build(name, [3, 32, 32], seed).parameters();
+            assert!(weights(1).iter().zip(&weights(1)).all(|(a, b)| a == b));
+            assert!(weights(1).iter().zip(&weights(2)).any(|(a, b)| a != b));
+        }
+    }
+
+    #[test]
+    fn the_normal_is_cut_at_two_deviations() {
+        tch::manual_seed(1);
+        let mut weight = Tensor::zeros([100_000], (Kind::Float, Device::Cpu));
+        truncated_normal(&mut weight, 0.5);
+        assert!(f64::try_from(weight.abs().max()).unwrap() <= 1.0 + 1e-6);
+        // The cut leaves 0.8796 of the deviation.
+        let deviation = f64::try_from(weight.std(true)).unwrap();
+        assert!((deviation / 0.5 - 0.8796).abs() < 0.01, "{deviation}");
+    }
+
+    #[test]
+    fn names_that_are_none_say_what_may_be() {
+        assert!(
+            "resnet-21"
+                .parse::<Architecture>()
+                .unwrap_err()
+                .contains("6n + 2")
+        );
+        assert!(
+            "vgg"
+                .parse::<Architecture>()
+                .unwrap_err()
+                .contains("mnist-convnet")
+        );
+    }
+
+    #[test]
+    fn logits_have_a_column_a_class() {
+        for (name, shape) in [
+            ("resnet-8", [3, 32, 32]),
+            ("convnet", [3, 32, 32]),
+            ("mnist-convnet", [1, 28, 28]),
+        ] {
+            let [c, h, w] = shape.map(|side| side as i64);
+            let pictures = Tensor::zeros([2, c, h, w], (Kind::Float, Device::Cpu));
+            assert_eq!(
+                build(name, shape, 0).forward(&pictures, true).size(),
+                [2, 10],
+                "{name}"
+            );
+        }
+    }
+}

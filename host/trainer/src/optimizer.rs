@@ -1,0 +1,142 @@
+//! Momentum SGD and Adam, with their state in our hands, so that checkpoints hold it.
+
+use tch::{Tensor, no_grad};
+
+use crate::spec::OptimizerKind;
+
+/// What one step is made with: exactly what the schedule said, or the study where it said nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepSizes {
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Momentum, or Adam's beta1.
+    pub momentum: f64,
+    /// L2 penalty: `weight_decay * parameter` is added to each gradient, as in PyTorch's SGD and Adam.
+    pub weight_decay: f64,
+}
+
+/// The parameters' change.
+pub struct Optimizer {
+    kind: OptimizerKind,
+    beta2: f64,
+    epsilon: f64,
+    /// Momentum buffers, or Adam's first moments, one a parameter.
+    first: Vec<Tensor>,
+    /// Adam's second moments; empty for momentum.
+    second: Vec<Tensor>,
+    /// Adam's running products of beta1 and beta2, for the bias corrections: beta1 may change from step to step.
+    products: [f64; 2],
+}
+
+impl Optimizer {
+    /// An optimizer at rest: all state zero.
+    pub fn new(kind: OptimizerKind, beta2: f64, epsilon: f64, parameters: &[Tensor]) -> Self {
+        let zeros = || {
+            parameters
+                .iter()
+                .map(|p| p.zeros_like().set_requires_grad(false))
+                .collect()
+        };
+        Self {
+            kind,
+            beta2,
+            epsilon,
+            first: zeros(),
+            second: match kind {
+                OptimizerKind::Momentum => Vec::new(),
+                OptimizerKind::Adam => zeros(),
+            },
+            products: [1.0; 2],
+        }
+    }
+
+    /// Changes `parameters` by one step along `gradients` (same order and shapes).
+    ///
+    /// Momentum is PyTorch's `SGD` without dampening or Nesterov: `v = m v + g`, `p -= lr v`. Adam is
+    /// PyTorch's `Adam` (Kingma and Ba, 2015, algorithm 1), bias-corrected by the products of the betas that
+    /// were used, which is the same where they are constant.
+    pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
+        no_grad(|| match self.kind {
+            OptimizerKind::Momentum => self.momentum(parameters, gradients, sizes),
+            OptimizerKind::Adam => self.adam(parameters, gradients, sizes),
+        });
+    }
+
+    fn momentum(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
+        for ((parameter, gradient), velocity) in
+            parameters.iter_mut().zip(gradients).zip(&mut self.first)
+        {
+            let gradient = decayed(gradient, parameter, sizes.weight_decay);
+            let _ = velocity.g_mul_scalar_(sizes.momentum).g_add_(&gradient);
+            let _ = parameter.g_sub_(&(&*velocity * sizes.learning_rate));
+        }
+    }
+
+    fn adam(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
+        let beta1 = sizes.momentum;
+        self.products[0] *= beta1;
+        self.products[1] *= self.beta2;
+        let rate = sizes.learning_rate / (1.0 - self.products[0]);
+        let correction = (1.0 - self.products[1]).sqrt();
+        let moments = self.first.iter_mut().zip(&mut self.second);
+        for ((parameter, gradient), (mean, square)) in
+            parameters.iter_mut().zip(gradients).zip(moments)
+        {
+            let gradient = decayed(gradient, parameter, sizes.weight_decay);
+            let _ = mean
+                .g_mul_scalar_(beta1)
+                .g_add_(&(&gradient * (1.0 - beta1)));
+            let _ = square
+                .g_mul_scalar_(self.beta2)
+                .g_add_(&(gradient.square() * (1.0 - self.beta2)));
+            let denominator = square.sqrt() / correction + self.epsilon;
+            let _ = parameter.g_sub_(&(&*mean / denominator * rate));
+        }
+    }
+
+    /// The state, by name: `first.0`, …, `second.0`, ….
+    pub fn state(&self) -> impl Iterator<Item = (String, &Tensor)> {
+        let first = self
+            .first
+            .iter()
+            .enumerate()
+            .map(|(i, t)| (format!("first.{i}"), t));
+        let second = self
+            .second
+            .iter()
+            .enumerate()
+            .map(|(i, t)| (format!("second.{i}"), t));
+        first.chain(second)
+    }
+
+    /// Adam's running products of the betas.
+    pub fn products(&self) -> [f64; 2] {
+        self.products
+    }
+
+    /// Takes back what [`Self::state`] and [`Self::products`] gave. `find` looks a tensor up by its name.
+    ///
+    /// # Errors
+    /// Whatever `find` says of a tensor that is missing.
+    pub fn restore<E>(
+        &mut self,
+        products: [f64; 2],
+        mut find: impl FnMut(&str, &mut Tensor) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.products = products;
+        for (name, list) in [("first", &mut self.first), ("second", &mut self.second)] {
+            for (index, tensor) in list.iter_mut().enumerate() {
+                find(&format!("{name}.{index}"), tensor)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn decayed(gradient: &Tensor, parameter: &Tensor, weight_decay: f64) -> Tensor {
+    if weight_decay == 0.0 {
+        gradient.shallow_clone()
+    } else {
+        gradient + parameter * weight_decay
+    }
+}

@@ -1,0 +1,240 @@
+//! What a run is: everything that is needed to run it again, as `run.toml` holds it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use pixelrate_sandbox::{GuardOptions, Limits, OnFault, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::model::Architecture;
+
+/// One run, resolved: no defaults are left to fill in, and paths are absolute.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSpec {
+    /// The study that the run belongs to, a folder name.
+    pub study: String,
+    /// The run's own name, a folder name, unique in its study.
+    pub run: String,
+    /// How people call its schedule; runs of one label are averaged over their seeds.
+    pub label: String,
+    /// The label's place in the study file, from 0: reports keep that order.
+    pub label_index: u32,
+    /// Seeds the weights, the order of the pictures, their augmentation, dropout and the sandbox.
+    pub seed: u64,
+    /// What is trained on what.
+    pub training: Training,
+    /// The schedule in force from the first step.
+    pub schedule: ScheduleSpec,
+    /// The sandbox's limits.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What is trained, on what, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// `cifar10`, `cifar100`, `mnist`, `fashion-mnist` or `synthetic`.
+    pub dataset: String,
+    /// Where the data sets' files lie.
+    pub data_folder: PathBuf,
+    /// `resnet-20` (any 6n + 2), `mnist-convnet` or `convnet`.
+    pub model: String,
+    /// Pictures a step.
+    pub batch_size: u32,
+    /// Passes over the training set. Steps are this times the pictures over the batch size, rounded down.
+    pub epochs: f64,
+    /// Trains on the first so many training pictures only; 0 takes all.
+    #[serde(default)]
+    pub train_examples: u64,
+    /// How parameters are changed.
+    pub optimizer: OptimizerKind,
+    /// Momentum, or Adam's beta1, where the schedule does not export it.
+    pub momentum: f64,
+    /// Adam's beta2. `momentum` does not read it.
+    pub beta2: f64,
+    /// Adam's epsilon. `momentum` does not read it.
+    pub epsilon: f64,
+    /// L2 penalty on every trainable parameter, where the schedule does not export it.
+    pub weight_decay: f64,
+    /// Test the model every so many epochs, and at the end.
+    pub eval_every_epochs: f64,
+    /// Keep a checkpoint every so many seconds, and at the end.
+    pub checkpoint_seconds: f64,
+    /// Log the gradient's norm even if the schedule does not read it.
+    #[serde(default)]
+    pub log_grad_norm: bool,
+    /// `cpu`, `cuda` or `cuda:N`; `auto` takes CUDA where there is one.
+    pub device: String,
+    /// Threads of the run on the CPU.
+    pub threads: u32,
+}
+
+/// How parameters are changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerKind {
+    /// SGD with (heavy-ball) momentum.
+    Momentum,
+    /// Adam (Kingma and Ba, 2015).
+    Adam,
+}
+
+impl std::fmt::Display for OptimizerKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Momentum => "momentum",
+            Self::Adam => "adam",
+        })
+    }
+}
+
+/// Which schedule, with which parameters, held to what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleSpec {
+    /// A built-in schedule's name, or the path of a `.wasm` or `.wat` file.
+    pub plugin: String,
+    /// Numbers, and names of pictures.
+    #[serde(default)]
+    pub params: BTreeMap<String, Value>,
+    /// Where the study's own pictures lie.
+    #[serde(default)]
+    pub picture_folder: Option<PathBuf>,
+    /// The highest learning rate that the trainer takes; more is a fault.
+    pub max_learning_rate: f64,
+    /// What follows a fault.
+    pub on_fault: OnFault,
+}
+
+impl ScheduleSpec {
+    /// The sandbox's guard for this schedule.
+    pub fn guard(&self) -> GuardOptions {
+        GuardOptions {
+            max_learning_rate: self.max_learning_rate,
+            on_fault: self.on_fault,
+        }
+    }
+}
+
+impl RunSpec {
+    /// Says what is wrong with the numbers and names of this spec.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] names the first key that cannot be and what it may be.
+    pub fn check(&self) -> Result<(), Error> {
+        let t = &self.training;
+        let wrong = |key: &str, problem: String| {
+            Err(Error::Spec {
+                key: key.to_owned(),
+                problem,
+            })
+        };
+        for (key, name) in [("study", &self.study), ("run", &self.run)] {
+            let plain = |c: char| c.is_alphanumeric() || "-_.+=,".contains(c);
+            if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+                return wrong(
+                    key,
+                    format!("\"{name}\" cannot name a folder: use letters, digits, - _ . + = ,"),
+                );
+            }
+        }
+        if !crate::data::names().any(|name| name == t.dataset) {
+            let known = crate::data::names().collect::<Vec<_>>().join(", ");
+            return wrong(
+                "dataset",
+                format!("\"{}\" is not known: use one of {known}", t.dataset),
+            );
+        }
+        if let Err(problem) = t.model.parse::<Architecture>() {
+            return wrong("model", problem);
+        }
+        if t.batch_size == 0 {
+            return wrong("batch_size", "must be at least 1".to_owned());
+        }
+        if t.threads == 0 {
+            return wrong("threads", "must be at least 1".to_owned());
+        }
+        let positive = [
+            ("epochs", t.epochs),
+            ("eval_every_epochs", t.eval_every_epochs),
+            ("checkpoint_seconds", t.checkpoint_seconds),
+            ("epsilon", t.epsilon),
+            ("max_learning_rate", self.schedule.max_learning_rate),
+        ];
+        for (key, value) in positive {
+            if !(value > 0.0 && value.is_finite()) {
+                return wrong(key, format!("is {value}: must be a finite number above 0"));
+            }
+        }
+        for (key, value) in [("momentum", t.momentum), ("beta2", t.beta2)] {
+            if !(0.0..1.0).contains(&value) {
+                return wrong(key, format!("is {value}: must be at least 0 and below 1"));
+            }
+        }
+        if !(t.weight_decay >= 0.0 && t.weight_decay.is_finite()) {
+            return wrong(
+                "weight_decay",
+                format!("is {}: must be a finite number, 0 or more", t.weight_decay),
+            );
+        }
+        crate::device::parse(&t.device).map(drop)
+    }
+
+    /// Reads a `run.toml`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not a run: the message names file, line and key.
+    pub fn read(path: &std::path::Path) -> Result<Self, Error> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::io("read", path, source))?;
+        let spec: Self = toml::from_str::<RunFile>(&text)
+            .map_err(|source| Error::SpecFile {
+                path: path.to_owned(),
+                source: Box::new(source),
+            })?
+            .spec;
+        spec.check()?;
+        Ok(spec)
+    }
+}
+
+/// `run.toml`: the spec, and what was found out when the run began.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunFile {
+    /// What was asked for.
+    pub spec: RunSpec,
+    /// What it came to. Absent until the run has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
+}
+
+/// What a run found when it began: enough to tell whether it can be run again alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// SHA-256 of the schedule's file.
+    pub schedule_sha256: String,
+    /// SHA-256 over the data set's shapes, pixels and labels.
+    pub dataset_sha256: String,
+    /// `official`, or `other` where the files are not the official ones to the byte.
+    pub dataset_files: String,
+    /// Training pictures.
+    pub train_examples: u64,
+    /// Steps of the whole run.
+    pub total_steps: u64,
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// The device that trains, such as `cpu` or `cuda:0`.
+    pub device: String,
+    /// This program's version.
+    pub pixelrate_version: String,
+    /// libtorch's version, as far as the build knows it.
+    pub libtorch_version: String,
+    /// The commit that the program was built from, where it was built in a git checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_commit: Option<String>,
+    /// Processor, as the system names it.
+    pub machine: String,
+}

@@ -1,0 +1,110 @@
+//! The step loop: ask, guard, forward, backward, change, log.
+
+mod attempt;
+mod evaluate;
+mod pending;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pixelrate_runlog::{EvalRow, EventRow, SummaryRow};
+
+use crate::Error;
+use crate::spec::{Found, RunSpec};
+
+/// Who looks on while a run trains. Nothing here may take long: it is called between steps.
+pub trait Observer {
+    /// The run is set up and begins (or goes on) at `first_step`.
+    fn started(&mut self, _found: &Found, _first_step: u64) {}
+    /// Some more steps are done and logged.
+    fn progress(&mut self, _progress: &Progress) {}
+    /// The model was tested.
+    fn evaluated(&mut self, _row: &EvalRow) {}
+    /// Something happened that the log keeps.
+    fn event(&mut self, _row: &EventRow) {}
+}
+
+/// Nobody looks on.
+impl Observer for () {}
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub total_steps: u64,
+    /// Passes over the training set done, a fraction.
+    pub epoch: f64,
+    /// The newest step's learning rate.
+    pub learning_rate: f64,
+    /// The newest step's cross-entropy, in nats.
+    pub train_loss: f64,
+}
+
+/// Asks a run to end after the step that it is at, from any thread or a signal handler.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks. The run keeps a checkpoint and can be resumed.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anybody asked.
+    pub fn asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How an attempt at a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All steps are done.
+    Finished,
+    /// It was asked to stop, and can be resumed.
+    Stopped,
+    /// The loss became infinite or NaN: no later step can mend that, so the run is over.
+    Diverged,
+}
+
+/// What an attempt at a run came to.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// The run's row of `summary.parquet`; `None` for a run that was stopped.
+    pub summary: Option<SummaryRow>,
+}
+
+/// Trains a new run in `folder`.
+///
+/// # Errors
+/// [`Error::RunExists`] if the folder holds a run; whatever the data, the plugin or the disk has against it;
+/// and a schedule's fault, if the spec says `abort`. What was logged by then stays, the error too.
+pub fn begin(
+    spec: &RunSpec,
+    folder: &Path,
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<Outcome, Error> {
+    spec.check()?;
+    if folder.join("run.toml").exists() {
+        return Err(Error::RunExists(folder.to_owned()));
+    }
+    attempt::Attempt::begin(spec, folder)?.train(observer, stop)
+}
+
+/// Goes on with the run in `folder` from its newest good checkpoint, or from its first step if it has none.
+/// What was logged past that point is dropped and trained again, to the same bits on the CPU.
+///
+/// # Errors
+/// [`Error::NoRun`] if there is none; else as [`begin`].
+pub fn resume(folder: &Path, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome, Error> {
+    if !folder.join("run.toml").exists() {
+        return Err(Error::NoRun(folder.to_owned()));
+    }
+    attempt::Attempt::resume(folder)?.train(observer, stop)
+}

@@ -1,0 +1,221 @@
+//! Runs, whole: what a stop and a resume keep, and what two runs of one seed share.
+
+use std::path::Path;
+
+use pixelrate_runlog::{EvalRow, RunStatus, StepRow, read_evals, read_steps, read_summary};
+use pixelrate_sandbox::{Limits, OnFault, Value};
+use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
+use pixelrate_trainer::train::{Ending, Observer, Progress, Stop, begin, resume};
+use tempfile::tempdir;
+
+fn spec(model: &str, optimizer: OptimizerKind) -> RunSpec {
+    RunSpec {
+        study: "test".into(),
+        run: "one".into(),
+        label: "cyclic".into(),
+        label_index: 0,
+        seed: 3,
+        training: Training {
+            dataset: "synthetic".into(),
+            data_folder: "data".into(),
+            model: model.into(),
+            batch_size: 16,
+            epochs: 3.0,
+            train_examples: 320,
+            optimizer,
+            momentum: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 2e-4,
+            eval_every_epochs: 1.0,
+            checkpoint_seconds: 1e6,
+            log_grad_norm: true,
+            device: "cpu".into(),
+            threads: 1,
+        },
+        schedule: ScheduleSpec {
+            plugin: "cyclic".into(),
+            params: [("step_size".to_owned(), Value::Number(10.0))].into(),
+            picture_folder: None,
+            max_learning_rate: 1.0,
+            on_fault: OnFault::Abort,
+        },
+        limits: Limits::default(),
+    }
+}
+
+/// Asks for a stop when the first evaluation comes.
+struct StopAtFirstEvaluation(Stop);
+
+impl Observer for StopAtFirstEvaluation {
+    fn evaluated(&mut self, _: &EvalRow) {
+        self.0.ask();
+    }
+}
+
+/// All that must agree between a run that was stopped and one that was not.
+fn logged(folder: &Path) -> (Vec<StepRow>, Vec<EvalRow>, Vec<u8>) {
+    let mut steps = read_steps(folder).unwrap();
+    for row in &mut steps {
+        (row.step_ns, row.schedule_ns) = (0, 0);
+    }
+    let checkpoints = pixelrate_trainer::checkpoint::list(folder).unwrap();
+    let newest = std::fs::read(checkpoints.last().unwrap()).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&newest).unwrap();
+    let mut names: Vec<_> = tensors.names().into_iter().map(str::to_owned).collect();
+    names.sort();
+    let weights = names
+        .iter()
+        .flat_map(|name| tensors.tensor(name).unwrap().data().to_vec())
+        .collect();
+    (steps, read_evals(folder).unwrap(), weights)
+}
+
+#[test]
+fn a_resumed_run_gives_the_bits_of_one_that_was_never_stopped() {
+    for (model, optimizer) in [
+        ("convnet", OptimizerKind::Momentum),
+        ("resnet-8", OptimizerKind::Adam),
+    ] {
+        let folder = tempdir().unwrap();
+        let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
+        let spec = spec(model, optimizer);
+        assert_eq!(
+            begin(&spec, &whole, &mut (), &Stop::default())
+                .unwrap()
+                .ending,
+            Ending::Finished
+        );
+        let stop = Stop::default();
+        let mut observer = StopAtFirstEvaluation(stop.clone());
+        assert_eq!(
+            begin(&spec, &stopped, &mut observer, &stop).unwrap().ending,
+            Ending::Stopped
+        );
+        assert_eq!(read_steps(&stopped).unwrap().len(), 20);
+        assert!(read_summary(&stopped).unwrap().is_none());
+        assert!(
+            begin(&spec, &stopped, &mut (), &Stop::default())
+                .unwrap_err()
+                .to_string()
+                .contains("resume")
+        );
+        assert_eq!(
+            resume(&stopped, &mut (), &Stop::default()).unwrap().ending,
+            Ending::Finished
+        );
+        let (steps, evals, weights) = logged(&whole);
+        assert_eq!((steps.len(), evals.len()), (60, 3));
+        assert_eq!(logged(&stopped), (steps, evals, weights));
+        assert_eq!(
+            read_summary(&stopped).unwrap().unwrap().status,
+            RunStatus::Finished
+        );
+    }
+}
+
+#[test]
+fn the_log_holds_what_the_schedule_said() {
+    let folder = tempdir().unwrap();
+    let run = folder.path().join("run");
+    begin(
+        &spec("convnet", OptimizerKind::Momentum),
+        &run,
+        &mut (),
+        &Stop::default(),
+    )
+    .unwrap();
+    for row in read_steps(&run).unwrap() {
+        let step = row.step as f64;
+        let cycle = (1.0 + step / 20.0).floor();
+        let x = (step / 10.0 - 2.0 * cycle + 1.0).abs();
+        let expected = 1e-5 + (1e-2 - 1e-5) * (1.0 - x).max(0.0);
+        assert_eq!(
+            row.learning_rate.to_bits(),
+            expected.to_bits(),
+            "step {}",
+            row.step
+        );
+        assert_eq!((row.momentum, row.weight_decay), (Some(0.9), Some(2e-4)));
+        assert!(row.train_loss.unwrap().is_finite() && row.grad_norm.unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn a_fault_ends_the_run_and_stays_in_its_log() {
+    let folder = tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut spec = spec("convnet", OptimizerKind::Momentum);
+    spec.schedule.max_learning_rate = 5e-3;
+    let error = begin(&spec, &run, &mut (), &Stop::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("max_learning_rate") && error.contains("at step 5"),
+        "{error}"
+    );
+    assert_eq!(read_steps(&run).unwrap().len(), 5);
+    let summary = read_summary(&run).unwrap().unwrap();
+    assert_eq!((summary.status, summary.steps_done), (RunStatus::Failed, 5));
+    assert!(summary.error.unwrap().contains("at step 5"));
+}
+
+#[test]
+fn a_run_that_diverges_says_so() {
+    let folder = tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut spec = spec("convnet", OptimizerKind::Momentum);
+    spec.schedule.plugin = "fixed".into();
+    spec.schedule.params = [("learning_rate".to_owned(), Value::Number(1e30))].into();
+    spec.schedule.max_learning_rate = 1e38;
+    let outcome = begin(&spec, &run, &mut (), &Stop::default()).unwrap();
+    assert_eq!(outcome.ending, Ending::Diverged);
+    assert_eq!(
+        read_summary(&run).unwrap().unwrap().status,
+        RunStatus::Diverged
+    );
+    let last = read_steps(&run).unwrap().pop().unwrap();
+    assert!(!last.train_loss.unwrap().is_finite());
+}
+
+/// Counts what it is shown.
+#[derive(Default)]
+struct Seen(Vec<u64>);
+
+impl Observer for Seen {
+    fn progress(&mut self, progress: &Progress) {
+        self.0.push(progress.step);
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let folder = tempdir().unwrap();
+    let run = folder.path().join("run");
+    let spec = spec("convnet", OptimizerKind::Adam);
+    let stop = Stop::default();
+    begin(&spec, &run, &mut StopAtFirstEvaluation(stop.clone()), &stop).unwrap();
+    let newest = pixelrate_trainer::checkpoint::list(&run)
+        .unwrap()
+        .pop()
+        .unwrap();
+    let bytes = std::fs::read(&newest).unwrap();
+    std::fs::write(&newest, &bytes[..bytes.len() / 2]).unwrap();
+    let mut seen = Seen::default();
+    resume(&run, &mut seen, &Stop::default()).unwrap();
+    // With no other checkpoint it begins anew, and ends with every step once.
+    let steps: Vec<u64> = read_steps(&run)
+        .unwrap()
+        .iter()
+        .map(|row| row.step)
+        .collect();
+    assert_eq!(steps, (0..60).collect::<Vec<_>>());
+    assert_eq!(seen.0.last(), Some(&60));
+    let events = pixelrate_runlog::read_events(&run).unwrap();
+    assert!(
+        events
+            .iter()
+            .any(|event| event.message.contains("it is damaged")),
+        "{events:?}"
+    );
+}
