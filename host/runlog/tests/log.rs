@@ -1,5 +1,12 @@
 //! The log as a trainer uses it: write, crash, go on, finish, read.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is wrong"
+)]
+
 mod common;
 
 use std::fs;

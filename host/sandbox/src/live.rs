@@ -82,26 +82,16 @@ impl Live {
     }
 
     fn ask(&mut self, step: u64) -> wasmtime::Result<Raw> {
-        let learning_rate = self
-            .bounded(|live| live.learning_rate.call(&mut live.store, (step,)))?
-            .0;
-        let mut optional =
-            |function: fn(&Self) -> Option<&OfStep>| -> wasmtime::Result<Option<f64>> {
-                if function(self).is_none() {
-                    return Ok(None);
-                }
-                let value = self.bounded(|live| match function(live).copied() {
-                    Some(function) => function
-                        .call(&mut live.store, (step,))
-                        .map(|(value,)| Some(value)),
-                    None => Ok(None),
-                });
-                value
-            };
+        let (learning_rate, momentum, weight_decay) =
+            (self.learning_rate, self.momentum, self.weight_decay);
+        let mut ask = |function: OfStep| {
+            let answer = self.bounded(|live| function.call(&mut live.store, (step,)));
+            answer.map(|(value,)| value)
+        };
         Ok(Raw {
-            learning_rate,
-            momentum: optional(|live| live.momentum.as_ref())?,
-            weight_decay: optional(|live| live.weight_decay.as_ref())?,
+            learning_rate: ask(learning_rate)?,
+            momentum: momentum.map(&mut ask).transpose()?,
+            weight_decay: weight_decay.map(&mut ask).transpose()?,
         })
     }
 

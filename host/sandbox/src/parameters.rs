@@ -120,7 +120,7 @@ pub(crate) fn unknown<'a>(
         || asked.contains(crate::pictures::FILTER);
     facts.params.keys().map(String::as_str).find(|name| {
         let known = declared.iter().any(|p| p.is_called(name)) || asked.contains(*name);
-        !known && !(opens_pictures && *name == crate::pictures::FILTER)
+        !(known || opens_pictures && *name == crate::pictures::FILTER)
     })
 }
 

@@ -1,5 +1,12 @@
 //! Plugins as the trainer uses them: what passes, what is refused, and what a user then reads.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is wrong"
+)]
+
 use std::collections::BTreeMap;
 
 use pixelrate_sandbox::{

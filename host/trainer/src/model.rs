@@ -45,10 +45,13 @@ impl std::str::FromStr for Architecture {
     }
 }
 
+/// Logits from pictures; whether it is training decides on dropout and batch norm's moments.
+type Forward = Box<dyn Fn(&Tensor, bool) -> Tensor>;
+
 /// A network, its parameters and its buffers.
 pub struct Model {
     store: nn::VarStore,
-    forward: Box<dyn Fn(&Tensor, bool) -> Tensor>,
+    forward: Forward,
     /// Names and tensors in a fixed order, trainable ones first.
     named: Vec<(String, Tensor)>,
     trainable: usize,

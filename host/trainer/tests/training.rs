@@ -1,5 +1,12 @@
 //! Runs, whole: what a stop and a resume keep, and what two runs of one seed share.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is wrong"
+)]
+
 use std::path::Path;
 
 use pixelrate_runlog::{EvalRow, RunStatus, StepRow, read_evals, read_steps, read_summary};

@@ -1,3 +1,119 @@
-//! `cargo xtask`: set-up, tests, demo.
+//! `cargo xtask`: set-up, tests, demo. It needs neither libtorch nor anything else that it is to set up.
 
-fn main() {}
+mod libtorch;
+mod plugins;
+mod python;
+mod steps;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, iter};
+
+use anyhow::{Result, bail};
+use steps::Steps;
+
+const HELP: &str = "cargo xtask COMMAND
+
+  demo [ARGUMENTS]     set up, then run experiments/demo.toml and report on it
+  test                 set up, then everything that CI holds a change to
+  setup                find libtorch 2.11, or fetch it, for plain cargo commands
+  plugins [--check]    build the built-in schedules for WASM (or hold the committed files against the result)
+  bench                the benchmarks
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let root = root();
+    let (command, rest) = arguments
+        .split_first()
+        .map_or(("help", arguments), |(first, rest)| (first.as_str(), rest));
+    match command {
+        "setup" => libtorch::set_up(&root),
+        "demo" => {
+            libtorch::set_up(&root)?;
+            let study = [
+                "run",
+                "--package",
+                "pixelrate",
+                "--",
+                "study",
+                "experiments/demo.toml",
+            ];
+            Steps::new(&root).cargo(
+                "demo",
+                study.into_iter().chain(rest.iter().map(String::as_str)),
+            )
+        }
+        "test" => test(&root),
+        "plugins" => plugins::build(&root, rest.iter().any(|argument| argument == "--check")),
+        "bench" => {
+            libtorch::set_up(&root)?;
+            Steps::new(&root).cargo("benchmarks", ["bench", "--package", "pixelrate-sandbox"])
+        }
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => bail!("there is no command \"{other}\"\n\n{HELP}"),
+    }
+}
+
+/// Everything that CI holds a change to, the quickest first.
+fn test(root: &Path) -> Result<()> {
+    libtorch::set_up(root)?;
+    let mut steps = Steps::new(root);
+    steps.cargo("fmt", ["fmt", "--all", "--check"])?;
+    steps.cargo_in("plugins", "fmt of the plugins", ["fmt", "--all", "--check"])?;
+    steps.cargo(
+        "clippy",
+        [
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )?;
+    match python::environment(root) {
+        Ok(python) => {
+            steps
+                .set("PIXELRATE_PYTHON", python)
+                .set("PIXELRATE_REQUIRE_PYTHON", "1".into());
+        }
+        Err(problem) => eprintln!("test: without Python's readers of the log: {problem:#}"),
+    }
+    steps.set("RUSTDOCFLAGS", "-D warnings".into());
+    steps.cargo("docs", ["doc", "--workspace", "--no-deps", "--locked"])?;
+    let target = root.join("target/plugins-test");
+    let target = target.to_string_lossy();
+    steps.cargo_in(
+        "plugins",
+        "tests of the plugins",
+        ["test", "--quiet", "--locked", "--target-dir", &target],
+    )?;
+    plugins::check_if_possible(root)?;
+    steps.cargo("tests", ["test", "--workspace", "--locked"])
+}
+
+/// The project's folder: the first above this crate that holds `Cargo.lock`.
+fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let above = iter::successors(Some(here.as_path()), |folder| folder.parent());
+    above
+        .into_iter()
+        .find(|folder| folder.join("Cargo.lock").exists())
+        .unwrap_or(&here)
+        .to_owned()
+}

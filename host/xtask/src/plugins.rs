@@ -33,12 +33,17 @@ pub(crate) fn build(root: &Path, check: bool) -> Result<()> {
     let recorded = fs::read_to_string(dist.join(RECORD)).context("plugins/dist/TOOLCHAIN.txt")?;
     if recorded.trim() != compiler.version {
         // Built, so the sources compile; the bytes cannot be held against another compiler's.
-        println!("plugins: the committed files are by {}: not compared byte by byte", recorded.trim());
+        println!(
+            "plugins: the committed files are by {}: not compared byte by byte",
+            recorded.trim()
+        );
         return Ok(());
     }
     for (name, bytes) in &built {
         if fs::read(dist.join(format!("{name}.wasm")))? != *bytes {
-            bail!("plugins/dist/{name}.wasm is not what its sources give: run `cargo xtask plugins`, and commit it");
+            bail!(
+                "plugins/dist/{name}.wasm is not what its sources give: run `cargo xtask plugins`, and commit it"
+            );
         }
     }
     println!("plugins: the committed files are what their sources give");
@@ -66,12 +71,15 @@ impl Compiler {
             });
         }
         let debian = Path::new("/usr/bin/rustc");
-        if debian.exists() && Path::new("/usr/lib/rustlib/src/rust/library").exists() || rust_web_sources() {
+        if debian.exists() && Path::new("/usr/lib/rustlib/src/rust/library").exists()
+            || rust_web_sources()
+        {
             return Ok(Self {
                 cargo: "/usr/bin/cargo".into(),
                 rustc: Some(debian.into()),
                 build_std: true,
-                version: output(Command::new(debian).arg("--version")).context("/usr/bin/rustc --version")?,
+                version: output(Command::new(debian).arg("--version"))
+                    .context("/usr/bin/rustc --version")?,
             });
         }
         bail!(
@@ -86,7 +94,14 @@ impl Compiler {
         let mut command = Command::new(&self.cargo);
         command
             .current_dir(&plugins)
-            .args(["build", "--release", "--locked", "--quiet", "--target", TARGET])
+            .args([
+                "build",
+                "--release",
+                "--locked",
+                "--quiet",
+                "--target",
+                TARGET,
+            ])
             .arg("--target-dir")
             .arg(&target)
             // Panic messages name source files: by their place in the project, wherever it lies.
@@ -98,24 +113,36 @@ impl Compiler {
             command.env("RUSTC", rustc);
         }
         if self.build_std {
-            command.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "build-std=std,panic_abort"]);
+            command
+                .env("RUSTC_BOOTSTRAP", "1")
+                .args(["-Z", "build-std=std,panic_abort"]);
         }
-        let status = command.status().with_context(|| format!("cannot start {}", self.cargo.display()))?;
+        let status = command
+            .status()
+            .with_context(|| format!("cannot start {}", self.cargo.display()))?;
         if !status.success() {
             bail!("the plugins do not build: {command:?}");
         }
         NAMES
             .iter()
             .map(|&name| {
-                let path = target.join(TARGET).join("release").join(format!("pixelrate_{name}.wasm"));
-                Ok((name, fs::read(&path).with_context(|| path.display().to_string())?))
+                let path = target
+                    .join(TARGET)
+                    .join("release")
+                    .join(format!("pixelrate_{name}.wasm"));
+                Ok((
+                    name,
+                    fs::read(&path).with_context(|| path.display().to_string())?,
+                ))
             })
             .collect()
     }
 
     fn remaps(&self, root: &Path) -> String {
         let mut flags = format!("--remap-path-prefix={}=.", root.display());
-        let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+        let home = env::var_os("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
         if let Some(home) = home {
             flags.push_str(&format!(" --remap-path-prefix={}=cargo", home.display()));
         }
@@ -132,21 +159,45 @@ impl Compiler {
 }
 
 fn has_target() -> bool {
-    let libraries = output(Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]));
+    let libraries =
+        output(Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]));
     libraries.is_some_and(|folder| Path::new(&folder).is_dir())
 }
 
 fn rustup_adds_target() -> bool {
-    let added = Command::new("rustup").args(["target", "add", TARGET]).output();
+    let added = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .output();
     added.is_ok_and(|output| output.status.success())
 }
 
 fn rust_web_sources() -> bool {
     let sysroot = output(Command::new("/usr/bin/rustc").args(["--print", "sysroot"]));
-    sysroot.is_some_and(|root| Path::new(&root).join("lib/rustlib/src/rust/library").exists())
+    sysroot.is_some_and(|root| {
+        Path::new(&root)
+            .join("lib/rustlib/src/rust/library")
+            .exists()
+    })
 }
 
 fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// As `build` with `check`, where a compiler for WASM can be had; else says that it was left out.
+///
+/// # Errors
+/// As `build`, but for a missing compiler.
+pub(crate) fn check_if_possible(root: &Path) -> Result<()> {
+    match Compiler::find() {
+        Ok(_) => build(root, true),
+        Err(problem) => {
+            eprintln!("plugins: not built again: {problem:#}");
+            Ok(())
+        }
+    }
 }

@@ -203,7 +203,7 @@ fn ears(canvas: &mut Canvas) -> Option<()> {
         ]);
         canvas.fill(&outer, 1.5, hex(0xC9BFC4), 1.0);
         let lit = if side < 0.0 { 0.16 } else { 0.0 };
-        fur(canvas, &outer, 2.1, 1.7, 31, |x, y| {
+        fur(canvas, &outer, 2.1, 1.7, 31, |_, y| {
             let tip = (y - 30.0) / 80.0;
             ((-1.0_f32).atan2(side * 0.62), 12.0, 0.72 + lit - 0.22 * tip)
         })?;

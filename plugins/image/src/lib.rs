@@ -21,14 +21,22 @@ impl Schedule for Image {
         let luma = match run.param("channels") {
             0.0 => false,
             1.0 => true,
-            other => return Err(format!("`channels` is {other}: must be interleaved or luma")),
+            other => {
+                return Err(format!(
+                    "`channels` is {other}: must be interleaved or luma"
+                ));
+            }
         };
         let order = match run.param("order") {
             0.0 => Order::Raster,
             1.0 => Order::Serpentine,
             2.0 => Order::Hilbert,
             3.0 => Order::Spiral,
-            other => return Err(format!("`order` is {other}: must be raster, serpentine, hilbert or spiral")),
+            other => {
+                return Err(format!(
+                    "`order` is {other}: must be raster, serpentine, hilbert or spiral"
+                ));
+            }
         };
         let wanted = match run.param("samples") {
             0.0 => run.total_steps(),
@@ -44,7 +52,11 @@ impl Schedule for Image {
             base,
             span: run.param("max_lr") - base,
             places: (order != Order::Raster).then(|| places(order, width, height)),
-            values: if luma { pixels } else { pixels * u64::from(picture.channels()) },
+            values: if luma {
+                pixels
+            } else {
+                pixels * u64::from(picture.channels())
+            },
             luma,
             picture,
         })
@@ -53,13 +65,21 @@ impl Schedule for Image {
     fn learning_rate(&mut self, step: u64) -> f64 {
         // The last value holds where the picture has fewer values than the run has steps.
         let index = step.min(self.values - 1);
-        let channels = if self.luma { 1 } else { u64::from(self.picture.channels()) };
+        let channels = if self.luma {
+            1
+        } else {
+            u64::from(self.picture.channels())
+        };
         let (pixel, channel) = (index / channels, index % channels);
         let pixel = match &self.places {
             Some(places) => u64::from(places[pixel as usize]),
             None => pixel,
         };
-        let value = if self.luma { self.luma_of(pixel) } else { self.picture.value(pixel * channels + channel) };
+        let value = if self.luma {
+            self.luma_of(pixel)
+        } else {
+            self.picture.value(pixel * channels + channel)
+        };
         self.base + self.span * value
     }
 }

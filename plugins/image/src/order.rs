@@ -20,7 +20,9 @@ pub fn places(order: Order, width: u32, height: u32) -> Vec<u32> {
     match order {
         Order::Raster => (0..width * height).collect(),
         Order::Serpentine => (0..height)
-            .flat_map(|row| (0..width).map(move |i| (if row % 2 == 0 { i } else { width - 1 - i }, row)))
+            .flat_map(|row| {
+                (0..width).map(move |i| (if row % 2 == 0 { i } else { width - 1 - i }, row))
+            })
             .map(|(column, row)| place(column, row))
             .collect(),
         Order::Hilbert => {
@@ -31,7 +33,10 @@ pub fn places(order: Order, width: u32, height: u32) -> Vec<u32> {
                 .map(|(column, row)| place(column, row))
                 .collect()
         }
-        Order::Spiral => spiral(width, height).into_iter().map(|(column, row)| place(column, row)).collect(),
+        Order::Spiral => spiral(width, height)
+            .into_iter()
+            .map(|(column, row)| place(column, row))
+            .collect(),
     }
 }
 
@@ -58,7 +63,8 @@ fn hilbert(side: u32, distance: u64) -> (u32, u32) {
 fn spiral(width: u32, height: u32) -> Vec<(u32, u32)> {
     let mut visited = Vec::with_capacity((width * height) as usize);
     // Bounds of what is left, both ends within.
-    let (mut left, mut top, mut right, mut bottom) = (0, 0, i64::from(width) - 1, i64::from(height) - 1);
+    let (mut left, mut top, mut right, mut bottom) =
+        (0, 0, i64::from(width) - 1, i64::from(height) - 1);
     while left <= right && top <= bottom {
         visited.extend((left..=right).map(|x| (x, top)));
         visited.extend((top + 1..=bottom).map(|y| (right, y)));
@@ -70,7 +76,10 @@ fn spiral(width: u32, height: u32) -> Vec<(u32, u32)> {
         }
         (left, top, right, bottom) = (left + 1, top + 1, right - 1, bottom - 1);
     }
-    visited.into_iter().map(|(x, y)| (x as u32, y as u32)).collect()
+    visited
+        .into_iter()
+        .map(|(x, y)| (x as u32, y as u32))
+        .collect()
 }
 
 #[cfg(test)]
@@ -79,11 +88,20 @@ mod tests {
 
     #[test]
     fn every_order_visits_every_pixel_once() {
-        for order in [Order::Raster, Order::Serpentine, Order::Hilbert, Order::Spiral] {
+        for order in [
+            Order::Raster,
+            Order::Serpentine,
+            Order::Hilbert,
+            Order::Spiral,
+        ] {
             for (width, height) in [(1, 1), (1, 7), (7, 1), (2, 2), (5, 3), (16, 16), (13, 20)] {
                 let mut visited = places(order, width, height);
                 visited.sort_unstable();
-                assert_eq!(visited, (0..width * height).collect::<Vec<_>>(), "{order:?} {width}x{height}");
+                assert_eq!(
+                    visited,
+                    (0..width * height).collect::<Vec<_>>(),
+                    "{order:?} {width}x{height}"
+                );
             }
         }
     }
@@ -93,9 +111,18 @@ mod tests {
         let distance = |width: u32, a: u32, b: u32| {
             (a % width).abs_diff(b % width) + (a / width).abs_diff(b / width)
         };
-        for (order, width, height) in [(Order::Serpentine, 7, 5), (Order::Spiral, 7, 5), (Order::Hilbert, 16, 16)] {
+        for (order, width, height) in [
+            (Order::Serpentine, 7, 5),
+            (Order::Spiral, 7, 5),
+            (Order::Hilbert, 16, 16),
+        ] {
             let visited = places(order, width, height);
-            assert!(visited.windows(2).all(|pair| distance(width, pair[0], pair[1]) == 1), "{order:?}");
+            assert!(
+                visited
+                    .windows(2)
+                    .all(|pair| distance(width, pair[0], pair[1]) == 1),
+                "{order:?}"
+            );
         }
     }
 

@@ -24,7 +24,11 @@ impl Pieces {
         if step < self.warmup {
             return self.first * (step + 1.0) / self.warmup;
         }
-        let passed = self.boundaries.iter().rev().find(|(boundary, _)| step > *boundary);
+        let passed = self
+            .boundaries
+            .iter()
+            .rev()
+            .find(|(boundary, _)| step > *boundary);
         self.first * passed.map_or(1.0, |(_, factor)| *factor)
     }
 }
@@ -38,7 +42,11 @@ impl Schedule for Piecewise {
             0.0 => epoch,
             1.0 => run.total_steps() as f64,
             2.0 => 1.0,
-            other => return Err(format!("`boundary_unit` is {other}: must be epochs, fraction or steps")),
+            other => {
+                return Err(format!(
+                    "`boundary_unit` is {other}: must be epochs, fraction or steps"
+                ));
+            }
         };
         let mut given = Vec::new();
         while let Some(boundary) = run.member("boundary_*", given.len() as u32 + 1) {
@@ -46,7 +54,9 @@ impl Schedule for Piecewise {
             let factor = run.member("factor_*", number);
             let factor = factor.unwrap_or_else(|| 0.1_f64.powi(number as i32));
             if given.last().is_some_and(|(last, _)| boundary <= *last) {
-                return Err(format!("`boundary_{number}` is {boundary}: must be above the one before it"));
+                return Err(format!(
+                    "`boundary_{number}` is {boundary}: must be above the one before it"
+                ));
             }
             given.push((boundary, factor));
         }
@@ -54,15 +64,24 @@ impl Schedule for Piecewise {
         if given.is_empty() && run.param("boundary_unit") == 0.0 {
             given = OFFICIAL.to_vec();
         } else if let Some(factor) = run.member("factor_*", next) {
-            return Err(format!("`factor_{next}` is {factor}, and there is no `boundary_{next}`"));
+            return Err(format!(
+                "`factor_{next}` is {factor}, and there is no `boundary_{next}`"
+            ));
         }
         let denominator = run.param("batch_denominator");
-        let scale = if denominator == 0.0 { 1.0 } else { f64::from(run.batch_size()) / denominator };
+        let scale = if denominator == 0.0 {
+            1.0
+        } else {
+            f64::from(run.batch_size()) / denominator
+        };
         Ok(Self(Pieces {
             first: run.param("learning_rate") * scale,
             warmup: run.param("warmup_epochs") * epoch,
             // int() of the official code.
-            boundaries: given.into_iter().map(|(at, factor)| ((at * unit).trunc(), factor)).collect(),
+            boundaries: given
+                .into_iter()
+                .map(|(at, factor)| ((at * unit).trunc(), factor))
+                .collect(),
         }))
     }
 

@@ -37,7 +37,9 @@ pub mod export;
 
 /// What training has just shown. Calling any of these makes the trainer read the loss back at every step.
 pub mod training {
-    pub use super::contract::training::{eval_accuracy, eval_loss, eval_step, grad_norm, train_loss};
+    pub use super::contract::training::{
+        eval_accuracy, eval_loss, eval_step, grad_norm, train_loss,
+    };
 }
 
 /// A learning-rate schedule.
@@ -60,7 +62,9 @@ pub trait Schedule: Sized + 'static {
     /// The weight decay of `step`. Called if `export_schedule!` lists `weight_decay`.
     fn weight_decay(&mut self, step: u64) -> f64 {
         let _ = step;
-        unreachable!("export_schedule! lists `weight_decay`, but the schedule does not implement it")
+        unreachable!(
+            "export_schedule! lists `weight_decay`, but the schedule does not implement it"
+        )
     }
 
     /// The state to carry over a stop or into a replacement. Called if `export_schedule!` lists `save`.

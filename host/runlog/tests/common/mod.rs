@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pixelrate_runlog::{EvalRow, EventKind, EventRow, Identity, RunStatus, StepRow, SummaryRow};
 
-pub fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     Identity {
         study: "seed".into(),
         run: "cyclic-1".into(),
@@ -16,7 +16,7 @@ pub fn identity() -> Identity {
 }
 
 /// A number that looks random, the same for the same input.
-pub fn mix(n: u64) -> u64 {
+pub(crate) fn mix(n: u64) -> u64 {
     let mut z = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -24,20 +24,20 @@ pub fn mix(n: u64) -> u64 {
 }
 
 /// A number of [0, 1).
-pub fn unit(n: u64) -> f64 {
+pub(crate) fn unit(n: u64) -> f64 {
     (mix(n) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-pub fn sha(n: u64) -> String {
+pub(crate) fn sha(n: u64) -> String {
     format!("{:016x}", mix(n)).repeat(4)
 }
 
-pub fn step_row(step: u64) -> StepRow {
+pub(crate) fn step_row(step: u64) -> StepRow {
     StepRow {
         step,
         epoch: step as f64 * 128.0 / 50_000.0,
         learning_rate: 1e-5 + 3e-4 * unit(step),
-        momentum: (step % 3 != 0).then(|| 0.9 + 0.09 * unit(step + 1)),
+        momentum: (!step.is_multiple_of(3)).then(|| 0.9 + 0.09 * unit(step + 1)),
         weight_decay: None,
         train_loss: (step % 5 != 1).then(|| f64::from((2.3 * unit(step + 2)) as f32)),
         grad_norm: Some(unit(step + 3)),
@@ -48,7 +48,7 @@ pub fn step_row(step: u64) -> StepRow {
 }
 
 /// The evaluation after `step` steps.
-pub fn eval_row(step: u64) -> EvalRow {
+pub(crate) fn eval_row(step: u64) -> EvalRow {
     EvalRow {
         step,
         epoch: step as f64 / 390.625,
@@ -65,7 +65,7 @@ pub fn eval_row(step: u64) -> EvalRow {
 }
 
 /// The event after `step` steps.
-pub fn event_row(step: u64) -> EventRow {
+pub(crate) fn event_row(step: u64) -> EventRow {
     EventRow {
         step,
         time_unix_ms: 1_525_132_800_000 + i64::try_from(step).unwrap(),
@@ -76,7 +76,7 @@ pub fn event_row(step: u64) -> EventRow {
     }
 }
 
-pub fn summary_row(run: &str, steps_done: u64) -> SummaryRow {
+pub(crate) fn summary_row(run: &str, steps_done: u64) -> SummaryRow {
     SummaryRow {
         study: "seed".into(),
         run: run.into(),

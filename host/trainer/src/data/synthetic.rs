@@ -55,14 +55,13 @@ fn draw(class: u8, generator: &mut impl Rng, pixels: &mut Vec<u8>) {
     let radius = generator.random_range(6..=11);
     let reach = SIDE - radius - 3;
     let centre = [0; 2].map(|_: i32| generator.random_range(radius + 2..=reach));
-    let mut colour = || [0; 3].map(|_: i32| generator.random_range(40..216_i32));
-    let (ground, mut ink) = (colour(), colour());
-    // Enough contrast to be seen at all, in one channel at least.
-    let channel = generator.random_range(0..3);
-    ink[channel] = if ground[channel] > 128 {
-        ground[channel] - 60
+    // One of the two is dark and the other light, in every channel.
+    let mut colour = |low: i32| [0; 3].map(|_: i32| generator.random_range(low..low + 90));
+    let (dark, light) = (colour(20), colour(145));
+    let (ground, ink) = if generator.random() {
+        (dark, light)
     } else {
-        ground[channel] + 60
+        (light, dark)
     };
     let slope = [0; 2].map(|_: i32| generator.random_range(-2..=2_i32));
     let specks: Vec<[i32; 3]> = (0..generator.random_range(2..6))
@@ -85,8 +84,8 @@ fn draw(class: u8, generator: &mut impl Rng, pixels: &mut Vec<u8>) {
             let light = slope[0] * (x - SIDE / 2) + slope[1] * (y - SIDE / 2);
             for (channel, (&ground, &ink)) in ground.iter().zip(&ink).enumerate() {
                 let base = if inside && !hidden { ink } else { ground };
-                // The sum of four dice is close to a normal of deviation 37.
-                let noise: i32 = (0..4).map(|_| generator.random_range(-32..=32)).sum();
+                // The sum of three dice is close to a normal of deviation 32.
+                let noise: i32 = (0..3).map(|_| generator.random_range(-32..=32)).sum();
                 let place = start + channel * (SIDE * SIDE) as usize + (y * SIDE + x) as usize;
                 pixels[place] = (base + light + noise).clamp(0, 255) as u8;
             }
@@ -103,7 +102,7 @@ fn covers(class: u8, x: i32, y: i32, r: i32) -> bool {
         0 => square <= r * r,
         1 => square <= r * r && square >= (r - thick) * (r - thick),
         2 => within,
-        3 => within && (ax >= r - thick + 1 || ay >= r - thick + 1),
+        3 => within && (ax > r - thick || ay > r - thick),
         4 => ay <= r && 2 * ax <= y + r,
         5 => within && (ax < thick || ay < thick),
         6 => within && ((x - y).abs() < thick || (x + y).abs() < thick),

@@ -3,17 +3,12 @@
 use tch::Tensor;
 use tch::nn::{self, ModuleT, Path};
 
+use super::Forward;
 use super::resnet::{BATCH_NORM, convolution};
 
 /// tensorflow/models, `official/mnist/mnist.py` at 059631bd (April 2018): 5x5 convolutions of 32 and 64
 /// filters, each with ReLU and 2x2 max-pooling, a dense layer of 1024 with dropout 0.4, and the classes.
-pub(super) fn mnist(
-    root: &Path,
-    channels: i64,
-    height: i64,
-    width: i64,
-    classes: i64,
-) -> Box<dyn Fn(&Tensor, bool) -> Tensor> {
+pub(super) fn mnist(root: &Path, channels: i64, height: i64, width: i64, classes: i64) -> Forward {
     let same = nn::ConvConfig {
         padding: 2,
         ..Default::default()
@@ -41,11 +36,7 @@ pub(super) fn mnist(
 
 /// Three 3x3 convolutions of 16, 32 and 64 filters, each halving the picture and followed by batch norm and
 /// ReLU, then the mean over the picture and the classes: some 24,000 parameters.
-pub(super) fn small(
-    root: &Path,
-    channels: i64,
-    classes: i64,
-) -> Box<dyn Fn(&Tensor, bool) -> Tensor> {
+pub(super) fn small(root: &Path, channels: i64, classes: i64) -> Forward {
     let widths = [channels, 16, 32, 64];
     let layers: Vec<_> = (0..3)
         .map(|i| {

@@ -5,6 +5,7 @@
 use tch::nn::{self, ModuleT, Path};
 use tch::{Kind, Tensor};
 
+use super::Forward;
 use super::convnet::glorot;
 use super::variance_scaling;
 
@@ -18,12 +19,7 @@ pub(super) const BATCH_NORM: nn::BatchNormConfig = nn::BatchNormConfig {
     bs_init: nn::Init::Const(0.0),
 };
 
-pub(super) fn build(
-    root: &Path,
-    channels: i64,
-    classes: i64,
-    blocks: u32,
-) -> Box<dyn Fn(&Tensor, bool) -> Tensor> {
+pub(super) fn build(root: &Path, channels: i64, classes: i64, blocks: u32) -> Forward {
     let first = convolution(&(root / "initial"), channels, 16, 3, 1);
     let mut layers = Vec::new();
     let mut input = 16;

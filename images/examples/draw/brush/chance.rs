@@ -21,14 +21,6 @@ impl Chance {
     pub(crate) fn around(&mut self, spread: f32) -> f32 {
         (0..3).map(|_| self.between(-spread, spread)).sum::<f32>() / 1.7
     }
-
-    /// Shuffles a list.
-    pub(crate) fn shuffle<T>(&mut self, list: &mut [T]) {
-        for i in (1..list.len()).rev() {
-            let j = (u64::from(self.0.next_u32()) * (i as u64 + 1)) >> 32;
-            list.swap(i, j as usize);
-        }
-    }
 }
 
 /// A field of gradient noise over the plane.

@@ -44,12 +44,6 @@ pub(crate) fn luma(colour: Rgb) -> f32 {
     0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 }
 
-/// More (over 1) or less (under 1) colourful, at the same brightness.
-pub(crate) fn saturate(colour: Rgb, by: f32) -> Rgb {
-    let grey = luma(colour);
-    colour.map(|v| grey + (v - grey) * by)
-}
-
 /// The colour at `t` on a ramp of (place, colour) stops in rising order.
 pub(crate) fn ramp(stops: &[(f32, u32)], t: f32) -> Rgb {
     let mut last = stops

@@ -39,11 +39,6 @@ impl Layer {
         );
     }
 
-    /// A line of even width along a shape's outline.
-    pub(crate) fn line(&mut self, shape: &Shape, width: f32, colour: Rgb, opacity: f32) {
-        self.fill(&shape.outlined(width), colour, opacity);
-    }
-
     /// A hair: thin at its tip (the last point), `width` broad at a third of its length.
     pub(crate) fn hair(&mut self, points: &[At], width: f32, colour: Rgb, opacity: f32) {
         let swell = |t: f32| width * (0.35 + 2.2 * t.min(0.33)).min(1.0) * (1.0 - t * t).max(0.0);

@@ -88,25 +88,6 @@ impl Mask {
     pub(crate) fn here(&self, x: f32, y: f32) -> f32 {
         self.at((x * self.scale) as i32, (y * self.scale) as i32)
     }
-
-    /// Only what lies in the other mask too.
-    pub(crate) fn within(mut self, other: &Self) -> Self {
-        self.combine(|own, x, y| own * other.at(x, y));
-        self
-    }
-
-    /// Only what lies outside the other mask.
-    pub(crate) fn without(mut self, other: &Self) -> Self {
-        self.combine(|own, x, y| own * (1.0 - other.at(x, y)));
-        self
-    }
-
-    fn combine(&mut self, with: impl Fn(f32, i32, i32) -> f32) {
-        let (left, top, width) = (self.left, self.top, self.width);
-        for (i, own) in self.cover.iter_mut().enumerate() {
-            *own = with(*own, left + (i % width) as i32, top + (i / width) as i32);
-        }
-    }
 }
 
 /// Three box blurs in each direction: close to a Gaussian. `sigma` is in samples.

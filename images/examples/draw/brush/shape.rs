@@ -114,23 +114,6 @@ impl Shape {
         };
         Self(self.0.as_ref().and_then(|path| path.stroke(&stroke, 4.0)))
     }
-
-    /// The shape with every point moved.
-    pub(crate) fn moved(&self, transform: Transform) -> Self {
-        Self(self.0.clone().and_then(|path| path.transform(transform)))
-    }
-
-    /// Both shapes as one.
-    pub(crate) fn and(&self, other: &Self) -> Self {
-        let mut path = PathBuilder::new();
-        for part in [self, other]
-            .into_iter()
-            .filter_map(|shape| shape.0.as_ref())
-        {
-            path.push_path(part);
-        }
-        Self(path.finish())
-    }
 }
 
 fn through(path: &mut PathBuilder, points: &[At]) {
