@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// Runs side by side [default: the study's `jobs`, or cores over threads a run].
     #[arg(long)]
     jobs: Option<usize>,
-    /// Where the runs' folders are made: RUNS/<study>/<run>.
+    /// Where the runs' folders are made: `RUNS/<study>/<run>`.
     #[arg(long, default_value = "runs")]
     runs: PathBuf,
     /// List the runs, and train nothing.
