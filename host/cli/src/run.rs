@@ -67,7 +67,7 @@ pub(crate) struct Args {
     /// Folder of pictures of your own.
     #[arg(long)]
     pictures: Option<PathBuf>,
-    /// The run's folder [default: `runs/run/<schedule>-seed<seed>`].
+    /// The run's folder (default: `runs/run/<schedule>-seed<seed>`).
     #[arg(long)]
     folder: Option<PathBuf>,
     /// Print the summary as JSON.
