@@ -385,3 +385,59 @@ fn the_image_schedule_scans_a_picture_and_holds_its_last_value() {
         .to_string();
     assert!(error.contains("`image` is missing"), "{error}");
 }
+
+#[test]
+fn the_committed_plugins_do_what_their_sources_say() {
+    let Some(built) = std::env::var_os("PIXELRATE_BUILT_PLUGINS") else {
+        println!("skipped: PIXELRATE_BUILT_PLUGINS names no folder of freshly built plugins");
+        return;
+    };
+    let engine = engine();
+    let picture = DecodedPicture {
+        width: 31,
+        height: 17,
+        channels: 3,
+        values: (0..31 * 17 * 3).map(|i| (i * 7 % 256) as u8).collect(),
+    };
+    for name in pixelrate_sandbox::builtin_names() {
+        let path = std::path::Path::new(&built).join(format!("pixelrate_{name}.wasm"));
+        let (committed, fresh) = (
+            engine.load(name).unwrap(),
+            engine.load(path.to_str().unwrap()).unwrap(),
+        );
+        assert_eq!(
+            committed.parameters(),
+            fresh.parameters(),
+            "{name}: run `cargo xtask plugins`"
+        );
+        assert_eq!(
+            (committed.exports(), committed.imports()),
+            (fresh.exports(), fresh.imports()),
+            "{name}"
+        );
+        let mut facts = facts(&[]);
+        if name == "image" {
+            facts
+                .params
+                .insert("image".into(), Value::Text("mine".into()));
+            facts
+                .params
+                .insert("order".into(), Value::Text("hilbert".into()));
+        }
+        let picture = picture.clone();
+        facts.pictures = Pictures::default().with_fallback(move |_| Some(Ok(picture.clone())));
+        let rates = |plugin| {
+            let mut schedule =
+                Schedule::start(plugin, &facts, &limits(), &GuardOptions::default()).unwrap();
+            (0..50_000)
+                .step_by(7)
+                .map(|step| rate(&mut schedule, step).to_bits())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            rates(&committed),
+            rates(&fresh),
+            "{name}: run `cargo xtask plugins`, and commit plugins/dist"
+        );
+    }
+}

@@ -17,7 +17,7 @@ const HELP: &str = "cargo xtask COMMAND
   demo [ARGUMENTS]     set up, then run experiments/demo.toml and report on it
   test                 set up, then everything that CI holds a change to
   setup                find libtorch 2.11, or fetch it, for plain cargo commands
-  plugins [--check]    build the built-in schedules for WASM (or hold the committed files against the result)
+  plugins              build the built-in schedules for WASM into plugins/dist
   bench                the benchmarks
 ";
 
@@ -55,7 +55,7 @@ fn run(arguments: &[String]) -> Result<()> {
             )
         }
         "test" => test(&root),
-        "plugins" => plugins::build(&root, rest.iter().any(|argument| argument == "--check")),
+        "plugins" => plugins::build(&root),
         "bench" => {
             libtorch::set_up(&root)?;
             Steps::new(&root).cargo("benchmarks", ["bench", "--package", "pixelrate-sandbox"])
@@ -103,7 +103,9 @@ fn test(root: &Path) -> Result<()> {
         "tests of the plugins",
         ["test", "--quiet", "--locked", "--target-dir", &target],
     )?;
-    plugins::check_if_possible(root)?;
+    if let Some(built) = plugins::build_for_test(root)? {
+        steps.set("PIXELRATE_BUILT_PLUGINS", built.into());
+    }
     steps.cargo("tests", ["test", "--workspace", "--locked"])
 }
 
