@@ -10,6 +10,8 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod wal;
 mod writer;
 

@@ -19,8 +19,8 @@ pub struct Series {
     pub band: Vec<(f64, f64)>,
 }
 
-/// Colours that the colour-blind can tell apart (Paul Tol's muted scheme), in turn.
-const COLOURS: [RGBColor; 9] = [
+/// Colours that the colour-blind can tell apart (Paul Tol's muted scheme, and three more), in turn.
+const COLOURS: [RGBColor; 12] = [
     RGBColor(51, 34, 136),
     RGBColor(204, 102, 119),
     RGBColor(17, 119, 51),
@@ -30,13 +30,17 @@ const COLOURS: [RGBColor; 9] = [
     RGBColor(80, 150, 200),
     RGBColor(153, 153, 51),
     RGBColor(170, 68, 153),
+    RGBColor(230, 120, 30),
+    RGBColor(120, 120, 120),
+    RGBColor(100, 60, 20),
 ];
 const INK: RGBColor = RGBColor(60, 60, 60);
 const GRID: RGBColor = RGBColor(225, 225, 225);
 /// Points of a line at most: each stands for the highest and the lowest of its stretch, so that spikes stay.
 const POINTS: usize = 600;
 
-/// One small panel a series, side by side, on the same axes: for shapes that would hide one another.
+/// One small panel a series, side by side, each on a vertical axis of its own: for shapes that would hide one another,
+/// and that differ in size.
 ///
 /// # Errors
 /// [`Error::Figure`], if the file cannot be written.
@@ -48,7 +52,7 @@ pub fn panels(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> 
         _ => 4,
     };
     let rows = series.len().div_ceil(columns).max(1);
-    let (xs, ys) = bounds(series);
+    let (xs, _) = bounds(series);
     draw(
         path,
         (260 * columns as u32 + 20, 170 * rows as u32 + 60),
@@ -65,7 +69,7 @@ pub fn panels(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> 
                     .margin(4)
                     .x_label_area_size(26)
                     .y_label_area_size(52)
-                    .build_cartesian_2d(xs.clone(), ys.clone())?;
+                    .build_cartesian_2d(xs.clone(), bounds(std::slice::from_ref(line)).1)?;
                 axes(
                     &mut chart,
                     3,

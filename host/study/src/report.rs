@@ -26,6 +26,7 @@ pub struct Report {
     #[serde(skip)]
     pub markdown: String,
     /// The files that were written.
+    #[serde(skip)]
     pub files: Vec<PathBuf>,
 }
 
@@ -315,7 +316,7 @@ fn pictures(
     };
     figure::panels(
         &path("learning-rates.svg"),
-        "Learning rates",
+        "Learning rates, each on an axis of its own",
         "step",
         "learning rate",
         &rates,
