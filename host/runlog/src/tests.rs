@@ -84,10 +84,8 @@ fn a_stream_cut_anywhere_gives_its_whole_batches() {
     let whole = fs::read(segment(dir.path())).unwrap();
     let mut last = 0;
     for length in 0..=whole.len() {
-        fs::write(segment(dir.path()), &whole[..length]).unwrap();
-        let found = wal::read::<StepRow>(&segment(dir.path()), Some(&identity()))
-            .unwrap()
-            .unwrap();
+        let found =
+            wal::parse::<StepRow>(Path::new("x"), &whole[..length], Some(&identity())).unwrap();
         let count = found.len() as u64;
         assert!(
             count % 5 == 0 && count >= last,
@@ -126,14 +124,13 @@ fn whatever_follows_the_last_whole_batch_does_no_harm() {
         assert_eq!(read_steps(dir.path()).unwrap(), rows(0, 130));
     }
     // A torn block in the middle may cost rows or be refused; it must not bring the process down.
-    for _ in 0..3000 {
+    for _ in 0..20_000 {
         let mut bytes = whole.clone();
         for _ in 0..1 + next() % 8 {
             let at = next() as usize % bytes.len();
             bytes[at] = next() as u8;
         }
-        fs::write(segment(dir.path()), bytes).unwrap();
-        let _ = wal::read::<StepRow>(&segment(dir.path()), None);
+        let _ = wal::parse::<StepRow>(Path::new("x"), &bytes, None);
     }
 }
 

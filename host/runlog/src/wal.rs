@@ -141,17 +141,22 @@ pub(crate) fn read<R: Record>(
     path: &Path,
     identity: Option<&Identity>,
 ) -> Result<Option<Vec<R>>, Error> {
-    let mut bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("read", path)(error)),
-    };
-    bytes.truncate(whole_messages(&bytes));
-    if bytes.is_empty() {
-        return Ok(Some(Vec::new())); // Cut within its first message: it held no row.
+    match std::fs::read(path) {
+        Ok(bytes) => parse(path, &bytes, identity).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", path)(error)),
     }
-    let Ok(stream) = StreamReader::try_new(Cursor::new(bytes), None) else {
-        return Ok(Some(Vec::new()));
+}
+
+/// The rows in the bytes of a segment, as far as they go; `path` is for messages.
+pub(crate) fn parse<R: Record>(
+    path: &Path,
+    bytes: &[u8],
+    identity: Option<&Identity>,
+) -> Result<Vec<R>, Error> {
+    let whole = &bytes[..whole_messages(bytes)];
+    let Ok(stream) = StreamReader::try_new(Cursor::new(whole), None) else {
+        return Ok(Vec::new()); // Cut within its first message: it held no row.
     };
     let schema = stream.schema();
     let fact = |key: &str| schema.metadata().get(key).map_or("", String::as_str);
@@ -177,13 +182,13 @@ pub(crate) fn read<R: Record>(
     for batch in stream.map_while(Result::ok) {
         rows.extend(rows_of::<R>(path, &batch)?);
     }
-    Ok(Some(rows))
+    Ok(rows)
 }
 
 /// Length of the whole messages at the front of a stream.
 ///
-/// arrow-ipc takes the lengths in a stream on trust and would ask for as much memory as a torn one names; here they are
-/// held against the bytes that are there.
+/// arrow-ipc takes the lengths in a stream on trust: a torn one makes it ask for that much memory, or panic. Here they
+/// are held against the bytes that are there.
 fn whole_messages(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(next) = message_end(bytes, at) {
@@ -192,12 +197,11 @@ fn whole_messages(bytes: &[u8]) -> usize {
     at
 }
 
-/// Where the message ends that begins at `at`; `None` if it is not whole.
+/// Where the message ends that begins at `at`; `None` if it is not whole or not sound.
 fn message_end(bytes: &[u8], at: usize) -> Option<usize> {
     let word = |from: usize| {
-        Some(i32::from_le_bytes(
-            bytes.get(from..from.checked_add(4)?)?.try_into().ok()?,
-        ))
+        let four = bytes.get(from..from.checked_add(4)?)?;
+        Some(i32::from_le_bytes(four.try_into().ok()?))
     };
     if word(at)? != -1 {
         return None; // No continuation marker: not the beginning of a message.
@@ -206,5 +210,28 @@ fn message_end(bytes: &[u8], at: usize) -> Option<usize> {
     let body = head.checked_add(usize::try_from(word(at + 4)?).ok()?)?;
     let message = arrow_ipc::root_as_message(bytes.get(head..body)?).ok()?;
     let end = body.checked_add(usize::try_from(message.bodyLength()).ok()?)?;
-    (body > head && end <= bytes.len()).then_some(end)
+    (end <= bytes.len() && body > head && is_sound(&message)).then_some(end)
+}
+
+/// Whether the buffers that a message names lie within its body, and its lengths are possible.
+fn is_sound(message: &arrow_ipc::Message<'_>) -> bool {
+    let batch = message.header_as_record_batch().or_else(|| {
+        let dictionary = message.header_as_dictionary_batch()?;
+        dictionary.data()
+    });
+    let Some(batch) = batch else {
+        return message.header_as_schema().is_some();
+    };
+    let size = message.bodyLength();
+    let within = |offset: i64, length: i64| {
+        offset >= 0 && length >= 0 && offset.checked_add(length).is_some_and(|end| end <= size)
+    };
+    let buffers = batch.buffers().into_iter().flatten();
+    let nodes = batch.nodes().into_iter().flatten();
+    // A row takes a byte at least in some column, so no batch has more rows than its body has bytes.
+    (0..=size).contains(&batch.length())
+        && buffers.into_iter().all(|b| within(b.offset(), b.length()))
+        && nodes
+            .into_iter()
+            .all(|n| (0..=size).contains(&n.length()) && (0..=n.length()).contains(&n.null_count()))
 }
