@@ -140,3 +140,74 @@ fn decayed(gradient: &Tensor, parameter: &Tensor, weight_decay: f64) -> Tensor {
         gradient + parameter * weight_decay
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind, Tensor};
+
+    use super::*;
+
+    const STEPS: u32 = 100;
+    const SIZES: StepSizes = StepSizes {
+        learning_rate: 0.01,
+        momentum: 0.9,
+        weight_decay: 2e-4,
+    };
+
+    /// The gradient of a bowl that is steeper in each direction.
+    fn gradient(at: f64, direction: usize) -> f64 {
+        (direction + 1) as f64 * (at - 0.3)
+    }
+
+    fn trained(kind: OptimizerKind) -> Vec<f64> {
+        let start = Tensor::from_slice(&[1.0_f32, -2.0, 0.5]);
+        let slopes = Tensor::from_slice(&[1.0_f32, 2.0, 3.0]);
+        let mut parameters = vec![start];
+        let mut optimizer = Optimizer::new(kind, 0.999, 1e-8, &parameters);
+        for _ in 0..STEPS {
+            let gradients = [(&parameters[0] - 0.3) * &slopes];
+            optimizer.step(&mut parameters, &gradients, SIZES);
+        }
+        Vec::try_from(parameters[0].to_kind(Kind::Double).to_device(Device::Cpu)).unwrap()
+    }
+
+    fn assert_close(found: &[f64], expected: &[f64]) {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn momentum_is_the_formula_of_pytorchs_sgd() {
+        // torch.optim.SGD's documented algorithm, in 64 bits, one number at a time.
+        let mut expected = [1.0, -2.0, 0.5];
+        for (direction, p) in expected.iter_mut().enumerate() {
+            let mut velocity = 0.0;
+            for _ in 0..STEPS {
+                let g = gradient(*p, direction) + SIZES.weight_decay * *p;
+                velocity = SIZES.momentum * velocity + g;
+                *p -= SIZES.learning_rate * velocity;
+            }
+        }
+        assert_close(&trained(OptimizerKind::Momentum), &expected);
+    }
+
+    #[test]
+    fn adam_is_the_formula_of_pytorchs_adam() {
+        let mut expected = [1.0, -2.0, 0.5];
+        for (direction, p) in expected.iter_mut().enumerate() {
+            let (mut m, mut v) = (0.0, 0.0);
+            for step in 1..=STEPS as i32 {
+                let g = gradient(*p, direction) + SIZES.weight_decay * *p;
+                m = 0.9 * m + 0.1 * g;
+                v = 0.999 * v + 0.001 * g * g;
+                let (mean, square) = (
+                    m / (1.0 - 0.9_f64.powi(step)),
+                    v / (1.0 - 0.999_f64.powi(step)),
+                );
+                *p -= SIZES.learning_rate * mean / (square.sqrt() + 1e-8);
+            }
+        }
+        assert_close(&trained(OptimizerKind::Adam), &expected);
+    }
+}
