@@ -2,10 +2,16 @@
 //!
 //! `wal/steps-000000065536.arrows` begins with row 65536 of the table `steps`. Each write appends one whole batch and
 //! hands it to the system. A stream that was cut in the middle of a batch gives all batches before it.
+//!
+//! Each message of the stream carries a checksum, in eight more bytes of the padding that the format has between a
+//! message's metadata and its body. Other readers of Arrow streams skip them. Here a message counts only with its
+//! checksum: after the power went, the end of a file may hold anything, and arrow-ipc takes lengths on trust (it panics
+//! at a wrong one, or asks for that much memory).
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Cursor, ErrorKind, Write};
+use std::io::{Cursor, ErrorKind, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use arrow_ipc::reader::StreamReader;
@@ -20,7 +26,9 @@ use crate::{Error, Identity, SCHEMA_VERSION};
 /// A segment that is being written.
 pub(crate) struct Segment {
     path: PathBuf,
-    stream: StreamWriter<BufWriter<File>>,
+    file: File,
+    /// Encodes into memory, so that a batch reaches the file in one write.
+    stream: StreamWriter<Vec<u8>>,
     named: bool,
 }
 
@@ -34,16 +42,14 @@ impl Segment {
         create_folder(wal)?;
         let path = wal.join(format!("{}-{first:012}.arrows", R::TABLE));
         let file = File::create(&path).map_err(Error::io("create", &path))?;
-        let facts = facts(R::TABLE, identity);
-        let facts = facts
-            .into_iter()
-            .map(|fact| (fact.key, fact.value.unwrap_or_default()));
+        let facts = facts(R::TABLE, identity).into_iter();
+        let facts = facts.map(|fact| (fact.key, fact.value.unwrap_or_default()));
         let schema = Schema::clone(&R::schema()).with_metadata(facts.collect::<BTreeMap<_, _>>());
-        let stream =
-            StreamWriter::try_new(BufWriter::new(file), &schema).map_err(Error::stream(&path))?;
+        let stream = StreamWriter::try_new(Vec::new(), &schema).map_err(Error::stream(&path))?;
         let named = false;
         Ok(Self {
             path,
+            file,
             stream,
             named,
         })
@@ -56,19 +62,18 @@ impl Segment {
         identity: &Identity,
     ) -> Result<(), Error> {
         let batch = R::to_batch(rows, identity)?;
-        let refused = Error::stream(&self.path);
-        self.stream.write(&batch).map_err(&refused)?;
         self.stream
-            .get_mut()
-            .flush()
+            .write(&batch)
+            .map_err(Error::stream(&self.path))?;
+        let messages = std::mem::take(self.stream.get_mut());
+        self.file
+            .write_all(&with_checksums(&messages))
             .map_err(Error::io("write", &self.path))
     }
 
     /// When it returns, the rows survive the power.
     pub(crate) fn sync(&mut self) -> Result<(), Error> {
-        self.stream
-            .get_ref()
-            .get_ref()
+        self.file
             .sync_data()
             .map_err(Error::io("sync", &self.path))?;
         if !self.named {
@@ -154,7 +159,7 @@ pub(crate) fn parse<R: Record>(
     bytes: &[u8],
     identity: Option<&Identity>,
 ) -> Result<Vec<R>, Error> {
-    let whole = &bytes[..whole_messages(bytes)];
+    let whole = whole_messages(bytes);
     let Ok(stream) = StreamReader::try_new(Cursor::new(whole), None) else {
         return Ok(Vec::new()); // Cut within its first message: it held no row.
     };
@@ -178,60 +183,90 @@ pub(crate) fn parse<R: Record>(
         )?;
     }
     let mut rows = Vec::new();
-    // What a power cut leaves after the last synced batch may be anything: the rows end where sense ends.
-    for batch in stream.map_while(Result::ok) {
+    for batch in stream {
+        let batch = batch.map_err(|error| Error::damaged(path, error.to_string()))?;
         rows.extend(rows_of::<R>(path, &batch)?);
     }
     Ok(rows)
 }
 
-/// Length of the whole messages at the front of a stream.
-///
-/// arrow-ipc takes the lengths in a stream on trust: a torn one makes it ask for that much memory, or panic. Here they
-/// are held against the bytes that are there.
-fn whole_messages(bytes: &[u8]) -> usize {
+/// Ends a checksum, so that padding of another writer is not taken for one.
+const SEAL: [u8; 4] = *b"crc1";
+
+/// Bytes of a checksum with its seal.
+const SEALED: usize = 8;
+
+/// Where a message's metadata and its body lie.
+struct Message {
+    metadata: Range<usize>,
+    body: Range<usize>,
+}
+
+impl Message {
+    /// The message that begins at `at`; `None` if it is not whole.
+    ///
+    /// A message is a marker of four bytes 0xff, the length of its metadata in four bytes, the metadata, the body.
+    fn at(bytes: &[u8], at: usize) -> Option<Self> {
+        let word = |from: usize| {
+            let four = bytes.get(from..from.checked_add(4)?)?;
+            Some(i32::from_le_bytes(four.try_into().ok()?))
+        };
+        if word(at)? != -1 {
+            return None;
+        }
+        let start = at + 8;
+        let middle = start.checked_add(usize::try_from(word(at + 4)?).ok()?)?;
+        let metadata = bytes.get(start..middle).filter(|m| !m.is_empty())?;
+        let size = arrow_ipc::root_as_message(metadata).ok()?.bodyLength();
+        let end = middle.checked_add(usize::try_from(size).ok()?)?;
+        (end <= bytes.len()).then_some(Self {
+            metadata: start..middle,
+            body: middle..end,
+        })
+    }
+}
+
+/// The checksum of a message, as it is written: CRC-32 of metadata and body, then the seal.
+fn checksum(metadata: &[u8], body: &[u8]) -> [u8; SEALED] {
+    let mut hash = crc32fast::Hasher::new();
+    hash.update(metadata);
+    hash.update(body);
+    let mut sealed = [0; SEALED];
+    sealed[..4].copy_from_slice(&hash.finalize().to_le_bytes());
+    sealed[4..].copy_from_slice(&SEAL);
+    sealed
+}
+
+/// Messages with their checksums put behind their metadata.
+fn with_checksums(messages: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(messages.len() + 8 * SEALED);
     let mut at = 0;
-    while let Some(next) = message_end(bytes, at) {
-        at = next;
+    while let Some(message) = Message::at(messages, at) {
+        let (metadata, body) = (&messages[message.metadata], &messages[message.body.clone()]);
+        // The length came from an i32 and grows by eight: it fits but for metadata of two gigabytes.
+        let length = i32::try_from(metadata.len() + SEALED).unwrap_or(i32::MAX);
+        out.extend_from_slice(&[0xff; 4]);
+        out.extend_from_slice(&length.to_le_bytes());
+        out.extend_from_slice(metadata);
+        out.extend_from_slice(&checksum(metadata, body));
+        out.extend_from_slice(body);
+        at = message.body.end;
     }
-    at
+    out
 }
 
-/// Where the message ends that begins at `at`; `None` if it is not whole or not sound.
-fn message_end(bytes: &[u8], at: usize) -> Option<usize> {
-    let word = |from: usize| {
-        let four = bytes.get(from..from.checked_add(4)?)?;
-        Some(i32::from_le_bytes(four.try_into().ok()?))
-    };
-    if word(at)? != -1 {
-        return None; // No continuation marker: not the beginning of a message.
+/// The messages at the front of a stream that are whole and hold their checksum.
+fn whole_messages(bytes: &[u8]) -> &[u8] {
+    let mut end = 0;
+    while let Some(message) = Message::at(bytes, end) {
+        let metadata = &bytes[message.metadata];
+        let Some((metadata, sealed)) = metadata.split_last_chunk::<SEALED>() else {
+            break;
+        };
+        if *sealed != checksum(metadata, &bytes[message.body.clone()]) {
+            break;
+        }
+        end = message.body.end;
     }
-    let head = at + 8;
-    let body = head.checked_add(usize::try_from(word(at + 4)?).ok()?)?;
-    let message = arrow_ipc::root_as_message(bytes.get(head..body)?).ok()?;
-    let end = body.checked_add(usize::try_from(message.bodyLength()).ok()?)?;
-    (end <= bytes.len() && body > head && is_sound(&message)).then_some(end)
-}
-
-/// Whether the buffers that a message names lie within its body, and its lengths are possible.
-fn is_sound(message: &arrow_ipc::Message<'_>) -> bool {
-    let batch = message.header_as_record_batch().or_else(|| {
-        let dictionary = message.header_as_dictionary_batch()?;
-        dictionary.data()
-    });
-    let Some(batch) = batch else {
-        return message.header_as_schema().is_some();
-    };
-    let size = message.bodyLength();
-    let within = |offset: i64, length: i64| {
-        offset >= 0 && length >= 0 && offset.checked_add(length).is_some_and(|end| end <= size)
-    };
-    let buffers = batch.buffers().into_iter().flatten();
-    let nodes = batch.nodes().into_iter().flatten();
-    // A row takes a byte at least in some column, so no batch has more rows than its body has bytes.
-    (0..=size).contains(&batch.length())
-        && buffers.into_iter().all(|b| within(b.offset(), b.length()))
-        && nodes
-            .into_iter()
-            .all(|n| (0..=size).contains(&n.length()) && (0..=n.length()).contains(&n.null_count()))
+    &bytes[..end]
 }

@@ -3,6 +3,12 @@
 //! The child is this same test binary, asked for the test [`child`]. It logs steps as fast as it can with parts of 400
 //! rows, so that seals, recoveries, cuts and compactions make up most of its life and are hit by most of the kills.
 #![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is wrong"
+)]
 
 mod common;
 
@@ -30,6 +36,12 @@ fn options() -> Options {
     }
 }
 
+/// Nanoseconds since 1970: a seed that no other run had.
+fn clock() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    now.as_nanos() as u64
+}
+
 /// What the killed process does; without its environment, nothing.
 #[test]
 #[ignore = "run by the test above it, in a process of its own"]
@@ -45,23 +57,29 @@ fn child() {
         other => other.unwrap(),
     };
     say(step).unwrap();
-    loop {
+    // Not the step's number decides what comes next: it would go back to the same place for ever.
+    for turn in clock().. {
         log.step(step_row(step)).unwrap();
         step += 1;
-        if step % 10 == 0 {
+        if step.is_multiple_of(10) {
             log.eval(eval_row(step)).unwrap();
             log.event(event_row(step)).unwrap();
         }
-        match mix(step) % 1000 {
-            0..20 => log.flush().and_then(|()| Ok(say(step).unwrap())).unwrap(),
-            20..25 => log.sync().and_then(|()| Ok(say(step).unwrap())).unwrap(),
+        match mix(turn) % 1000 {
+            0..20 => {
+                log.flush().unwrap();
+                say(step).unwrap();
+            }
+            20..25 => {
+                log.sync().unwrap();
+                say(step).unwrap();
+            }
             25 => {
-                // The end of a run, and its going on, a little before.
+                // The end of a run, and its going on a little before, which is told first: the kill may come at once.
                 log.finish(&summary_row("cyclic-1", step)).unwrap();
+                step -= mix(turn + 1) % 30.min(step);
                 say(step).unwrap();
-                step -= mix(step) % 30.min(step);
                 log = RunLog::resume_with(&folder, identity(), step, options()).unwrap();
-                say(step).unwrap();
             }
             _ => {}
         }
@@ -111,8 +129,7 @@ fn check_parts(folder: &Path) {
 
 #[test]
 fn a_kill_at_any_moment_loses_nothing_that_was_flushed() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = now.as_nanos() as u64;
+    let seed = clock();
     println!("seed {seed}");
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("run");
