@@ -6,8 +6,8 @@ use arrow_array::builder::StringDictionaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
-    UInt64Array,
+    Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMillisecondArray, UInt64Array,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
@@ -24,8 +24,10 @@ pub(crate) enum Kind {
     Count,
     /// A 64-bit pattern that uses its top bit: UINT64.
     Bits,
-    /// DOUBLE.
+    /// DOUBLE that was measured: all values differ.
     Real,
+    /// DOUBLE that a schedule chose: often the same values over and over.
+    Rate,
     /// Milliseconds since 1970, UTC: TIMESTAMP.
     Time,
 }
@@ -66,7 +68,7 @@ pub(crate) fn schema_of(columns: &[Column]) -> SchemaRef {
             Kind::Text => DataType::Utf8,
             Kind::Count => DataType::Int64,
             Kind::Bits => DataType::UInt64,
-            Kind::Real => DataType::Float64,
+            Kind::Real | Kind::Rate => DataType::Float64,
             Kind::Time => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
         };
         Field::new(c.name, data_type, c.optional)
@@ -83,7 +85,9 @@ pub(crate) fn words<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayR
 
 /// One string, repeated.
 pub(crate) fn same(value: &str, rows: usize) -> ArrayRef {
-    words(std::iter::repeat_n(Some(value), rows))
+    let values: ArrayRef = Arc::new(StringArray::from_iter_values([value]));
+    let keys = Int32Array::from_iter_values(std::iter::repeat_n(0, rows));
+    Arc::new(DictionaryArray::new(keys, values))
 }
 
 /// Plain strings.
@@ -239,7 +243,7 @@ fn wrong(name: &str, column: &ArrayRef, want: &str) -> String {
 /// A string column, ready to be read row by row.
 pub(crate) struct Strings<'a> {
     name: &'static str,
-    keys: Option<&'a arrow_array::DictionaryArray<Int32Type>>,
+    keys: Option<&'a DictionaryArray<Int32Type>>,
     values: &'a StringArray,
 }
 

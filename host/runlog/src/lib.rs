@@ -148,8 +148,6 @@ mod tests;
 mod wal;
 mod writer;
 
-#[doc(hidden)]
-pub use encoding::step_layout;
 pub use error::Error;
 pub use log::{Options, Recovery, RunLog};
 pub use part::SCHEMA_VERSION;
