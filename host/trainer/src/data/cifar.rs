@@ -54,7 +54,8 @@ pub(super) fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
     } else {
         &CIFAR100
     };
-    let packed = [folder.to_owned(), folder.join(name)]
+    // What `data get` fetched comes first, so that it takes the place of a damaged file.
+    let packed = [folder.join(name), folder.to_owned()]
         .map(|place| place.join(layout.tar))
         .into_iter()
         .find(|tar| tar.is_file());
@@ -84,16 +85,17 @@ fn names(layout: &Layout) -> impl Iterator<Item = &'static str> {
 }
 
 fn plain(layout: &Layout, name: &str, folder: &Path) -> Result<Vec<Found>, DataError> {
-    let inside = [layout.folder, name];
-    names(layout)
-        .map(|file| {
-            files::find(
-                name,
-                folder,
-                &inside,
-                &[file.to_owned(), format!("{file}.gz")],
-            )
-        })
+    let inside = [
+        Path::new(name).join(layout.folder),
+        name.into(),
+        layout.folder.into(),
+    ];
+    let wanted: Vec<Vec<String>> = names(layout)
+        .map(|file| vec![file.to_owned(), format!("{file}.gz")])
+        .collect();
+    files::find(name, folder, &inside, &wanted)?
+        .into_iter()
+        .map(|path| files::read(name, path))
         .collect()
 }
 
@@ -103,9 +105,9 @@ fn unpack(layout: &Layout, name: &str, tar: &Path) -> Result<(Vec<Found>, bool),
         source,
     };
     let md5 = files::md5_of(tar).map_err(io)?;
-    let damaged = |e: std::io::Error| DataError::Damaged {
-        path: tar.to_owned(),
-        problem: format!("it cannot be unpacked ({e}): is it whole?"),
+    let damaged = |e: std::io::Error| {
+        let problem = format!("it cannot be unpacked ({e}): is it whole?");
+        files::damaged(name, tar, problem)
     };
     let mut archive = tar::Archive::new(GzDecoder::new(std::fs::File::open(tar).map_err(io)?));
     let mut found: Vec<Option<Found>> = names(layout).map(|_| None).collect();
@@ -118,6 +120,7 @@ fn unpack(layout: &Layout, name: &str, tar: &Path) -> Result<(Vec<Found>, bool),
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).map_err(damaged)?;
             found[place] = Some(Found {
+                dataset: name.to_owned(),
                 path: tar.join(path),
                 bytes,
                 md5: md5.clone(),
@@ -126,32 +129,56 @@ fn unpack(layout: &Layout, name: &str, tar: &Path) -> Result<(Vec<Found>, bool),
     }
     let whole: Option<Vec<Found>> = found.into_iter().collect();
     match whole {
-        Some(files) => Ok((files, official::is_official(name, &md5))),
-        None => Err(DataError::Damaged {
-            path: tar.to_owned(),
-            problem: format!(
+        Some(files) => Ok((files, official::is_official(name, layout.tar, &md5))),
+        None => Err(files::damaged(
+            name,
+            tar,
+            format!(
                 "it does not hold all of {}",
                 names(layout).collect::<Vec<_>>().join(", ")
             ),
-        }),
+        )),
     }
 }
 
 fn records(file: &Found, layout: &Layout, count: usize, into: &mut Split) -> Result<(), DataError> {
     let record = layout.labels + PIXELS;
     if file.bytes.len() != record * count {
-        return Err(DataError::Damaged {
-            path: file.path.clone(),
-            problem: format!(
-                "it has {} bytes, and {count} records of {record} are {}",
-                file.bytes.len(),
-                record * count
-            ),
-        });
+        return Err(file.damaged(format!(
+            "it has {} bytes, and {count} records of {record} are {}: is it whole?",
+            file.bytes.len(),
+            record * count
+        )));
     }
     for record in file.bytes.chunks_exact(record) {
         into.labels.push(record[layout.labels - 1]);
         into.pixels.extend_from_slice(&record[layout.labels..]);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_two_labels_of_cifar100_the_fine_one_counts() {
+        let mut bytes = Vec::new();
+        for (coarse, fine, pixel) in [(19, 98, 5), (0, 99, 6)] {
+            bytes.extend([coarse, fine]);
+            bytes.extend([pixel; PIXELS]);
+        }
+        let file = |bytes: &[u8]| Found {
+            dataset: "cifar100".to_owned(),
+            path: "train.bin".into(),
+            bytes: bytes.to_vec(),
+            md5: String::new(),
+        };
+        let mut split = Split::default();
+        records(&file(&bytes), &CIFAR100, 2, &mut split).unwrap();
+        assert_eq!(split.labels, [98, 99]);
+        assert_eq!(split.pixels, [[5; PIXELS], [6; PIXELS]].concat());
+        let short = records(&file(&bytes[1..]), &CIFAR100, 2, &mut split).unwrap_err();
+        assert!(short.to_string().contains("6147 bytes"), "{short}");
+    }
 }

@@ -3,8 +3,11 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use super::{DataError, files, official};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How far a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +44,12 @@ pub fn get_from(
     progress: &mut dyn FnMut(&Transfer),
 ) -> Result<(), DataError> {
     if official::files(name).next().is_none() {
-        return Err(DataError::Unknown(format!(
-            "{name} (of those that can be fetched)"
-        )));
+        let known = super::names().any(|known| known == name);
+        return Err(if known {
+            DataError::NothingToFetch(name.to_owned())
+        } else {
+            DataError::Unknown(name.to_owned())
+        });
     }
     let folder = folder.join(name);
     fs::create_dir_all(&folder).map_err(|source| DataError::Io {
@@ -78,7 +84,13 @@ pub(super) fn fetch(
     name.push(".part");
     let part = path.with_file_name(name);
     let here = fs::metadata(&part).map_or(0, |metadata| metadata.len());
-    let mut request = ureq::get(url);
+    // A server that says nothing at all is given up; how long a transfer takes is the user's affair.
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_connect(Some(PATIENCE))
+        .timeout_recv_response(Some(PATIENCE))
+        .build()
+        .into();
+    let mut request = agent.get(url);
     if here > 0 {
         request = request.header("Range", format!("bytes={here}-"));
     }
@@ -86,6 +98,13 @@ pub(super) fn fetch(
         Ok(response) => response,
         // Nothing lies beyond what is here: it is whole, or wrong.
         Err(ureq::Error::StatusCode(416)) => return keep(&part, path, md5, url),
+        Err(ureq::Error::StatusCode(404)) => {
+            return Err(fail(format!(
+                "the server has no such file; if it has moved, put {} into {} by hand",
+                path.file_name().unwrap_or_default().to_string_lossy(),
+                path.parent().unwrap_or(path).display()
+            )));
+        }
         Err(e) => return Err(fail(format!("{e}; try again later"))),
     };
     // A server that knows no ranges sends the file from its beginning.
@@ -153,3 +172,6 @@ fn keep(part: &Path, path: &Path, md5: &str, url: &str) -> Result<(), DataError>
         .and_then(|()| fs::rename(part, path))
         .map_err(io)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! A data set's files, wherever the user put them and however they are packed.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
@@ -11,58 +11,114 @@ use super::DataError;
 
 /// A file's content, unpacked.
 pub(super) struct Found {
+    pub(super) dataset: String,
     pub(super) path: PathBuf,
     pub(super) bytes: Vec<u8>,
     /// MD5 of the file as it lies there, packed or not, in hexadecimal.
     pub(super) md5: String,
 }
 
-/// The first of `names` that is in `folder` or one of `inside`; names that end in `.gz` are unpacked.
+impl Found {
+    pub(super) fn damaged(&self, problem: String) -> DataError {
+        damaged(&self.dataset, &self.path, problem)
+    }
+}
+
+pub(super) fn damaged(dataset: &str, path: &Path, problem: String) -> DataError {
+    DataError::Damaged {
+        dataset: dataset.to_owned(),
+        path: path.to_owned(),
+        problem,
+    }
+}
+
+/// Where each of `wanted` lies, under the first of its names that is there.
+///
+/// All come from one folder, the first of `inside` and then `folder` itself that holds them all: files of two
+/// copies, or of two data sets whose files share their names, do not mix. `inside` comes first because
+/// `pixelrate data get` writes there, so that what it fetched takes the place of a damaged file.
 pub(super) fn find(
     dataset: &str,
     folder: &Path,
-    inside: &[&str],
-    names: &[String],
-) -> Result<Found, DataError> {
-    let folders =
-        std::iter::once(folder.to_owned()).chain(inside.iter().map(|name| folder.join(name)));
-    for folder in folders {
-        for name in names {
-            let path = folder.join(name);
-            if path.is_file() {
-                return read(path);
+    inside: &[PathBuf],
+    wanted: &[Vec<String>],
+) -> Result<Vec<PathBuf>, DataError> {
+    let places = inside
+        .iter()
+        .map(|name| folder.join(name))
+        .chain([folder.to_owned()]);
+    let mut fullest = (0, folder.to_owned(), wanted.first());
+    for place in places {
+        let mut found = Vec::with_capacity(wanted.len());
+        let mut missing = None;
+        for names in wanted {
+            let mut paths = names.iter().map(|name| place.join(name));
+            match paths.find(|path| path.is_file()) {
+                Some(path) => found.push(path),
+                None => missing = missing.or(Some(names)),
             }
         }
+        if missing.is_none() {
+            return Ok(found);
+        }
+        if found.len() > fullest.0 {
+            fullest = (found.len(), place, missing);
+        }
     }
+    let (_, folder, missing) = fullest;
     Err(DataError::Missing {
         dataset: dataset.to_owned(),
-        folder: folder.to_owned(),
-        file: names.join(" or "),
+        folder,
+        file: missing.map_or_else(String::new, |names| names.join(" or ")),
     })
 }
 
-fn read(path: PathBuf) -> Result<Found, DataError> {
+/// A file's content; one that ends in `.gz` is unpacked.
+pub(super) fn read(dataset: &str, path: PathBuf) -> Result<Found, DataError> {
     let packed = std::fs::read(&path).map_err(|source| DataError::Io {
         path: path.clone(),
         source,
     })?;
     let md5 = hex::encode(Md5::digest(&packed));
-    let bytes = if path.extension().is_some_and(|extension| extension == "gz") {
+    let bytes = if is_packed(&path) {
         let mut bytes = Vec::new();
         GzDecoder::new(&packed[..])
             .read_to_end(&mut bytes)
-            .map_err(|e| DataError::Damaged {
-                path: path.clone(),
-                problem: format!(
+            .map_err(|e| {
+                let problem = format!(
                     "it cannot be unpacked after {} bytes ({e}): is it whole?",
                     bytes.len()
-                ),
+                );
+                damaged(dataset, &path, problem)
             })?;
         bytes
     } else {
         packed
     };
-    Ok(Found { path, bytes, md5 })
+    Ok(Found {
+        dataset: dataset.to_owned(),
+        path,
+        bytes,
+        md5,
+    })
+}
+
+/// Reads a file from its beginning; one that ends in `.gz` is unpacked on the way.
+pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
+    let file = File::open(path).map_err(|source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let reader = BufReader::new(file);
+    Ok(if is_packed(path) {
+        Box::new(GzDecoder::new(reader))
+    } else {
+        Box::new(reader)
+    })
+}
+
+fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz")
 }
 
 /// MD5 of a file that may be large.

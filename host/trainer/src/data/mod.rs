@@ -61,13 +61,41 @@ pub enum DataError {
         file: String,
     },
     /// A file that is not what it should be.
-    #[error("{}: {problem}; `pixelrate data get` fetches it again", path.display())]
+    #[error("{}: {problem}; `pixelrate data get {dataset}` fetches it again", path.display())]
     Damaged {
+        /// The data set.
+        dataset: String,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
     },
+    /// A file of another data set, of the same name.
+    #[error(
+        "{}: this is the file of {belongs}, not of {dataset}; keep each in a folder of its own name, as `pixelrate data get {dataset}` does",
+        path.display()
+    )]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// The data set that it belongs to.
+        belongs: &'static str,
+        /// The data set that was asked for.
+        dataset: String,
+    },
+    /// A picture that MNIST does not have.
+    #[error("MNIST has {count} {split} pictures, counted from 0, and number {index} was asked for")]
+    NoPicture {
+        /// `train` or `test`.
+        split: String,
+        /// The number that was asked for.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// A data set that is not fetched.
+    #[error("{0} is drawn by code: there is nothing to fetch")]
+    NothingToFetch(String),
     /// A file that cannot be read or written.
     #[error("cannot use {}: {source}", path.display())]
     Io {
@@ -91,7 +119,27 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ["synthetic", "mnist", "fashion-mnist", "cifar10", "cifar100"].into_iter()
 }
 
-/// Loads a data set from `folder` (its files right there, or in a folder of the data set's name).
+/// What a data set is, in a line; none of a name that is not a data set's.
+pub fn describe(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "synthetic" => {
+            "6,000 + 2,000 colour pictures of 32x32, ten shapes under noise, drawn by code: nothing to fetch"
+        }
+        "mnist" => "60,000 + 10,000 grey pictures of 28x28, ten handwritten digits; 12 MB to fetch",
+        "fashion-mnist" => {
+            "60,000 + 10,000 grey pictures of 28x28, ten kinds of clothes; 31 MB to fetch"
+        }
+        "cifar10" => {
+            "50,000 + 10,000 colour pictures of 32x32, ten kinds of things; 170 MB to fetch"
+        }
+        "cifar100" => {
+            "50,000 + 10,000 colour pictures of 32x32, a hundred kinds of things; 169 MB to fetch"
+        }
+        _ => return None,
+    })
+}
+
+/// Loads a data set from `folder`: its files in a folder of the data set's name, or else right there.
 ///
 /// # Errors
 /// [`DataError`] names the file, and what to do.
@@ -109,24 +157,10 @@ pub fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
 /// # Errors
 /// [`DataError`], if MNIST is not in `folder` or has no such picture.
 pub fn mnist_picture(folder: &Path, split: &str, index: usize) -> Result<Vec<u8>, DataError> {
-    let mnist = idx::load("mnist", folder)?;
-    let pictures = if split == "test" {
-        &mnist.test
-    } else {
-        &mnist.train
-    };
-    let size = mnist.shape.iter().product::<usize>();
-    let bytes = pictures.pixels.get(index * size..(index + 1) * size);
-    bytes.map(<[u8]>::to_vec).ok_or_else(|| DataError::Damaged {
-        path: folder.to_owned(),
-        problem: format!(
-            "MNIST has {} {split} pictures, and number {index} was asked for",
-            pictures.labels.len()
-        ),
-    })
+    idx::picture(folder, split, index)
 }
 
-/// Puts a loaded set together, and checks that labels are in range.
+/// Puts a loaded set together, and checks that labels are in range; each split comes with the file of its labels.
 fn assemble(
     name: &str,
     classes: usize,
@@ -144,13 +178,10 @@ fn assemble(
             .iter()
             .find(|&&label| usize::from(label) >= classes)
         {
-            return Err(DataError::Damaged {
-                path: path.clone(),
-                problem: format!(
-                    "it has the label {label}, and {name} has the classes 0 to {}",
-                    classes - 1
-                ),
-            });
+            let classes = classes - 1;
+            let problem =
+                format!("it has the label {label}, and {name} has the classes 0 to {classes}");
+            return Err(files::damaged(name, path, problem));
         }
         hash.update(&split.pixels);
         hash.update(&split.labels);

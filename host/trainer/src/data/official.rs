@@ -1,5 +1,9 @@
 //! The official files: where they are, and their MD5 sums, as torchvision 0.26 lists them.
 
+use md5::{Digest, Md5};
+
+use super::files::Found;
+
 /// A file of a data set.
 pub(super) struct Official {
     pub(super) dataset: &'static str,
@@ -95,7 +99,37 @@ pub(super) fn files(dataset: &str) -> impl Iterator<Item = &'static Official> {
     FILES.iter().filter(move |file| file.dataset == dataset)
 }
 
-/// Whether `md5` is the sum of one of `dataset`'s official files.
-pub(super) fn is_official(dataset: &str, md5: &str) -> bool {
-    files(dataset).any(|file| file.md5 == md5)
+/// MD5 of the files of MNIST, unpacked from the official ones: many have them so. Of Fashion-MNIST no sums but
+/// those of the packed files are published.
+const PLAIN_MNIST: [(&str, &str); 4] = [
+    (
+        "train-images-idx3-ubyte",
+        "6bbc9ace898e44ae57da46a324031adb",
+    ),
+    (
+        "train-labels-idx1-ubyte",
+        "a25bea736e30d166cdddb491f175f624",
+    ),
+    ("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"),
+    ("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
+];
+
+/// Whether `md5` is the sum of that file of `dataset`.
+pub(super) fn is_official(dataset: &str, file: &str, md5: &str) -> bool {
+    files(dataset).any(|official| official.file == file && official.md5 == md5)
+}
+
+/// The data set of which `found` is, under its own name, an official file, packed as it is served or not.
+///
+/// MNIST and Fashion-MNIST share the names of their files, so this need not be the one that was looked for.
+pub(super) fn owner(found: &Found) -> Option<&'static str> {
+    let name = found.path.file_name()?.to_str()?;
+    let packed = FILES
+        .iter()
+        .find(|official| official.file == name && official.md5 == found.md5);
+    packed.map(|official| official.dataset).or_else(|| {
+        let plain = name.strip_suffix(".gz").unwrap_or(name);
+        let (_, sum) = PLAIN_MNIST.iter().find(|(file, _)| *file == plain)?;
+        (hex::encode(Md5::digest(&found.bytes)) == *sum).then_some("mnist")
+    })
 }

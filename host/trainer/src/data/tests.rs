@@ -1,7 +1,5 @@
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::Write;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -58,7 +56,77 @@ fn mnist_is_read_plain_and_packed() {
         picture,
         (784..1568).map(|i| (i % 256) as u8).collect::<Vec<_>>()
     );
-    assert!(mnist_picture(folder.path(), "train", 3).is_err());
+    for (split, index) in [
+        ("train", 3),
+        ("train", usize::MAX),
+        ("test", 1),
+        ("best", 0),
+    ] {
+        let none = mnist_picture(folder.path(), split, index).unwrap_err();
+        assert!(matches!(none, DataError::NoPicture { .. }), "{none}");
+        assert!(none.to_string().contains(&format!("number {index} was")));
+    }
+    assert_eq!(mnist_picture(folder.path(), "test", 0).unwrap().len(), 784);
+    // One picture needs no more of the file than what comes before it.
+    let short = folder.path().join("t10k-images-idx3-ubyte");
+    std::fs::write(&short, &images(2)[..16 + 784 + 783]).unwrap();
+    assert!(mnist_picture(folder.path(), "test", 0).is_ok());
+    let broken = mnist_picture(folder.path(), "test", 1)
+        .unwrap_err()
+        .to_string();
+    assert!(broken.contains("t10k-images-idx3-ubyte") && broken.contains("is it whole?"));
+}
+
+#[test]
+fn what_was_fetched_goes_before_what_lies_about_and_copies_do_not_mix() {
+    let folder = tempdir().unwrap();
+    write_mnist(folder.path());
+    let inside = folder.path().join("mnist");
+    std::fs::create_dir(&inside).unwrap();
+    // An unfinished copy is passed over, whole.
+    std::fs::write(inside.join("t10k-labels-idx1-ubyte"), labels(&[5])).unwrap();
+    assert_eq!(load("mnist", folder.path()).unwrap().test.labels, [4]);
+    write_mnist(&inside);
+    std::fs::write(inside.join("t10k-labels-idx1-ubyte.gz"), gz(&labels(&[6]))).unwrap();
+    // A damaged file that lies about no longer matters.
+    std::fs::write(folder.path().join("t10k-images-idx3-ubyte"), b"").unwrap();
+    assert_eq!(load("mnist", folder.path()).unwrap().test.labels, [6]);
+    // Of two unfinished copies the fuller one is told of.
+    std::fs::remove_file(inside.join("train-labels-idx1-ubyte")).unwrap();
+    for file in ["t10k-images-idx3-ubyte", "train-labels-idx1-ubyte"] {
+        std::fs::remove_file(folder.path().join(file)).unwrap();
+    }
+    let missing = load("mnist", folder.path()).unwrap_err().to_string();
+    assert!(
+        missing.contains(&format!("not in {}: train-labels", inside.display())),
+        "{missing}"
+    );
+}
+
+#[test]
+fn a_file_is_official_under_its_own_name_only() {
+    let mut all = official::files("mnist");
+    let (pictures, names) = (all.next().unwrap(), all.next().unwrap());
+    assert!(official::is_official("mnist", pictures.file, pictures.md5));
+    assert!(!official::is_official("mnist", names.file, pictures.md5));
+    assert!(!official::is_official(
+        "fashion-mnist",
+        pictures.file,
+        pictures.md5
+    ));
+}
+
+#[test]
+fn every_set_is_described_with_its_sizes() {
+    assert!(names().all(|name| describe(name).is_some()));
+    assert_eq!(describe("imagenet"), None);
+    let set = load("synthetic", Path::new("")).unwrap();
+    let sizes = [&set.train, &set.test].map(|split| format!("{},000", split.labels.len() / 1000));
+    assert!(
+        describe("synthetic")
+            .unwrap()
+            .starts_with(&sizes.join(" + "))
+    );
 }
 
 #[test]
@@ -87,12 +155,18 @@ fn damage_is_told_with_the_file_and_what_to_do() {
         labels(&[1, 2, 10]),
     )
     .unwrap();
+    let label = load("mnist", folder.path()).unwrap_err().to_string();
     assert!(
-        load("mnist", folder.path())
-            .unwrap_err()
-            .to_string()
-            .contains("the label 10")
+        label.contains("train-labels-idx1-ubyte: it has the label 10"),
+        "{label}"
     );
+    std::fs::write(
+        folder.path().join("train-images-idx3-ubyte.gz"),
+        gz(&images(0)),
+    )
+    .unwrap();
+    let flat = load("mnist", folder.path()).unwrap_err().to_string();
+    assert!(flat.contains("holds no pixels"), "{flat}");
     std::fs::remove_file(folder.path().join("t10k-labels-idx1-ubyte.gz")).unwrap();
     assert!(
         load("mnist", folder.path())
@@ -193,103 +267,21 @@ fn the_real_sets_are_known() {
         (mnist.train.labels.len(), mnist.train.labels[59_915]),
         (60_000, 4)
     );
+    let plain = tempdir().unwrap();
+    for file in official::files("mnist") {
+        let found = files::read("mnist", folder.join("mnist").join(file.file)).unwrap();
+        let name = file.file.trim_end_matches(".gz");
+        std::fs::write(plain.path().join(name), &found.bytes).unwrap();
+    }
+    assert_eq!(load("mnist", plain.path()).unwrap(), mnist);
+    for other in [plain.path(), &folder.join("mnist")] {
+        let wrong = load("fashion-mnist", other).unwrap_err().to_string();
+        assert!(wrong.contains("this is the file of mnist"), "{wrong}");
+    }
+    assert_eq!(
+        mnist_picture(&folder, "train", 59_915).unwrap(),
+        mnist.train.pixels[59_915 * 784..][..784]
+    );
     let cifar = load("cifar10", &folder).unwrap();
     assert_eq!(cifar.train.labels[..3], [6, 9, 9]);
-}
-
-/// Serves `bytes` on loopback to so many requests; each answers with at most `most` bytes, and then breaks off.
-/// Gives the address, and the `Range` of each request.
-fn serve(
-    bytes: Vec<u8>,
-    requests: usize,
-    most: usize,
-    ranges: bool,
-) -> (String, Receiver<Option<usize>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}/", listener.local_addr().unwrap());
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for _ in 0..requests {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut from = None;
-            for line in BufReader::new(stream.try_clone().unwrap()).lines() {
-                let line = line.unwrap().to_lowercase();
-                if let Some(range) = line.strip_prefix("range: bytes=") {
-                    from = Some(range.trim_end_matches('-').parse::<usize>().unwrap());
-                }
-                if line.is_empty() {
-                    break;
-                }
-            }
-            sender.send(from).unwrap();
-            let start = from.filter(|_| ranges).unwrap_or(0);
-            let status = if start > 0 {
-                "206 Partial Content"
-            } else {
-                "200 OK"
-            };
-            let rest = &bytes[start..];
-            write!(
-                stream,
-                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                rest.len()
-            )
-            .unwrap();
-            stream.write_all(&rest[..rest.len().min(most)]).unwrap();
-        }
-    });
-    (address, receiver)
-}
-
-fn fetch(url: &str, folder: &Path, md5: &str) -> Result<Vec<u8>, String> {
-    let path = folder.join("file");
-    download::fetch(&format!("{url}file"), &path, md5, &mut |_| {}).map_err(|e| e.to_string())?;
-    Ok(std::fs::read(path).unwrap())
-}
-
-#[test]
-fn a_transfer_goes_on_where_it_was_cut() {
-    use md5::Digest as _;
-    let bytes: Vec<u8> = (0..300_000_u32)
-        .map(|i| (i.wrapping_mul(i) >> 5) as u8)
-        .collect();
-    let sum = hex::encode(md5::Md5::digest(&bytes));
-    for ranges in [true, false] {
-        let folder = tempdir().unwrap();
-        let (url, seen) = serve(bytes.clone(), 1, 100_000, ranges);
-        let broken = fetch(&url, folder.path(), &sum).unwrap_err();
-        assert!(broken.contains("goes on from there"), "{broken}");
-        assert_eq!(seen.recv().unwrap(), None);
-        let (url, seen) = serve(bytes.clone(), 1, usize::MAX, ranges);
-        assert_eq!(fetch(&url, folder.path(), &sum).unwrap(), bytes);
-        assert_eq!(seen.recv().unwrap(), Some(100_000));
-        // There and whole: nobody is asked again.
-        assert_eq!(
-            fetch("http://127.0.0.1:1/", folder.path(), &sum).unwrap(),
-            bytes
-        );
-    }
-}
-
-#[test]
-fn a_wrong_sum_is_thrown_away_and_a_wrong_address_is_told() {
-    let folder = tempdir().unwrap();
-    let (url, _seen) = serve(vec![1; 10], 1, usize::MAX, true);
-    let wrong = fetch(&url, folder.path(), "00").unwrap_err();
-    assert!(
-        wrong.contains("MD5") && wrong.contains("try again"),
-        "{wrong}"
-    );
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    assert!(
-        fetch("http://127.0.0.1:1/", folder.path(), "00")
-            .unwrap_err()
-            .contains("cannot fetch")
-    );
-    assert!(
-        get("synthetic", folder.path(), &mut |_| {})
-            .unwrap_err()
-            .to_string()
-            .contains("synthetic")
-    );
 }
