@@ -3,6 +3,8 @@
 mod convnet;
 mod resnet;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::data::Dataset;
@@ -61,7 +63,7 @@ impl Model {
     /// Builds `architecture` for `dataset`'s shape and classes. The weights depend on `seed` alone: they are
     /// drawn on the CPU, then moved to `device`.
     pub fn new(architecture: Architecture, dataset: &Dataset, seed: u64, device: Device) -> Self {
-        tch::manual_seed(seed as i64);
+        let _generator = seeded(seed);
         let mut store = nn::VarStore::new(Device::Cpu);
         let root = store.root();
         let [channels, height, width] = dataset.shape.map(|side| side as i64);
@@ -87,9 +89,15 @@ impl Model {
         }
     }
 
-    /// Logits, `[batch, classes]`, of `pictures`, `[batch, channels, height, width]`.
-    pub fn forward(&self, pictures: &Tensor, train: bool) -> Tensor {
-        (self.forward)(pictures, train)
+    /// Logits, `[batch, classes]`, of `pictures`, `[batch, channels, height, width]`, as in testing.
+    pub fn forward(&self, pictures: &Tensor) -> Tensor {
+        (self.forward)(pictures, false)
+    }
+
+    /// Logits as in training: dropout draws from `seed`, and batch norm takes the batch's moments in.
+    pub fn forward_train(&self, pictures: &Tensor, seed: u64) -> Tensor {
+        let _generator = seeded(seed);
+        (self.forward)(pictures, true)
     }
 
     /// The trainable tensors, in a fixed order.
@@ -120,6 +128,16 @@ impl Model {
     pub fn device(&self) -> Device {
         self.store.device()
     }
+}
+
+/// Seeds libtorch's generator, of which a process has one, and keeps it from all others until the guard is
+/// dropped: models that draw side by side would else draw from each other's stream.
+fn seeded(seed: u64) -> MutexGuard<'static, ()> {
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    // One that panicked leaves nothing behind that the seed does not overwrite.
+    let guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    tch::manual_seed(seed as i64);
+    guard
 }
 
 /// Variance scaling as TensorFlow's `variance_scaling_initializer()` of 2018: a normal cut off at two
@@ -204,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_normal_is_cut_at_two_deviations() {
-        tch::manual_seed(1);
+        let _generator = seeded(1);
         let mut weight = Tensor::zeros([100_000], (Kind::Float, Device::Cpu));
         truncated_normal(&mut weight, 0.5);
         assert!(f64::try_from(weight.abs().max()).unwrap() <= 1.0 + 1e-6);
@@ -239,7 +257,7 @@ mod tests {
             let [c, h, w] = shape.map(|side| side as i64);
             let pictures = Tensor::zeros([2, c, h, w], (Kind::Float, Device::Cpu));
             assert_eq!(
-                build(name, shape, 0).forward(&pictures, true).size(),
+                build(name, shape, 0).forward_train(&pictures, 0).size(),
                 [2, 10],
                 "{name}"
             );

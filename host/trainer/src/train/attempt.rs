@@ -233,9 +233,10 @@ impl Attempt {
             weight_decay: said.weight_decay.unwrap_or(training.weight_decay),
         };
         let (pictures, labels) = self.train.batch(step, training.batch_size);
-        // Dropout draws from libtorch's generator: seeded by the step, so that a resumed run draws alike.
-        tch::manual_seed(mix(self.spec.seed, step));
-        let logits = self.model.forward(&pictures, true);
+        // Dropout is seeded by the step, so that a resumed run draws alike.
+        let logits = self
+            .model
+            .forward_train(&pictures, mix(self.spec.seed, step));
         let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
         let gradients = Tensor::f_run_backward(&[&loss], &self.parameters, false, false)?;
         let norm = wants_norm.then(|| {
@@ -612,11 +613,11 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// One seed out of two numbers, spread over all bits: the finaliser of SplitMix64 (Steele et al., 2014).
-fn mix(seed: u64, step: u64) -> i64 {
+fn mix(seed: u64, step: u64) -> u64 {
     let mut z = seed ^ step.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z ^ (z >> 31)) as i64
+    z ^ (z >> 31)
 }
 
 fn nanoseconds(since: Instant) -> u64 {

@@ -13,7 +13,7 @@ pub(super) fn evaluate(model: &Model, test: &TestSet) -> Result<(f64, f64), Erro
     tch::no_grad(|| {
         let (mut losses, mut hits) = (Vec::new(), Vec::new());
         for (pictures, labels) in test.batches(BATCH) {
-            let logits = model.forward(&pictures, false);
+            let logits = model.forward(&pictures);
             let loss =
                 logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Sum, -100, 0.0);
             losses.push(loss.to_kind(Kind::Double));
