@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::{env, iter};
 
 use anyhow::{Result, bail};
+use libtorch::Device;
 use steps::Steps;
 
 const HELP: &str = "cargo xtask COMMAND
@@ -17,6 +18,7 @@ const HELP: &str = "cargo xtask COMMAND
   demo [ARGUMENTS]     set up, then run experiments/demo.toml and report on it
   test                 set up, then everything that CI holds a change to
   setup                find libtorch 2.11, or fetch it, for plain cargo commands
+  setup --cpu|--cuda   look anew, and fetch the one for this device
   plugins              build the built-in schedules for WASM into plugins/dist
   bench                the benchmarks
 ";
@@ -38,9 +40,9 @@ fn run(arguments: &[String]) -> Result<()> {
         .split_first()
         .map_or(("help", arguments), |(first, rest)| (first.as_str(), rest));
     match command {
-        "setup" => libtorch::set_up(&root),
+        "setup" => libtorch::set_up(&root, device(rest)?),
         "demo" => {
-            libtorch::set_up(&root)?;
+            libtorch::set_up(&root, None)?;
             let study = [
                 "run",
                 "--package",
@@ -57,8 +59,18 @@ fn run(arguments: &[String]) -> Result<()> {
         "test" => test(&root),
         "plugins" => plugins::build(&root),
         "bench" => {
-            libtorch::set_up(&root)?;
-            Steps::new(&root).cargo("benchmarks", ["bench", "--package", "pixelrate-sandbox"])
+            libtorch::set_up(&root, None)?;
+            Steps::new(&root).cargo(
+                "benchmarks",
+                [
+                    "bench",
+                    "--benches",
+                    "--package",
+                    "pixelrate-sandbox",
+                    "--package",
+                    "pixelrate-runlog",
+                ],
+            )
         }
         "help" | "--help" | "-h" => {
             print!("{HELP}");
@@ -68,9 +80,18 @@ fn run(arguments: &[String]) -> Result<()> {
     }
 }
 
+fn device(arguments: &[String]) -> Result<Option<Device>> {
+    match arguments {
+        [] => Ok(None),
+        [one] if one == "--cpu" => Ok(Some(Device::Cpu)),
+        [one] if one == "--cuda" => Ok(Some(Device::Cuda)),
+        _ => bail!("setup takes nothing, --cpu or --cuda\n\n{HELP}"),
+    }
+}
+
 /// Everything that CI holds a change to, the quickest first.
 fn test(root: &Path) -> Result<()> {
-    libtorch::set_up(root)?;
+    libtorch::set_up(root, None)?;
     let mut steps = Steps::new(root);
     steps.cargo("fmt", ["fmt", "--all", "--check"])?;
     steps.cargo_in("plugins", "fmt of the plugins", ["fmt", "--all", "--check"])?;

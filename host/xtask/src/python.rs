@@ -1,42 +1,126 @@
-//! A Python of the tests' own, with what reads the logs, from `tests/requirements.txt`.
+//! The user's Python, and one of the tests' own beside it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// The Python of `target/python`, made if it is not there or its requirements have changed.
+/// A python3 that runs.
+pub(crate) struct Python(OsString);
+
+impl Python {
+    /// The current one: what `python3` calls, that of a virtual environment included.
+    pub(crate) fn find() -> Option<Self> {
+        let python = Self("python3".into());
+        python.ask("", &[]).is_ok().then_some(python)
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        Command::new(&self.0)
+    }
+
+    /// What a few lines of Python print, trimmed.
+    ///
+    /// # Errors
+    /// It cannot be started, or fails; with what it said, its last line.
+    pub(crate) fn ask(&self, code: &str, arguments: &[&OsStr]) -> Result<String> {
+        let output = self
+            .command()
+            .arg("-c")
+            .arg(code)
+            .args(arguments)
+            .output()
+            .context("cannot start python3")?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!(
+                "{}",
+                said.trim()
+                    .lines()
+                    .last()
+                    .unwrap_or("python3 failed without a word")
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// The `11` of Python 3.11.
+    pub(crate) fn minor(&self) -> Option<u32> {
+        self.ask("import sys; print(sys.version_info[1])", &[])
+            .ok()?
+            .parse()
+            .ok()
+    }
+
+    pub(crate) fn has_pip(&self) -> bool {
+        self.command()
+            .args(["-m", "pip", "--version"])
+            .output()
+            .is_ok_and(|output| output.status.success())
+    }
+
+    /// Where its PyTorch lies, if it has one; found without the seconds that an import takes.
+    pub(crate) fn torch(&self) -> Option<PathBuf> {
+        let code = "import importlib.util as u; s = u.find_spec('torch'); \
+                    print(s.submodule_search_locations[0] if s and s.submodule_search_locations else '')";
+        self.ask(code, &[])
+            .ok()
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    }
+}
+
+/// The Python of `target/python`, which has what `tests/requirements.txt` lists; made if it is not there, or the list
+/// has changed.
+///
+/// # Errors
+/// There is no python3 with pip, or pip cannot fetch what is listed.
 pub(crate) fn environment(root: &Path) -> Result<OsString> {
     let folder = root.join("target/python");
-    let wanted = fs::read_to_string(root.join("tests/requirements.txt"))
-        .context("tests/requirements.txt")?;
+    let list = root.join("tests/requirements.txt");
+    let wanted = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
     let record = folder.join("requirements.txt");
-    let python = folder.join("bin/python");
-    if fs::read_to_string(&record).ok().as_deref() != Some(&wanted) {
-        eprintln!(
-            "python: making {} with what tests/requirements.txt lists",
-            folder.display()
-        );
-        run(Command::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(&folder))
-        .context("on Debian: apt-get install python3-venv")?;
-        let list = root.join("tests/requirements.txt");
-        run(Command::new(&python)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--only-binary=:all:",
-                "-r",
-            ])
-            .arg(list))?;
-        fs::write(&record, wanted)?;
+    let own = Python(folder.join("bin/python").into());
+    if fs::read_to_string(&record).ok().as_deref() == Some(&wanted) && own.ask("", &[]).is_ok() {
+        return Ok(own.0);
     }
-    Ok(python.into())
+    let python = Python::find().filter(Python::has_pip).context(
+        "there is no python3 with pip: on Debian or Ubuntu, `apt-get install python3-pip`",
+    )?;
+    eprintln!(
+        "python: making {} with what tests/requirements.txt lists",
+        folder.display()
+    );
+    // Without pip of its own: Debian keeps that in a package apart, while the outer pip can install into any folder.
+    run(python
+        .command()
+        .env("PIP_ROOT_USER_ACTION", "ignore")
+        .args(["-m", "venv", "--clear", "--without-pip"])
+        .arg(&folder))?;
+    let packages = own.ask(
+        "import sysconfig; print(sysconfig.get_path('purelib'))",
+        &[],
+    )?;
+    run(python
+        .command()
+        .env("PIP_ROOT_USER_ACTION", "ignore")
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            // The outer Python's own packages are none of this folder's business.
+            "--no-warn-conflicts",
+            "--only-binary=:all:",
+            "--target",
+            &packages,
+            "--requirement",
+        ])
+        .arg(&list))?;
+    fs::write(&record, wanted)?;
+    Ok(own.0)
 }
 
 fn run(command: &mut Command) -> Result<()> {
