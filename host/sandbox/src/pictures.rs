@@ -1,5 +1,6 @@
 //! Pictures that a schedule may open: from the study's folder only, decoded under limits.
 
+mod resample;
 mod resize;
 
 use std::fmt;
@@ -7,7 +8,7 @@ use std::io::Cursor;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use image::{DynamicImage, ImageReader};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageReader};
 
 pub use resize::Filter;
 
@@ -151,7 +152,8 @@ impl DecodedPicture {
     /// Decodes PNG, JPEG, WebP, BMP, GIF or TIFF.
     ///
     /// A grey picture keeps its one channel, as in the post's code; palette and alpha become red, green and blue
-    /// as by Pillow's `convert("RGB")`, which drops alpha; of 16 bits the upper eight are kept, as Pillow does.
+    /// as by Pillow's `convert("RGB")`, which drops alpha. Of 16 bits the upper eight are kept, as Pillow does
+    /// when it opens a picture in colour; it leaves a grey one at 16, whose values would not lie in [0, 1].
     ///
     /// # Errors
     /// [`PictureError`], if it is damaged, or larger than `limits` allow: that is seen before it is unpacked.
@@ -160,14 +162,16 @@ impl DecodedPicture {
             name: name.to_owned(),
             problem,
         };
-        let reader = || {
-            ImageReader::new(Cursor::new(bytes))
-                .with_guessed_format()
-                .map_err(|e| fail(e.to_string()))
-        };
-        let (width, height) = reader()?
-            .into_dimensions()
-            .map_err(|e| fail(format!("cannot be decoded: {e}")))?;
+        let damaged = |e: image::ImageError| fail(format!("cannot be decoded: {e}"));
+        let mut reader = ImageReader::new(Cursor::new(bytes))
+            .with_guessed_format()
+            .map_err(|e| fail(e.to_string()))?;
+        let mut allowed = image::Limits::default();
+        // Eight bytes a pixel (16 bits, four channels), and what a decoder needs besides.
+        allowed.max_alloc = Some(limits.picture_pixels.saturating_mul(16).max(1 << 20));
+        reader.limits(allowed);
+        let decoder = reader.into_decoder().map_err(damaged)?;
+        let (width, height) = decoder.dimensions();
         let pixels = u64::from(width) * u64::from(height);
         if pixels > limits.picture_pixels {
             return Err(fail(format!(
@@ -178,19 +182,20 @@ impl DecodedPicture {
         if pixels == 0 {
             return Err(fail("it has no pixels".to_owned()));
         }
-        let mut reader = reader()?;
-        let mut allowed = image::Limits::default();
-        // Eight bytes a pixel (16 bits, four channels), and what a decoder needs besides.
-        allowed.max_alloc = Some(limits.picture_pixels.saturating_mul(16));
-        reader.limits(allowed);
-        let decoded = reader
-            .decode()
-            .map_err(|e| fail(format!("cannot be decoded: {e}")))?;
-        let (channels, values) = match decoded {
-            grey @ (DynamicImage::ImageLuma8(_) | DynamicImage::ImageLuma16(_)) => {
-                (1, upper_bytes_grey(grey))
-            }
-            colour => (3, upper_bytes_colour(colour)),
+        // What the file says, not what the decoder makes of it: grey with one transparent shade is still grey.
+        let grey = matches!(
+            decoder.original_color_type(),
+            ExtendedColorType::L1
+                | ExtendedColorType::L2
+                | ExtendedColorType::L4
+                | ExtendedColorType::L8
+                | ExtendedColorType::L16
+        );
+        let decoded = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+        let (channels, values) = if grey {
+            (1, bytes_of_grey(decoded))
+        } else {
+            (3, bytes_of_colour(decoded))
         };
         Ok(Self {
             width,
@@ -221,27 +226,24 @@ impl DecodedPicture {
     }
 }
 
-fn upper_bytes_grey(picture: DynamicImage) -> Vec<u8> {
+fn bytes_of_grey(picture: DynamicImage) -> Vec<u8> {
     match picture {
-        DynamicImage::ImageLuma16(wide) => wide
-            .into_raw()
-            .into_iter()
-            .map(|value| (value >> 8) as u8)
-            .collect(),
+        wide @ (DynamicImage::ImageLuma16(_) | DynamicImage::ImageLumaA16(_)) => {
+            upper_bytes(wide.into_luma16().into_raw())
+        }
         other => other.into_luma8().into_raw(),
     }
 }
 
-fn upper_bytes_colour(picture: DynamicImage) -> Vec<u8> {
+fn bytes_of_colour(picture: DynamicImage) -> Vec<u8> {
     match picture {
         wide @ (DynamicImage::ImageRgb16(_)
         | DynamicImage::ImageRgba16(_)
-        | DynamicImage::ImageLumaA16(_)) => wide
-            .into_rgb16()
-            .into_raw()
-            .into_iter()
-            .map(|value| (value >> 8) as u8)
-            .collect(),
+        | DynamicImage::ImageLumaA16(_)) => upper_bytes(wide.into_rgb16().into_raw()),
         other => other.into_rgb8().into_raw(),
     }
+}
+
+fn upper_bytes(values: Vec<u16>) -> Vec<u8> {
+    values.into_iter().map(|value| (value >> 8) as u8).collect()
 }

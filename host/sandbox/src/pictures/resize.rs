@@ -2,20 +2,18 @@
 
 use std::str::FromStr;
 
-use image::imageops::{self, FilterType};
-use image::{ImageBuffer, Luma, Rgb};
-
 use super::DecodedPicture;
+use super::resample::{BICUBIC, BILINEAR, LANCZOS, resample};
 use crate::Limits;
 
-/// How a picture is resized.
+/// How a picture is resized: bit for bit as Pillow does, by each of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filter {
-    /// The nearest pixel, bit for bit as Pillow's `resize` picked it by default in 2018.
+    /// The nearest pixel, as Pillow's `resize` picked it by default in 2018.
     Nearest,
     /// A triangle as wide as the reduction.
     Bilinear,
-    /// A Catmull-Rom spline (a = -0.5) as wide as the reduction, as Pillow's.
+    /// A Catmull-Rom spline (a = -0.5) as wide as the reduction.
     Bicubic,
     /// Three lobes of a Lanczos window, as wide as the reduction.
     Lanczos,
@@ -60,11 +58,16 @@ pub(super) fn resize(
         ));
     }
     let (wide, high) = (wide as u32, high as u32);
+    let smooth = |kernel| {
+        let from = (picture.width as usize, picture.height as usize);
+        let to = (wide as usize, high as usize);
+        resample(&picture.values, picture.channels as usize, from, to, kernel)
+    };
     let values = match filter {
         Filter::Nearest => nearest(picture, wide, high),
-        Filter::Bilinear => smooth(picture, wide, high, FilterType::Triangle),
-        Filter::Bicubic => smooth(picture, wide, high, FilterType::CatmullRom),
-        Filter::Lanczos => smooth(picture, wide, high, FilterType::Lanczos3),
+        Filter::Bilinear => Some(smooth(&BILINEAR)),
+        Filter::Bicubic => Some(smooth(&BICUBIC)),
+        Filter::Lanczos => Some(smooth(&LANCZOS)),
     };
     Ok(DecodedPicture {
         width: wide,
@@ -101,15 +104,4 @@ fn nearest(picture: &DecodedPicture, wide: u32, high: u32) -> Option<Vec<u8>> {
         }
     }
     Some(values)
-}
-
-fn smooth(picture: &DecodedPicture, wide: u32, high: u32, filter: FilterType) -> Option<Vec<u8>> {
-    let (width, height, values) = (picture.width, picture.height, picture.values.clone());
-    if picture.channels == 1 {
-        let buffer = ImageBuffer::<Luma<u8>, _>::from_raw(width, height, values)?;
-        Some(imageops::resize(&buffer, wide, high, filter).into_raw())
-    } else {
-        let buffer = ImageBuffer::<Rgb<u8>, _>::from_raw(width, height, values)?;
-        Some(imageops::resize(&buffer, wide, high, filter).into_raw())
-    }
 }
