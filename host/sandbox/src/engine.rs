@@ -62,6 +62,13 @@ impl Engine {
     /// [`Error::Engine`], if Wasmtime does not take the options on this machine.
     pub fn new(options: &EngineOptions) -> Result<Self, Error> {
         let problem = |e: wasmtime::Error| Error::Engine(format!("{e:#}"));
+        let most = Limits::MOST_STACK;
+        if !(1..=most).contains(&options.stack_bytes) {
+            let stack = options.stack_bytes;
+            return Err(Error::Engine(format!(
+                "`stack_bytes` is {stack}, and must be from 1 to {most}: a guest's stack lies on its thread's"
+            )));
+        }
         let mut config = Config::new();
         config
             .consume_fuel(true)

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::limits::Meter;
-use crate::pictures::{DecodedPicture, FILTER, Filter};
+use crate::lines::{Lines, clipped};
+use crate::pictures::{DecodedPicture, FILTER, Filter, PictureError};
+use crate::wasi::{self, Console};
 use crate::{Limits, Parameter, RunFacts, TrainingValues, Value, parameters};
 
 wasmtime::component::bindgen!({
@@ -23,12 +21,12 @@ wasmtime::component::bindgen!({
 
 use pixelrate::schedule::{images, run, training};
 
-/// Lines that one instance may log in one call; more are counted, not kept.
-const LOG_LINES: usize = 1_000;
-/// Characters of a line.
-const LOG_LENGTH: usize = 4_000;
-/// Bytes that a guest may print in its life.
-const OUTPUT: usize = 1 << 20;
+/// Names beside the study's own that are remembered of those that a guest asks for.
+const ASKED: usize = 1_000;
+/// Characters of such a name.
+const NAME: usize = 200;
+/// Pictures and WASI handles that a guest may hold at once.
+const HANDLES: usize = 10_000;
 
 /// The state behind one instance.
 pub(crate) struct Host {
@@ -39,10 +37,11 @@ pub(crate) struct Host {
     pub(crate) meter: Meter,
     /// Names that the guest asked for through `param` and `open`.
     pub(crate) asked: BTreeSet<String>,
-    /// Lines that the guest logged and nobody took yet.
-    pub(crate) logged: Vec<String>,
-    output: MemoryOutputPipe,
-    output_taken: usize,
+    /// Lines that the guest logged or printed and nobody took yet.
+    pub(crate) lines: Lines,
+    console: Console,
+    /// Values of the pictures that the guest holds open.
+    values_open: u64,
     /// Whether the plugin imports WASI, without which it cannot print.
     prints: bool,
     wasi: WasiCtx,
@@ -61,29 +60,6 @@ impl std::fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// A clock that stands still.
-struct Still;
-
-impl HostWallClock for Still {
-    fn resolution(&self) -> Duration {
-        Duration::from_secs(1)
-    }
-
-    fn now(&self) -> Duration {
-        Duration::ZERO
-    }
-}
-
-impl HostMonotonicClock for Still {
-    fn resolution(&self) -> u64 {
-        1
-    }
-
-    fn now(&self) -> u64 {
-        0
-    }
-}
-
 impl Host {
     pub(crate) fn new(
         facts: Arc<RunFacts>,
@@ -91,20 +67,10 @@ impl Host {
         limits: &Limits,
         prints: bool,
     ) -> Self {
-        let output = MemoryOutputPipe::new(OUTPUT);
-        // No files, no environment, no network, no time: only random numbers, and those from the run's seed.
-        let generator = || ChaCha8Rng::seed_from_u64(facts.seed);
-        let wasi = WasiCtx::builder()
-            .stdout(output.clone())
-            .stderr(output.clone())
-            .secure_random(generator())
-            .insecure_random(generator())
-            .insecure_random_seed(u128::from(facts.seed))
-            .wall_clock(Still)
-            .monotonic_clock(Still)
-            .allow_tcp(false)
-            .allow_udp(false)
-            .build();
+        let console = Console::default();
+        let wasi = wasi::context(facts.seed, &console);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES);
         Self {
             facts,
             declared,
@@ -112,37 +78,70 @@ impl Host {
             training: TrainingValues::NONE,
             meter: Meter::new(limits),
             asked: BTreeSet::new(),
-            logged: Vec::new(),
-            output,
-            output_taken: 0,
+            lines: Lines::default(),
+            console,
+            values_open: 0,
             prints,
             wasi,
-            table: ResourceTable::new(),
+            table,
         }
     }
 
-    /// Whether there is anything to take. Cheap: asked at every step.
-    pub(crate) fn has_lines(&self) -> bool {
-        !self.logged.is_empty() || self.prints && self.output.contents().len() > self.output_taken
+    /// The lines of the newest call, what the guest printed included. Cheap where there are none: asked for at
+    /// every step.
+    pub(crate) fn lines(&mut self) -> &mut Lines {
+        if self.prints && !self.console.is_empty() {
+            let (text, dropped) = self.console.take();
+            text.lines().for_each(|line| self.lines.push(line));
+            if dropped > 0 {
+                self.lines
+                    .push(&format!("… and {dropped} bytes more, which were not kept"));
+            }
+        }
+        &mut self.lines
     }
 
-    /// Lines logged since the last call, what the guest printed included.
-    pub(crate) fn take_lines(&mut self) -> Vec<String> {
-        let mut lines = std::mem::take(&mut self.logged);
-        if let Some(over) = lines.len().checked_sub(LOG_LINES + 1) {
-            lines.truncate(LOG_LINES);
-            lines.push(format!(
-                "… and {} lines more in this call, which were not kept",
-                over + 1
-            ));
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    /// Remembers that the guest asked for the parameter `name`.
+    fn note(&mut self, name: &str) {
+        let worth_it =
+            self.facts.params.contains_key(name) || self.asked.len() < ASKED && name.len() <= NAME;
+        if worth_it && !self.asked.contains(name) {
+            self.asked.insert(name.to_owned());
         }
-        let printed = self.output.contents();
-        if printed.len() > self.output_taken {
-            let text = String::from_utf8_lossy(&printed[self.output_taken..]).into_owned();
-            lines.extend(text.lines().map(clipped));
-            self.output_taken = printed.len();
-        }
-        lines
+    }
+
+    /// The picture that the study's parameter `param` names, resized.
+    fn picture(&self, param: &str, samples: u64) -> Result<DecodedPicture, String> {
+        let name = match self.facts.params.get(param) {
+            Some(Value::Text(name)) => name,
+            Some(Value::Number(number)) => {
+                return Err(format!("is {number}, and must be the name of a picture"));
+            }
+            None => return Err("is missing: it must be the name of a picture".to_owned()),
+        };
+        let filter = match self.facts.params.get(FILTER) {
+            None => Filter::Nearest,
+            Some(Value::Text(word)) => word.parse()?,
+            Some(Value::Number(number)) => {
+                return Err(format!("has a filter {number}, which must be a word"));
+            }
+        };
+        self.facts
+            .pictures
+            .open(name, &self.limits)
+            .and_then(|picture| picture.resized(samples, filter, &self.limits))
+            .map_err(|e| {
+                let problem = e.problem;
+                PictureError {
+                    name: name.clone(),
+                    problem,
+                }
+                .to_string()
+            })
     }
 
     fn refuse(message: String) -> wasmtime::Error {
@@ -150,14 +149,10 @@ impl Host {
     }
 }
 
-fn clipped(line: &str) -> String {
-    line.chars().take(LOG_LENGTH).collect()
-}
-
 /// A linker that holds the contract and the empty WASI.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    wasi::add_to_linker(&mut linker)?;
     Imports::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     Ok(linker)
 }
@@ -195,17 +190,12 @@ impl run::Host for Host {
     fn param(&mut self, name: String, default: f64) -> wasmtime::Result<f64> {
         let given = parameters::number(&self.declared, &self.facts, &name)
             .map_err(|problem| Self::refuse(format!("parameter `{name}` {problem}")))?;
-        self.asked.insert(name);
+        self.note(&name);
         Ok(given.unwrap_or(default))
     }
 
     fn log(&mut self, message: String) -> wasmtime::Result<()> {
-        // A line over the limit is only counted, so that a guest cannot fill the host's memory.
-        self.logged.push(if self.logged.len() < LOG_LINES {
-            clipped(&message)
-        } else {
-            String::new()
-        });
+        self.lines.push(&message);
         Ok(())
     }
 
@@ -240,36 +230,21 @@ impl images::Host for Host {}
 
 impl images::HostImage for Host {
     fn open(&mut self, param: String, samples: u64) -> wasmtime::Result<Resource<DecodedPicture>> {
-        self.asked.insert(param.clone());
-        self.asked.insert(FILTER.to_owned());
-        let name = match self.facts.params.get(&param) {
-            Some(Value::Text(name)) => name,
-            Some(Value::Number(number)) => {
-                return Err(Self::refuse(format!(
-                    "parameter `{param}` is {number}, and must be the name of a picture"
-                )));
-            }
-            None => {
-                return Err(Self::refuse(format!(
-                    "parameter `{param}` is missing: it must be the name of a picture"
-                )));
-            }
-        };
-        let filter = match self.facts.params.get(FILTER) {
-            None => Filter::Nearest,
-            Some(Value::Text(word)) => word.parse().map_err(Self::refuse)?,
-            Some(Value::Number(number)) => {
-                return Err(Self::refuse(format!(
-                    "parameter `{FILTER}` is {number}, and must be a word"
-                )));
-            }
-        };
+        self.note(&param);
+        self.note(FILTER);
         let picture = self
-            .facts
-            .pictures
-            .open(name, &self.limits)
-            .and_then(|picture| picture.resized(samples, filter, &self.limits))
-            .map_err(|problem| Self::refuse(format!("parameter `{param}`: {problem}")))?;
+            .picture(&param, samples)
+            .map_err(|problem| Self::refuse(format!("parameter `{param}` {problem}")))?;
+        let (values, allowed) = (
+            self.values_open + picture.values.len() as u64,
+            self.limits.picture_pixels.saturating_mul(3),
+        );
+        if values > allowed {
+            return Err(Self::refuse(format!(
+                "it holds pictures of {values} values open, over the {allowed} that `picture_pixels` allows"
+            )));
+        }
+        self.values_open = values;
         Ok(self.table.push(picture)?)
     }
 
@@ -305,7 +280,8 @@ impl images::HostImage for Host {
     }
 
     fn drop(&mut self, picture: Resource<DecodedPicture>) -> wasmtime::Result<()> {
-        self.table.delete(picture)?;
+        let picture = self.table.delete(picture)?;
+        self.values_open -= picture.values.len() as u64;
         Ok(())
     }
 }

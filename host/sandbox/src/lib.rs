@@ -27,11 +27,14 @@ mod host;
 mod imports;
 mod lift;
 mod limits;
+mod lines;
 mod live;
 mod parameters;
 mod pictures;
 mod plugin;
 mod schedule;
+mod signature;
+mod wasi;
 
 pub use builtin::names as builtin_names;
 pub use engine::{Engine, EngineOptions};

@@ -1,33 +1,27 @@
 //! A core module that exports the flat functions of the contract, made into a component.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasmparser::{Parser, Payload};
+use wasmparser::{ExternalKind, Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-const CONTRACT: &str = include_str!("../../../sdk/wit/schedule.wit");
+use crate::signature::{self, FUNCTIONS};
 
-/// The functions of the world `full-schedule`, and their types.
-const FUNCTIONS: [(&str, &str); 6] = [
-    ("init", "func()"),
-    ("learning-rate", "func(step: u64) -> f64"),
-    ("momentum", "func(step: u64) -> f64"),
-    ("weight-decay", "func(step: u64) -> f64"),
-    ("save", "func() -> list<u8>"),
-    ("restore", "func(state: list<u8>)"),
-];
+const CONTRACT: &str = include_str!("../../../sdk/wit/schedule.wit");
 
 /// What a module holds, read without compiling it.
 pub(crate) struct Outline {
     /// A component, not a core module.
     pub(crate) component: bool,
-    /// Names of all exports, in kebab-case where they are functions of the contract.
+    /// Names of all exports, as the module spells them.
     exports: Vec<String>,
+    /// Of the contract's functions those that the module exports, and how it spells them.
+    functions: BTreeMap<&'static str, String>,
     imports_memory: Option<String>,
     imports: BTreeSet<String>,
 }
@@ -37,6 +31,7 @@ pub(crate) fn outline(wasm: &[u8]) -> Result<Outline, String> {
     let mut outline = Outline {
         component: Parser::is_component(wasm),
         exports: Vec::new(),
+        functions: BTreeMap::new(),
         imports_memory: None,
         imports: BTreeSet::new(),
     };
@@ -47,9 +42,11 @@ pub(crate) fn outline(wasm: &[u8]) -> Result<Outline, String> {
         match payload.map_err(|e| e.to_string())? {
             Payload::ExportSection(section) => {
                 for export in section {
-                    outline
-                        .exports
-                        .push(kebab(export.map_err(|e| e.to_string())?.name));
+                    let export = export.map_err(|e| e.to_string())?;
+                    outline.exports.push(export.name.to_owned());
+                    if matches!(export.kind, ExternalKind::Func | ExternalKind::FuncExact) {
+                        outline.note_function(export.name);
+                    }
                 }
             }
             Payload::ImportSection(section) => {
@@ -68,6 +65,18 @@ pub(crate) fn outline(wasm: &[u8]) -> Result<Outline, String> {
 }
 
 impl Outline {
+    /// Remembers the exported function `name` if it is one of the contract's. Where a module has both spellings,
+    /// the contract's own counts.
+    fn note_function(&mut self, name: &str) {
+        let kebab = name.replace('_', "-");
+        if let Some((function, _)) = FUNCTIONS.iter().find(|(function, _)| *function == kebab) {
+            let spelling = self.functions.entry(function).or_default();
+            if spelling != function {
+                name.clone_into(spelling);
+            }
+        }
+    }
+
     /// A core module's imported modules.
     pub(crate) fn imports(&self) -> impl Iterator<Item = &str> {
         self.imports.iter().map(String::as_str)
@@ -89,21 +98,17 @@ pub(crate) fn is_preview1(module: &str) -> bool {
 /// Keeps of the contract's functions those that the module exports, in kebab-case or snake_case; what else it
 /// exports stays inside. The error says what is wrong in words that are worth showing.
 pub(crate) fn lift(wasm: &[u8], outline: &Outline) -> Result<Vec<u8>, String> {
-    let exported = |name: &str| outline.exports.iter().any(|export| export == name);
-    if !exported("learning-rate") {
-        let others = outline.exports.join(", ");
+    if !outline.functions.contains_key("learning-rate") {
         return Err(format!(
-            "it does not export `learning-rate` (or `learning_rate`), a function (u64) -> f64; it exports {}",
-            if others.is_empty() {
-                "nothing"
-            } else {
-                &others
-            }
+            "it does not export `learning-rate` (or `learning_rate`), a function {}; it exports {}",
+            signature::of("learning-rate"),
+            listed(&outline.exports)
         ));
     }
-    let mut module = rename(wasm)?;
+    let mut module = rename(wasm, outline)?;
     let mut world = String::from("\nworld lifted {\n    include imports;\n");
-    for (name, signature) in FUNCTIONS.iter().filter(|(name, _)| exported(name)) {
+    let exported = |(name, _): &&(&str, &str)| outline.functions.contains_key(name);
+    for (name, signature) in FUNCTIONS.iter().filter(exported) {
         world.push_str(&format!("    export {name}: {signature};\n"));
     }
     world.push_str("}\n");
@@ -131,17 +136,19 @@ fn encode(module: &mut Vec<u8>, world: &str, outline: &Outline) -> anyhow::Resul
 
 /// The module with its exports of the contract in kebab-case, and without the sections in which a binding
 /// generator describes a world of its own: the world is built from what the module exports.
-fn rename(wasm: &[u8]) -> Result<Vec<u8>, String> {
+fn rename(wasm: &[u8], outline: &Outline) -> Result<Vec<u8>, String> {
     let mut module = wasm_encoder::Module::new();
-    Renamer
+    Renamer { outline }
         .parse_core_module(&mut module, Parser::new(0), wasm)
         .map_err(|e| e.to_string())?;
     Ok(module.finish())
 }
 
-struct Renamer;
+struct Renamer<'a> {
+    outline: &'a Outline,
+}
 
-impl Reencode for Renamer {
+impl Reencode for Renamer<'_> {
     type Error = std::convert::Infallible;
 
     fn parse_export(
@@ -150,7 +157,11 @@ impl Reencode for Renamer {
         export: wasmparser::Export<'_>,
     ) -> Result<(), wasm_encoder::reencode::Error<Self::Error>> {
         let kind = RoundtripReencoder.export_kind(export.kind)?;
-        exports.export(&kebab(export.name), kind, export.index);
+        let mut functions = self.outline.functions.iter();
+        let name = functions
+            .find(|(_, spelling)| *spelling == export.name)
+            .map_or(export.name, |(function, _)| function);
+        exports.export(name, kind, export.index);
         Ok(())
     }
 
@@ -166,9 +177,19 @@ impl Reencode for Renamer {
     }
 }
 
-/// The contract's spelling of an export, where it is one of the contract's.
-fn kebab(name: &str) -> String {
-    let kebab = name.replace('_', "-");
-    let known = FUNCTIONS.iter().any(|(function, _)| *function == kebab);
-    if known { kebab } else { name.to_owned() }
+/// What `names` are, in a sentence.
+pub(crate) fn listed<T: AsRef<str>>(names: &[T]) -> String {
+    /// More than a reader wants to see.
+    const MOST: usize = 20;
+    let mut list: Vec<&str> = names.iter().take(MOST).map(AsRef::as_ref).collect();
+    let others = names.len().saturating_sub(MOST);
+    let others = format!("{others} others");
+    if names.len() > MOST {
+        list.push(&others);
+    }
+    if list.is_empty() {
+        "nothing".to_owned()
+    } else {
+        list.join(", ")
+    }
 }

@@ -17,9 +17,9 @@ pub struct Limits {
     pub init_ms: u64,
     /// Bytes of linear memory, over all memories.
     pub memory_bytes: usize,
-    /// Elements of a table.
+    /// Elements of all tables.
     pub table_elements: usize,
-    /// Bytes of the guest's stack.
+    /// Bytes of the guest's stack, at most [`Limits::MOST_STACK`].
     pub stack_bytes: usize,
     /// Pixels of a picture, before it is resized.
     pub picture_pixels: u64,
@@ -27,13 +27,21 @@ pub struct Limits {
     pub picture_bytes: u64,
 }
 
+impl Limits {
+    /// The largest stack that a guest may be given: it lies on that of the thread that calls, which has 2 MiB
+    /// where Rust made it.
+    pub const MOST_STACK: usize = 1 << 20;
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            // A unit takes about 2 ns, so that the fuel is gone long before the time, on a slow and busy
+            // machine too: what stops a plugin is then the same everywhere.
             step_fuel: 100_000_000,
-            init_fuel: 10_000_000_000,
-            step_ms: 1_000,
-            init_ms: 30_000,
+            init_fuel: 5_000_000_000,
+            step_ms: 5_000,
+            init_ms: 120_000,
             memory_bytes: 256 << 20,
             table_elements: 100_000,
             stack_bytes: 512 << 10,
@@ -76,7 +84,7 @@ pub enum OnFault {
 /// Counts what a store's memories and tables take, and refuses what is over the limit.
 pub(crate) struct Meter {
     memory_left: usize,
-    table_elements: usize,
+    elements_left: usize,
     /// What was refused, so that the trap that follows can be explained.
     pub(crate) refused: Option<String>,
 }
@@ -85,7 +93,7 @@ impl Meter {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             memory_left: limits.memory_bytes,
-            table_elements: limits.table_elements,
+            elements_left: limits.table_elements,
             refused: None,
         }
     }
@@ -113,15 +121,18 @@ impl ResourceLimiter for Meter {
 
     fn table_growing(
         &mut self,
-        _: usize,
+        current: usize,
         desired: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let fits = desired <= self.table_elements;
-        if !fits {
+        let more = desired.saturating_sub(current);
+        let fits = more <= self.elements_left;
+        if fits {
+            self.elements_left -= more;
+        } else {
             self.refused = Some(format!(
-                "it asked for a table of {desired} elements, over the {} of `table_elements`",
-                self.table_elements
+                "it asked for {more} more elements of a table where {} were left of `table_elements`",
+                self.elements_left
             ));
         }
         Ok(fits)

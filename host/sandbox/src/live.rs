@@ -42,7 +42,7 @@ impl Live {
         let prints = plugin
             .imports()
             .iter()
-            .any(|name| name.starts_with("wasi:"));
+            .any(|name| name.starts_with("wasi:cli/std"));
         let host = Host::new(Arc::clone(facts), plugin.declared(), limits, prints);
         let mut store = Store::new(&plugin.engine().inner().wasm, host);
         store.limiter(|host| &mut host.meter);
@@ -95,6 +95,7 @@ impl Live {
         })
     }
 
+    /// The state to carry over, if the plugin exports `save`.
     pub(crate) fn save(&mut self, step: Option<u64>) -> Result<Option<Vec<u8>>, Fault> {
         let Some(save) = self.save else {
             return Ok(None);
@@ -127,6 +128,7 @@ impl Live {
         &mut self,
         call: impl FnOnce(&mut Self) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
+        self.store.data_mut().meter.refused = None;
         self.store.set_fuel(self.step_fuel)?;
         self.store.set_epoch_deadline(self.step_ticks);
         call(self)
@@ -208,14 +210,13 @@ fn fault(
         }
     };
     // What the guest printed last is, for many languages, why it gave up.
-    let last_line = matches!(kind, FaultKind::Trap)
-        .then(|| store.data_mut().take_lines())
-        .unwrap_or_default();
+    let last_words = matches!(kind, FaultKind::Trap)
+        .then(|| store.data_mut().lines().last_words())
+        .flatten();
     let mut message = message;
-    for more in refused.into_iter().chain(last_line.last().cloned()) {
+    for more in refused.into_iter().chain(last_words) {
         message = format!("{message} ({more})");
     }
-    store.data_mut().logged.extend(last_line);
     Fault {
         plugin: plugin.name().to_owned(),
         sha256: plugin.sha256().to_owned(),

@@ -9,7 +9,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::host::Host;
-use crate::{Engine, Error, Parameter, imports, lift, parameters};
+use crate::{Engine, Error, Parameter, imports, lift, parameters, signature};
 
 /// A plugin that was admitted: compiled, and its imports found to be the contract's. Clones share everything.
 #[derive(Clone)]
@@ -84,20 +84,33 @@ impl Plugin {
             .map(|(name, _)| name.to_owned())
             .collect();
         refuse(name, imported.iter().map(String::as_str))?;
-        let exported = |wanted: &str| {
-            ty.exports(&inner.wasm).any(|(name, item)| {
-                name == wanted && matches!(item.ty, ComponentItem::ComponentFunc(_))
-            })
+        let exports: Vec<(&str, ComponentItem)> = ty
+            .exports(&inner.wasm)
+            .map(|(name, export)| (name, export.ty))
+            .collect();
+        let exported = |wanted: &str| match exports.iter().find(|(name, _)| *name == wanted) {
+            None => Ok(false),
+            Some((_, ComponentItem::ComponentFunc(function)))
+                if signature::fits(wanted, function) =>
+            {
+                Ok(true)
+            }
+            Some(_) => Err(wrong(signature::demand(wanted))),
         };
-        if !exported("learning-rate") {
-            return Err(wrong("it does not export `learning-rate`, a function (u64) -> f64: is it a component of another world?".to_owned()));
+        if !exported("learning-rate")? {
+            let names: Vec<&str> = exports.iter().map(|(name, _)| *name).collect();
+            return Err(wrong(format!(
+                "it does not export `learning-rate`, a function {}; it exports {}: is it a component of another world?",
+                signature::of("learning-rate"),
+                lift::listed(&names)
+            )));
         }
         let exports = Exports {
-            init: exported("init"),
-            momentum: exported("momentum"),
-            weight_decay: exported("weight-decay"),
-            save: exported("save"),
-            restore: exported("restore"),
+            init: exported("init")?,
+            momentum: exported("momentum")?,
+            weight_decay: exported("weight-decay")?,
+            save: exported("save")?,
+            restore: exported("restore")?,
         };
         let pre = inner
             .linker

@@ -121,9 +121,7 @@ impl Schedule {
             }
             Err(fault) => fault,
         };
-        if fault.kind.spoils_instance() {
-            self.live = None;
-        }
+        self.give_up_after(&fault);
         match (self.guard.on_fault, self.last_good) {
             (OnFault::Hold, Some(values)) => {
                 self.events.push(SandboxEvent::Held(fault));
@@ -139,7 +137,9 @@ impl Schedule {
     /// Its fault.
     pub fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
         let step = self.step;
-        self.instance()?.save(step)
+        let saved = self.instance().and_then(|live| live.save(step));
+        self.collect_lines();
+        saved.inspect_err(|fault| self.give_up_after(fault))
     }
 
     /// Gives back what `save` gave. Does nothing if the plugin does not export `restore`.
@@ -148,7 +148,20 @@ impl Schedule {
     /// Its fault.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), Fault> {
         let step = self.step;
-        self.instance()?.restore(state, step)
+        let restored = self.instance().and_then(|live| live.restore(state, step));
+        self.collect_lines();
+        restored.inspect_err(|fault| self.give_up_after(fault))
+    }
+
+    /// The newest values that the guard let pass: what `hold` falls back on.
+    pub fn last_good(&self) -> Option<StepValues> {
+        self.last_good
+    }
+
+    /// Sets what `hold` falls back on until the schedule answers again: in a resumed run, the values of the step
+    /// before its checkpoint, so that a fault right after it is held as it would have been.
+    pub fn set_last_good(&mut self, values: StepValues) {
+        self.last_good = Some(values);
     }
 
     /// What happened since the last call.
@@ -184,13 +197,22 @@ impl Schedule {
         Ok(self.live.insert(live))
     }
 
+    /// Lets go of the instance if `fault` spoilt it.
+    fn give_up_after(&mut self, fault: &Fault) {
+        if fault.kind.spoils_instance() {
+            self.live = None;
+        }
+    }
+
     fn guarded(&self, step: u64, raw: &Raw) -> Result<StepValues, Fault> {
         let check = |what: &str, value: f64, ceiling: Option<f64>| {
             let (kind, problem) = if !value.is_finite() {
                 (FaultKind::NotFinite, "must be finite".to_owned())
             } else if value < 0.0 {
                 (FaultKind::Negative, "must not be negative".to_owned())
-            } else if let Some(ceiling) = ceiling.filter(|&ceiling| value > ceiling) {
+            } else if let Some(ceiling) =
+                ceiling.filter(|&ceiling| value > ceiling || ceiling.is_nan())
+            {
                 (
                     FaultKind::OverCeiling,
                     format!("the study's `max_learning_rate` is {ceiling}"),
@@ -234,10 +256,10 @@ impl Schedule {
 
     fn collect_lines(&mut self) {
         if let Some(live) = &mut self.live {
-            let host = live.host();
-            if host.has_lines() {
+            let lines = live.host().lines();
+            if !lines.is_empty() {
                 let step = self.step;
-                let lines = host.take_lines().into_iter();
+                let lines = lines.take().into_iter();
                 self.events
                     .extend(lines.map(|line| SandboxEvent::Log { step, line }));
             }

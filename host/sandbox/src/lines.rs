@@ -1,0 +1,108 @@
+//! What a guest said, line by line, within limits: it must not fill the host's memory or a run's event log.
+
+/// Lines that are kept of one call; more are counted, not kept.
+const LINES: usize = 1_000;
+/// Characters that are kept of a line.
+const LENGTH: usize = 4_000;
+
+/// Lines that a guest logged or printed, and that nobody took yet.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    kept: Vec<String>,
+    dropped: u64,
+}
+
+impl Lines {
+    pub(crate) fn push(&mut self, line: &str) {
+        if self.kept.len() < LINES {
+            self.kept.push(clipped(line));
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<String> {
+        let mut lines = std::mem::take(&mut self.kept);
+        let dropped = std::mem::take(&mut self.dropped);
+        if dropped > 0 {
+            lines.push(format!("… and {dropped} lines more, which were not kept"));
+        }
+        lines
+    }
+
+    /// What a guest that trapped said of its reason: a panic's place and text, or else its last line.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        let said = |line: &&String| {
+            let line = line.trim();
+            !line.is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE")
+        };
+        let panic = self
+            .kept
+            .iter()
+            .rposition(|line| line.contains("panicked at"));
+        match panic {
+            Some(place) => {
+                let words: Vec<&str> = self.kept[place..]
+                    .iter()
+                    .filter(said)
+                    .map(|line| line.trim())
+                    .collect();
+                Some(clipped(&words.join(" ")))
+            }
+            None => self.kept.iter().rev().find(said).cloned(),
+        }
+    }
+}
+
+/// As much of `line` as is kept.
+pub(crate) fn clipped(line: &str) -> String {
+    line.chars().take(LENGTH).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_over_the_limit_are_counted_only() {
+        let mut lines = Lines::default();
+        (0..LINES + 5).for_each(|i| lines.push(&i.to_string()));
+        let taken = lines.take();
+        assert_eq!(taken.len(), LINES + 1);
+        assert_eq!(taken[LINES], "… and 5 lines more, which were not kept");
+        assert!(lines.is_empty() && lines.take().is_empty());
+        lines.push(&"x".repeat(LENGTH + 1));
+        assert_eq!(lines.take()[0].len(), LENGTH);
+    }
+
+    #[test]
+    fn a_panic_is_found_among_what_was_printed() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.last_words(), None);
+        for line in [
+            "loading",
+            "thread '<unnamed>' panicked at src/lib.rs:7:9:",
+            "too few steps",
+            "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+            "",
+        ] {
+            lines.push(line);
+        }
+        assert_eq!(
+            lines.last_words().as_deref(),
+            Some("thread '<unnamed>' panicked at src/lib.rs:7:9: too few steps")
+        );
+        lines.take();
+        lines.push("Traceback:");
+        lines.push("ValueError: too few steps");
+        lines.push("");
+        assert_eq!(
+            lines.last_words().as_deref(),
+            Some("ValueError: too few steps")
+        );
+    }
+}
