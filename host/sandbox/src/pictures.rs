@@ -8,7 +8,7 @@ use std::io::Cursor;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageReader};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageReader};
 
 pub use resize::Filter;
 
@@ -182,15 +182,8 @@ impl DecodedPicture {
         if pixels == 0 {
             return Err(fail("it has no pixels".to_owned()));
         }
-        // What the file says, not what the decoder makes of it: grey with one transparent shade is still grey.
-        let grey = matches!(
-            decoder.original_color_type(),
-            ExtendedColorType::L1
-                | ExtendedColorType::L2
-                | ExtendedColorType::L4
-                | ExtendedColorType::L8
-                | ExtendedColorType::L16
-        );
+        let grey =
+            matches!(decoder.color_type(), ColorType::L8 | ColorType::L16) || is_grey_png(bytes);
         let decoded = DynamicImage::from_decoder(decoder).map_err(damaged)?;
         let (channels, values) = if grey {
             (1, bytes_of_grey(decoded))
@@ -224,6 +217,12 @@ impl DecodedPicture {
             problem,
         })
     }
+}
+
+/// Whether a PNG says that it is grey, in the colour type of its first chunk. The decoder makes grey and alpha of
+/// grey with one transparent shade; to Pillow it is grey.
+fn is_grey_png(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.get(25) == Some(&0)
 }
 
 fn bytes_of_grey(picture: DynamicImage) -> Vec<u8> {

@@ -1,4 +1,5 @@
-//! Decoding and nearest-neighbour resizing, held byte for byte against Pillow's.
+//! Decoding and resizing, held byte for byte against Pillow's: by hashes that it gave of pictures that are drawn
+//! here, and, where there is a Python with Pillow, by what it makes of PNGs in every mode.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,44 +9,54 @@
 use std::process::Command;
 
 use pixelrate_sandbox::{DecodedPicture, Filter, Limits};
+use sha2::{Digest, Sha256};
 use tempfile::tempdir;
 
-/// Writes pictures of odd sizes in every mode, and what Pillow makes of each: channels, width, height, bytes.
-const PROGRAM: &str = r#"
-import sys, numpy
-from PIL import Image
-folder = sys.argv[1]
-random = numpy.random.default_rng(7)
-def noise(*shape, high=256, kind="uint8"):
-    return random.integers(0, high, shape).astype(kind)
-for width, height in [(1, 1), (7, 5), (31, 17), (150, 223), (223, 150), (101, 257)]:
-    colour = Image.fromarray(noise(height, width, 3))
-    pictures = {
-        "rgb": colour,
-        "grey": Image.fromarray(noise(height, width)),
-        "palette": colour.quantize(37),
-        "alpha": Image.fromarray(noise(height, width, 4), "RGBA"),
-        "greyalpha": Image.fromarray(noise(height, width, 2), "LA"),
-        "bits": Image.fromarray(noise(height, width, high=2) * 255).convert("1"),
+/// What `pillow.py golden` printed, with Pillow 12.0.
+const GOLDEN: &str = include_str!("golden/pillow.txt");
+
+/// The picture that `golden` in `pillow.py` draws.
+fn drawn(width: u32, height: u32, channels: u32) -> DecodedPicture {
+    let mut values = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            values
+                .extend((0..channels).map(|c| ((x * x + 3 * x * y + 7 * y + 85 * c) % 256) as u8));
+        }
     }
-    for mode, picture in pictures.items():
-        name = f"{folder}/{mode}-{width}x{height}"
-        picture.save(f"{name}.png")
-        opened = Image.open(f"{name}.png")
-        opened = opened.convert("L") if opened.mode in ("L", "1") else opened.convert("RGB")
-        for samples in (3, 100, 1125, 4686, 97656, 200001):
-            f = (width * height * 3 / samples) ** 0.5
-            size = (int(width / f), int(height / f))
-            if min(size) < 1:
-                continue
-            resized = opened.resize(size, Image.NEAREST)
-            with open(f"{name}.{samples}.raw", "wb") as file:
-                file.write(resized.tobytes())
-            print(f"{mode}-{width}x{height}", samples, *size, len(resized.getbands()))
-"#;
+    DecodedPicture {
+        width,
+        height,
+        channels,
+        values,
+    }
+}
 
 #[test]
-fn nearest_agrees_with_pillow() {
+fn resizing_gives_the_bytes_that_pillow_gave() {
+    assert_eq!(GOLDEN.lines().count(), 60);
+    for line in GOLDEN.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |place: usize| words[place].parse::<u32>().unwrap();
+        let filter: Filter = words[4].parse().unwrap();
+        let resized = drawn(number(0), number(1), number(2))
+            .resized(u64::from(number(3)), filter, &Limits::default())
+            .unwrap();
+        assert_eq!(
+            (resized.width, resized.height),
+            (number(5), number(6)),
+            "{line}"
+        );
+        assert_eq!(
+            hex::encode(Sha256::digest(&resized.values)),
+            words[7],
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn pngs_of_every_mode_agree_with_pillow() {
     let Some(python) = std::env::var_os("PIXELRATE_PYTHON") else {
         assert!(
             std::env::var_os("PIXELRATE_REQUIRE_PYTHON").is_none(),
@@ -55,37 +66,38 @@ fn nearest_agrees_with_pillow() {
         return;
     };
     let folder = tempdir().unwrap();
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pillow.py");
     let output = Command::new(python)
-        .args(["-W", "ignore", "-c", PROGRAM])
+        .args(["-W", "ignore", program, "pictures"])
         .arg(folder.path())
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.lines().count() > 150);
+    assert!(text.lines().count() > 1500);
     for line in text.lines() {
         let words: Vec<&str> = line.split(' ').collect();
-        let numbers: Vec<u32> = words[1..]
+        let [name, filter, samples] = words[..3] else {
+            unreachable!("{line}")
+        };
+        let numbers: Vec<u32> = words[3..]
             .iter()
             .map(|word| word.parse().unwrap())
             .collect();
-        let png = std::fs::read(folder.path().join(format!("{}.png", words[0]))).unwrap();
-        let picture = DecodedPicture::decode(words[0], &png, &Limits::default()).unwrap();
-        let resized = picture
-            .resized(u64::from(numbers[0]), Filter::Nearest, &Limits::default())
+        let limits = Limits::default();
+        let png = std::fs::read(folder.path().join(format!("{name}.png"))).unwrap();
+        let resized = DecodedPicture::decode(name, &png, &limits)
+            .unwrap()
+            .resized(samples.parse().unwrap(), filter.parse().unwrap(), &limits)
             .unwrap();
         assert_eq!(
             (resized.width, resized.height, resized.channels),
-            (numbers[1], numbers[2], numbers[3]),
+            (numbers[0], numbers[1], numbers[2]),
             "{line}"
         );
-        let expected = std::fs::read(
-            folder
-                .path()
-                .join(format!("{}.{}.raw", words[0], numbers[0])),
-        )
-        .unwrap();
+        let raw = format!("{name}.{samples}.{filter}.raw");
+        let expected = std::fs::read(folder.path().join(raw)).unwrap();
         assert!(resized.values == expected, "{line}: the bytes differ");
     }
 }
