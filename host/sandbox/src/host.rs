@@ -8,7 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::limits::Meter;
 use crate::lines::{Lines, clipped};
-use crate::pictures::{DecodedPicture, FILTER, Filter, PictureError};
+use crate::pictures::{DecodedPicture, FILTER, Filter};
 use crate::wasi::{self, Console};
 use crate::{Limits, Parameter, RunFacts, TrainingValues, Value, parameters};
 
@@ -116,32 +116,34 @@ impl Host {
 
     /// The picture that the study's parameter `param` names, resized.
     fn picture(&self, param: &str, samples: u64) -> Result<DecodedPicture, String> {
+        let wrong = |problem: String| format!("parameter `{param}` {problem}");
         let name = match self.facts.params.get(param) {
             Some(Value::Text(name)) => name,
             Some(Value::Number(number)) => {
-                return Err(format!("is {number}, and must be the name of a picture"));
+                return Err(wrong(format!(
+                    "is {number}, and must be the name of a picture"
+                )));
             }
-            None => return Err("is missing: it must be the name of a picture".to_owned()),
+            None => {
+                return Err(wrong(
+                    "is missing: it must be the name of a picture".to_owned(),
+                ));
+            }
         };
         let filter = match self.facts.params.get(FILTER) {
             None => Filter::Nearest,
             Some(Value::Text(word)) => word.parse()?,
             Some(Value::Number(number)) => {
-                return Err(format!("has a filter {number}, which must be a word"));
+                return Err(format!(
+                    "parameter `{FILTER}` is {number}, and must be a word"
+                ));
             }
         };
         self.facts
             .pictures
             .open(name, &self.limits)
             .and_then(|picture| picture.resized(samples, filter, &self.limits))
-            .map_err(|e| {
-                let problem = e.problem;
-                PictureError {
-                    name: name.clone(),
-                    problem,
-                }
-                .to_string()
-            })
+            .map_err(|e| format!("parameter `{param}`: picture \"{name}\": {}", e.problem))
     }
 
     fn refuse(message: String) -> wasmtime::Error {
@@ -232,9 +234,7 @@ impl images::HostImage for Host {
     fn open(&mut self, param: String, samples: u64) -> wasmtime::Result<Resource<DecodedPicture>> {
         self.note(&param);
         self.note(FILTER);
-        let picture = self
-            .picture(&param, samples)
-            .map_err(|problem| Self::refuse(format!("parameter `{param}` {problem}")))?;
+        let picture = self.picture(&param, samples).map_err(Self::refuse)?;
         let (values, allowed) = (
             self.values_open + picture.values.len() as u64,
             self.limits.picture_pixels.saturating_mul(3),

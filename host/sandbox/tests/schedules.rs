@@ -7,67 +7,15 @@
     reason = "a test stops at the first thing that is wrong"
 )]
 
+mod common;
+
 use std::collections::BTreeMap;
 
+use common::{body, engine, facts, limits, rate, start, start_with};
 use pixelrate_sandbox::{
-    DecodedPicture, Engine, EngineOptions, Error, FaultKind, GuardOptions, Limits, OnFault,
-    Pictures, RunFacts, Schedule, StepValues, TrainingValues, Value,
+    DecodedPicture, FaultKind, GuardOptions, Limits, OnFault, Pictures, Schedule, StepValues,
+    TrainingValues, Value,
 };
-
-fn engine() -> Engine {
-    let options = EngineOptions {
-        cache: false,
-        ..EngineOptions::default()
-    };
-    Engine::new(&options).unwrap()
-}
-
-fn limits() -> Limits {
-    Limits {
-        step_fuel: 1_000_000,
-        ..Limits::default()
-    }
-}
-
-fn facts(params: &[(&str, Value)]) -> RunFacts {
-    RunFacts {
-        total_steps: 1000,
-        steps_per_epoch: 391,
-        train_examples: 50_000,
-        batch_size: 128,
-        seed: 7,
-        params: params
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect(),
-        pictures: Pictures::default(),
-    }
-}
-
-fn start_with(wat: &str, facts: &RunFacts, on_fault: OnFault) -> Result<Schedule, Error> {
-    let plugin = engine().load_bytes("test", wat.as_bytes())?;
-    let guard = GuardOptions {
-        max_learning_rate: 1.0,
-        on_fault,
-    };
-    Schedule::start(&plugin, facts, &limits(), &guard)
-}
-
-fn start(wat: &str) -> Result<Schedule, Error> {
-    start_with(wat, &facts(&[]), OnFault::Abort)
-}
-
-fn rate(schedule: &mut Schedule, step: u64) -> f64 {
-    schedule
-        .step(step, TrainingValues::NONE)
-        .unwrap()
-        .learning_rate
-}
-
-/// A module whose `learning-rate` has this body (local 0 is the step).
-fn body(body: &str) -> String {
-    format!(r#"(module (func (export "learning_rate") (param i64) (result f64) {body}))"#)
-}
 
 #[test]
 fn a_flat_module_is_lifted_and_snake_case_is_read() {
