@@ -9,7 +9,10 @@ use crate::Fault;
 #[non_exhaustive]
 pub enum Error {
     /// Neither a file nor a built-in schedule.
-    #[error("no schedule \"{name}\": it is neither a file nor a built-in schedule ({builtins})")]
+    #[error(
+        "no schedule \"{name}\": it is neither a file nor a built-in schedule ({builtins}){}",
+        did_you_mean(name, builtins)
+    )]
     NotFound {
         /// What was asked for.
         name: String,
@@ -68,4 +71,14 @@ pub enum Error {
     /// The sandbox itself could not be set up.
     #[error("the WASM engine could not be set up: {0}")]
     Engine(String),
+}
+
+/// A question that names the built-in schedule that `name` is close to, if there is one.
+fn did_you_mean(name: &str, builtins: &str) -> String {
+    let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
+    builtins
+        .split(", ")
+        .min_by_key(distance)
+        .filter(|known| distance(known) <= 2)
+        .map_or_else(String::new, |known| format!("; did you mean `{known}`?"))
 }

@@ -19,6 +19,7 @@
 //! ```
 
 mod builtin;
+mod contract;
 mod engine;
 mod error;
 mod facts;

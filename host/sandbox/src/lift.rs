@@ -1,18 +1,18 @@
 //! A core module that exports the flat functions of the contract, made into a component.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasmparser::{ExternalKind, Parser, Payload};
+use wasmparser::{ExternalKind, Import, Parser, Payload, TypeRef};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+use crate::contract::WIT;
+use crate::imports::{self, Refused};
 use crate::signature::{self, FUNCTIONS};
-
-const CONTRACT: &str = include_str!("../../../sdk/wit/schedule.wit");
 
 /// What a module holds, read without compiling it.
 pub(crate) struct Outline {
@@ -22,8 +22,10 @@ pub(crate) struct Outline {
     exports: Vec<String>,
     /// Of the contract's functions those that the module exports, and how it spells them.
     functions: BTreeMap<&'static str, String>,
-    imports_memory: Option<String>,
-    imports: BTreeSet<String>,
+    /// The first import that a schedule may not have.
+    refused: Option<Refused>,
+    /// Whether it imports the WASI of preview 1.
+    preview1: bool,
 }
 
 /// Reads what `wasm` is. The problem, if it is not WASM, is the parser's.
@@ -32,8 +34,8 @@ pub(crate) fn outline(wasm: &[u8]) -> Result<Outline, String> {
         component: Parser::is_component(wasm),
         exports: Vec::new(),
         functions: BTreeMap::new(),
-        imports_memory: None,
-        imports: BTreeSet::new(),
+        refused: None,
+        preview1: false,
     };
     if outline.component {
         return Ok(outline);
@@ -52,10 +54,7 @@ pub(crate) fn outline(wasm: &[u8]) -> Result<Outline, String> {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import.map_err(|e| e.to_string())?;
-                    outline.imports.insert(import.module.to_owned());
-                    if matches!(import.ty, wasmparser::TypeRef::Memory(_)) {
-                        outline.imports_memory = Some(format!("{}.{}", import.module, import.name));
-                    }
+                    outline.note_import(&import);
                 }
             }
             _ => {}
@@ -77,20 +76,24 @@ impl Outline {
         }
     }
 
-    /// A core module's imported modules.
-    pub(crate) fn imports(&self) -> impl Iterator<Item = &str> {
-        self.imports.iter().map(String::as_str)
+    fn note_import(&mut self, import: &Import<'_>) {
+        let (module, name) = (import.module, import.name);
+        let refused = if matches!(import.ty, TypeRef::Memory(_)) {
+            Some(imports::memory(module, name))
+        } else if module == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME {
+            // An adapter makes the empty WASI of it.
+            self.preview1 = true;
+            None
+        } else {
+            imports::of_module(module, name).err()
+        };
+        self.refused = self.refused.take().or(refused);
     }
 
-    /// The memory that a core module wants to be given, as `module.name`.
-    pub(crate) fn imports_memory(&self) -> Option<&str> {
-        self.imports_memory.as_deref()
+    /// The first import of a core module that a schedule may not have.
+    pub(crate) fn refused(&mut self) -> Option<Refused> {
+        self.refused.take()
     }
-}
-
-/// The preview-1 WASI that languages bring along, which an adapter turns into the empty WASI.
-pub(crate) fn is_preview1(module: &str) -> bool {
-    module == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME
 }
 
 /// Makes a component of the core module `wasm`.
@@ -113,19 +116,26 @@ pub(crate) fn lift(wasm: &[u8], outline: &Outline) -> Result<Vec<u8>, String> {
     }
     world.push_str("}\n");
     encode(&mut module, &world, outline).map_err(|e| {
-        // The chain's last link names what does not fit.
-        let reasons: Vec<String> = e.chain().map(ToString::to_string).collect();
-        reasons.join(": ")
+        // The chain's last link names what does not fit; the others tell of the encoder's inside.
+        let problem = e.root_cause().to_string();
+        let hint = if problem.contains("type mismatch for function") {
+            " (I64 is u64, F64 is f64; see sdk/wit/schedule.wit)"
+        } else if problem.contains("`memory`") || problem.contains("`cabi_realloc`") {
+            " (where text or bytes pass, both `memory` and the allocator `cabi_realloc` must be exported)"
+        } else {
+            ""
+        };
+        format!("{problem}{hint}")
     })
 }
 
 fn encode(module: &mut Vec<u8>, world: &str, outline: &Outline) -> anyhow::Result<Vec<u8>> {
     let mut resolve = Resolve::default();
-    let package = resolve.push_str("schedule.wit", &format!("{CONTRACT}{world}"))?;
+    let package = resolve.push_str("schedule.wit", &format!("{WIT}{world}"))?;
     let world = resolve.select_world(&[package], Some("lifted"))?;
     embed_component_metadata(module, &resolve, world, StringEncoding::UTF8)?;
     let mut encoder = ComponentEncoder::default().validate(true).module(module)?;
-    if outline.imports().any(is_preview1) {
+    if outline.preview1 {
         encoder = encoder.adapter(
             WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
             WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,

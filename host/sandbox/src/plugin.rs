@@ -9,6 +9,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::host::Host;
+use crate::imports::Refused;
 use crate::{Engine, Error, Parameter, imports, lift, parameters, signature};
 
 /// A plugin that was admitted: compiled, and its imports found to be the contract's. Clones share everything.
@@ -23,6 +24,7 @@ struct Inner {
     imports: Vec<String>,
     parameters: Arc<[Parameter]>,
     lifted: bool,
+    lift_time: Duration,
     compile_time: Duration,
     engine: Engine,
     pre: InstancePre<Host>,
@@ -60,30 +62,38 @@ impl Plugin {
             problem,
         };
         let wasm = binary(bytes).map_err(wrong)?;
-        let outline = lift::outline(&wasm).map_err(|e| wrong(format!("it is damaged: {e}")))?;
+        let mut outline = lift::outline(&wasm).map_err(|e| wrong(format!("it is damaged: {e}")))?;
+        let refuse = |refused: Refused| Error::Import {
+            plugin: name.to_owned(),
+            import: refused.import,
+            fix: refused.fix,
+        };
+        if let Some(refused) = outline.refused() {
+            return Err(refuse(refused));
+        }
         let lifted = !outline.component;
         let component = if lifted {
-            let memory = outline.imports_memory();
-            let foreign = outline
-                .imports()
-                .filter(|module| !lift::is_preview1(module));
-            refuse(
-                name,
-                memory.map(|_| "env.memory").into_iter().chain(foreign),
-            )?;
             lift::lift(&wasm, &outline).map_err(wrong)?
         } else {
             wasm.to_vec()
         };
+        let lift_time = began.elapsed();
         let inner = engine.inner();
         let component =
             Component::new(&inner.wasm, &component).map_err(|e| wrong(format!("{e:#}")))?;
         let ty = component.component_type();
-        let imported: Vec<String> = ty
-            .imports(&inner.wasm)
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        refuse(name, imported.iter().map(String::as_str))?;
+        let mut imported = Vec::new();
+        for (import, item) in ty.imports(&inner.wasm) {
+            let functions: Vec<&str> = match &item.ty {
+                ComponentItem::ComponentInstance(instance) => instance
+                    .exports(&inner.wasm)
+                    .map(|(function, _)| function)
+                    .collect(),
+                _ => Vec::new(),
+            };
+            imports::of_component(import, functions).map_err(refuse)?;
+            imported.push(import.to_owned());
+        }
         let exports: Vec<(&str, ComponentItem)> = ty
             .exports(&inner.wasm)
             .map(|(name, export)| (name, export.ty))
@@ -124,6 +134,7 @@ impl Plugin {
             imports: imported,
             parameters: declared(&wasm).map_err(wrong)?.into(),
             lifted,
+            lift_time,
             compile_time: began.elapsed(),
             engine: engine.clone(),
             pre,
@@ -173,7 +184,12 @@ impl Plugin {
         self.0.lifted
     }
 
-    /// How long it took to read, lift and compile.
+    /// How long it took to read and, if it was a core module, to lift.
+    pub fn lift_time(&self) -> Duration {
+        self.0.lift_time
+    }
+
+    /// How long it took to read, lift and compile, or to fetch it compiled from the cache.
     pub fn compile_time(&self) -> Duration {
         self.0.compile_time
     }
@@ -213,19 +229,6 @@ fn binary(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, String> {
 
 fn text(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| text.contains('('))
-}
-
-fn refuse<'a>(plugin: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Error> {
-    for name in names {
-        if let Some(fix) = imports::refuse(name) {
-            return Err(Error::Import {
-                plugin: plugin.to_owned(),
-                import: name.to_owned(),
-                fix,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// What the custom sections declare, wherever in the file they are.

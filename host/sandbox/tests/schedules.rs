@@ -72,6 +72,8 @@ fn what_is_no_plugin_is_told_apart() {
         message(wrong)
     );
     assert!(message(b"(component)").contains("a component of another world"));
+    let misspelt = engine().load("cylic").unwrap_err().to_string();
+    assert!(misspelt.ends_with("did you mean `cyclic`?"), "{misspelt}");
     let missing = engine().load("no/such.wasm").unwrap_err().to_string();
     assert!(
         missing.contains("no/such.wasm") && missing.contains("cyclic"),
@@ -91,9 +93,110 @@ fn imports_beside_the_contract_are_refused_by_name() {
             .to_string()
     };
     assert!(import("env", "(func)").contains("imports `env`"));
-    assert!(import("env", "(memory 1)").contains("imports `env.memory`"));
-    assert!(import("wasi:http/types@0.2.0", "(func)").contains("without HTTP"));
+    assert!(
+        import("my", "(memory 1)")
+            .contains("imports `my.x`, which a schedule may not have: it is a memory")
+    );
+    let run = import("pixelrate:schedule/run@1.0.0", "(func)");
+    assert!(
+        run.contains("imports `pixelrate:schedule/run@1.0.0 x`"),
+        "{run}"
+    );
+    let component = r#"(component (import "wasi:http/types@0.2.0" (instance)))"#;
+    let http = engine()
+        .load_bytes("test", component.as_bytes())
+        .unwrap_err();
+    assert!(http.to_string().contains("without HTTP"), "{http}");
+    let newer = r#"(component (import "pixelrate:schedule/run@1.4.0" (instance (export "epoch" (func (result u64))))))"#;
+    let newer = engine()
+        .load_bytes("test", newer.as_bytes())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        newer.contains("`pixelrate:schedule/run@1.4.0 epoch`")
+            && newer.contains("a newer pixelrate"),
+        "{newer}"
+    );
     assert!(import("other:thing/api", "(func)").contains("sdk/wit/schedule.wit"));
+}
+
+#[test]
+fn wrong_types_are_told_when_the_plugin_is_loaded() {
+    let message = |wat: &str| {
+        engine()
+            .load_bytes("test", wat.as_bytes())
+            .unwrap_err()
+            .to_string()
+    };
+    let module = |export: &str| {
+        message(&format!(
+            r#"(module (func (export "learning_rate") (param i64) (result f64) f64.const 0) {export})"#
+        ))
+    };
+    let momentum = module(r#"(func (export "momentum") (result f32) f32.const 0)"#);
+    assert!(
+        momentum
+            .starts_with("test is not a schedule plugin: type mismatch for function `momentum`"),
+        "{momentum}"
+    );
+    let save = module(r#"(func (export "save") (result i32) i32.const 0)"#);
+    assert!(save.contains("must be exported"), "{save}");
+    let component = |name: &str, ty: &str| {
+        message(&format!(
+            r#"(component (core module $m (func (export "f") (param i32) (result f64) f64.const 0))
+                (core instance $i (instantiate $m))
+                (func (export "{name}") (param "step" {ty}) (result f64) (canon lift (core func $i "f"))))"#
+        ))
+    };
+    let wrong = component("learning-rate", "u32");
+    assert!(
+        wrong.ends_with("its export `learning-rate` must be a function (step: u64) -> f64"),
+        "{wrong}"
+    );
+    assert!(component("rate", "u32").contains("it exports rate"));
+}
+
+#[test]
+fn the_contract_s_spelling_comes_first_and_only_functions_count() {
+    let wat = r#"(module (global (export "save") i32 (i32.const 1)) (memory (export "init") 1)
+        (func (export "learning_rate") (param i64) (result f64) f64.const 0.25)
+        (func (export "learning-rate") (param i64) (result f64) f64.const 0.5))"#;
+    let mut schedule = start(wat).unwrap();
+    assert_eq!(rate(&mut schedule, 0), 0.5);
+    assert_eq!(
+        schedule.plugin().exports(),
+        pixelrate_sandbox::Exports::default()
+    );
+    assert_eq!(schedule.save().unwrap(), None);
+}
+
+#[test]
+fn components_are_used_as_they_are() {
+    let wat = r#"(component (core module $m
+            (func (export "f") (param i64) (result f64) (f64.div (f64.convert_i64_u (local.get 0)) (f64.const 8))))
+        (core instance $i (instantiate $m))
+        (func (export "learning-rate") (param "step" u64) (result f64) (canon lift (core func $i "f"))))"#;
+    let mut schedule = start(wat).unwrap();
+    assert!(!schedule.plugin().lifted());
+    assert_eq!(rate(&mut schedule, 3), 0.375);
+}
+
+#[test]
+fn engines_and_plugins_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<pixelrate_sandbox::Engine>();
+    shared::<pixelrate_sandbox::Plugin>();
+    sent::<Schedule>();
+    let plugin = engine().load("cyclic").unwrap();
+    let rates = |plugin: &pixelrate_sandbox::Plugin| {
+        let mut schedule =
+            Schedule::start(plugin, &facts(&[]), &limits(), &GuardOptions::default()).unwrap();
+        [0, 500, 1000].map(|step| rate(&mut schedule, step))
+    };
+    let here = rates(&plugin);
+    let there = std::thread::spawn(move || rates(&plugin)).join().unwrap();
+    assert_eq!(here, there);
 }
 
 #[test]
@@ -208,6 +311,68 @@ fn hold_keeps_the_last_good_value_and_a_trap_gets_a_new_instance() {
     // Without a good value there is nothing to hold.
     let mut never = start_with(&body("f64.const nan"), &facts(&[]), OnFault::Hold).unwrap();
     assert!(never.step(0, TrainingValues::NONE).is_err());
+}
+
+#[test]
+fn a_resumed_run_holds_what_the_stopped_one_would_have() {
+    let mut schedule = start_with(&body("f64.const nan"), &facts(&[]), OnFault::Hold).unwrap();
+    assert_eq!(schedule.last_good(), None);
+    let before = StepValues {
+        learning_rate: 0.5,
+        momentum: None,
+        weight_decay: None,
+    };
+    schedule.set_last_good(before);
+    assert_eq!(schedule.step(7, TrainingValues::NONE).unwrap(), before);
+    assert!(schedule.drain_events()[0].is_fault());
+}
+
+#[test]
+fn a_ceiling_that_is_no_number_lets_nothing_pass() {
+    let plugin = engine()
+        .load_bytes("test", body("f64.const 0.5").as_bytes())
+        .unwrap();
+    let guard = GuardOptions {
+        max_learning_rate: f64::NAN,
+        ..GuardOptions::default()
+    };
+    let mut schedule = Schedule::start(&plugin, &facts(&[]), &limits(), &guard).unwrap();
+    assert!(schedule.step(0, TrainingValues::NONE).is_err());
+}
+
+#[test]
+fn a_trap_in_restore_spoils_nothing_but_itself() {
+    let wat = r#"(module (memory (export "memory") 1)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 64)
+        (func (export "learning-rate") (param i64) (result f64) f64.const 0.5)
+        (func (export "restore") (param i32 i32) unreachable))"#;
+    let mut schedule = start(wat).unwrap();
+    assert_eq!(schedule.restore(b"old").unwrap_err().kind, FaultKind::Trap);
+    assert_eq!(rate(&mut schedule, 0), 0.5);
+}
+
+#[test]
+fn the_largest_stack_still_fits_on_a_thread_and_more_is_refused() {
+    let options = |stack_bytes| pixelrate_sandbox::EngineOptions {
+        stack_bytes,
+        cache: false,
+    };
+    let largest = pixelrate_sandbox::Engine::new(&options(Limits::MOST_STACK)).unwrap();
+    let deep = r#"(module (func $f (export "learning-rate") (param i64) (result f64) (f64.add (call $f (local.get 0)) (f64.const 1))))"#;
+    let plugin = largest.load_bytes("deep", deep.as_bytes()).unwrap();
+    let mut schedule = Schedule::start(
+        &plugin,
+        &facts(&[]),
+        &Limits::default(),
+        &GuardOptions::default(),
+    )
+    .unwrap();
+    let fault = schedule.step(0, TrainingValues::NONE).unwrap_err();
+    assert!(fault.message.contains("recursion"), "{fault}");
+    for stack_bytes in [0, Limits::MOST_STACK + 1] {
+        let error = pixelrate_sandbox::Engine::new(&options(stack_bytes)).unwrap_err();
+        assert!(error.to_string().contains("`stack_bytes` is"), "{error}");
+    }
 }
 
 #[test]
