@@ -68,17 +68,22 @@ fn facts() -> RunFacts {
     }
 }
 
-fn start(plugin: &Plugin) -> Schedule {
+/// Facts that suit `plugin`.
+fn facts_for(plugin: &Plugin) -> RunFacts {
     let mut facts = facts();
     if plugin.name() == "image" {
         let picture = Value::Text("any".to_owned());
         facts.params.insert("image".to_owned(), picture);
     }
-    Schedule::start(plugin, &facts, &Limits::default(), &GuardOptions::default()).unwrap()
+    facts
+}
+
+fn start(plugin: &Plugin, facts: &RunFacts) -> Schedule {
+    Schedule::start(plugin, facts, &Limits::default(), &GuardOptions::default()).unwrap()
 }
 
 fn call(plugin: &Plugin) -> f64 {
-    let mut schedule = start(plugin);
+    let mut schedule = start(plugin, &facts_for(plugin));
     best(|step| {
         let values = schedule.step(step % 97_656, TrainingValues::NONE);
         black_box(values.unwrap());
@@ -104,7 +109,9 @@ fn main() {
     assert!(module.lifted() && !component.lifted());
     let expected = cyclic(1234);
     for plugin in [&module, &component] {
-        let said = start(plugin).step(1234, TrainingValues::NONE).unwrap();
+        let said = start(plugin, &facts())
+            .step(1234, TrainingValues::NONE)
+            .unwrap();
         assert!((said.learning_rate - expected).abs() < 1e-15);
     }
 
@@ -149,14 +156,13 @@ fn main() {
         "load it, compiled code from the cache",
         best(|_| drop(cached.load_bytes("module", MODULE.as_bytes()).unwrap())),
     );
-    report(
-        "instantiate it, facts and all",
-        best(|_| drop(start(&module))),
-    );
+    let given = facts();
+    report("start it", best(|_| drop(start(&module, &given))));
     let image = large();
+    let given = facts_for(&image);
     report(
-        "instantiate built-in image, 97,656 samples",
-        best(|_| drop(start(&image))),
+        "start built-in image, 97,656 samples",
+        best(|_| drop(start(&image, &given))),
     );
     report(
         "an engine",

@@ -187,14 +187,16 @@ impl Schedule {
 
     /// The instance, made anew if a fault spoilt the last one.
     fn instance(&mut self) -> Result<&mut Live, Fault> {
-        let live = match self.live.take() {
-            Some(live) => live,
-            None => Live::new(&self.plugin, &self.facts, &self.limits).map_err(|fault| Fault {
-                step: self.step,
-                ..fault
-            })?,
-        };
-        Ok(self.live.insert(live))
+        match &mut self.live {
+            Some(live) => Ok(live),
+            none => {
+                let live = Live::new(&self.plugin, &self.facts, &self.limits);
+                Ok(none.insert(live.map_err(|fault| Fault {
+                    step: self.step,
+                    ..fault
+                })?))
+            }
+        }
     }
 
     /// Lets go of the instance if `fault` spoilt it.
