@@ -30,13 +30,15 @@ enum Command {
         /// The data set.
         name: String,
     },
-    /// The data sets' names.
+    /// The data sets, and what each is.
     List,
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     match &args.command {
-        Command::List => data::names().for_each(|name| println!("{name}")),
+        Command::List => data::names().for_each(|name| {
+            println!("{name:14} {}", data::describe(name).unwrap_or_default());
+        }),
         Command::Get { name } => {
             let style =
                 ProgressStyle::with_template("{prefix} {bar:30} {bytes}/{total_bytes} {eta} left")?;
@@ -52,12 +54,12 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         Command::Check { name } => {
             let set = data::load(name, &args.folder)?;
             println!(
-                "{name}: {} training and {} test pictures of {:?} in {} classes, {} files, SHA-256 {}",
+                "{name}: {} training and {} test pictures of {:?} in {} classes, {}, SHA-256 {}",
                 set.train.labels.len(),
                 set.test.labels.len(),
                 set.shape,
                 set.classes,
-                if set.official { "official" } else { "other" },
+                set.origin,
                 set.sha256,
             );
         }

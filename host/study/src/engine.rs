@@ -68,7 +68,7 @@ pub fn run(
                     let Some(spec) = plan.runs.get(index).filter(|_| !stop.asked()) else {
                         return;
                     };
-                    let end = one(spec, &folder.join(&spec.run), program, &screen, stop);
+                    let end = one(spec, &folder.join(&spec.run), program, &screen);
                     screen.ended(&spec.run, &end);
                     if let Ok(mut ends) = ends.lock() {
                         ends[index] = end;
@@ -83,7 +83,7 @@ pub fn run(
         .unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
-fn one(spec: &RunSpec, folder: &Path, program: &Path, screen: &Screen, stop: &Stop) -> RunEnd {
+fn one(spec: &RunSpec, folder: &Path, program: &Path, screen: &Screen) -> RunEnd {
     match read_summary(folder) {
         Ok(Some(summary)) if summary.status == RunStatus::Finished => return RunEnd::Finished,
         Ok(Some(summary)) if summary.status == RunStatus::Diverged => return RunEnd::Diverged,
@@ -98,7 +98,6 @@ fn one(spec: &RunSpec, folder: &Path, program: &Path, screen: &Screen, stop: &St
         (Err(problem), _) => RunEnd::Failed(problem),
         (Ok(()), Ok(Some(summary))) if summary.status == RunStatus::Diverged => RunEnd::Diverged,
         (Ok(()), Ok(Some(_))) => RunEnd::Finished,
-        (Ok(()), Ok(None)) if stop.asked() => RunEnd::Stopped,
         (Ok(()), Ok(None)) => RunEnd::Stopped,
         (Ok(()), Err(problem)) => RunEnd::Failed(problem.to_string()),
     }
@@ -174,7 +173,7 @@ fn unchanged(spec: &RunSpec, folder: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let began = RunSpec::read(&file)?;
-    // Where things lie, how often they are kept and how many threads there are may change.
+    // Where things lie and how often they are kept may change; the number of threads may not: it changes the bits.
     let comparable = |spec: &RunSpec| {
         let mut spec = spec.clone();
         spec.training.data_folder = PathBuf::new();

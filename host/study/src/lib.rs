@@ -7,6 +7,7 @@
 pub mod engine;
 mod error;
 pub mod figure;
+mod places;
 pub mod plan;
 pub mod report;
 pub mod spec;

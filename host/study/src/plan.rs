@@ -1,14 +1,15 @@
 //! The runs that a study asks for, all of them checked before the first trains.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use pixelrate_sandbox::{Engine, EngineOptions, RunFacts, Schedule};
+use pixelrate_trainer::data;
 use pixelrate_trainer::spec::{RunSpec, ScheduleSpec};
-use toml::Spanned;
 
 use crate::Error;
-use crate::spec::{ScheduleEntry, StudyFile, TrainingKeys};
+use crate::places::Places;
+use crate::spec::{StudyFile, TrainingKeys};
 
 /// A study, ready to run.
 #[derive(Debug, Clone)]
@@ -30,7 +31,7 @@ pub fn plan(path: &Path) -> Result<Plan, Error> {
     let (study, text) = StudyFile::read(path)?;
     let planner = Planner {
         path,
-        text: &text,
+        places: Places::of(&text),
         place: path.parent().unwrap_or(Path::new("")),
     };
     planner.plan(&study)
@@ -38,79 +39,56 @@ pub fn plan(path: &Path) -> Result<Plan, Error> {
 
 struct Planner<'a> {
     path: &'a Path,
-    text: &'a str,
+    places: Places<'a>,
     place: &'a Path,
 }
 
 impl Planner<'_> {
-    fn wrong(&self, at: usize, problem: String) -> Error {
-        let line = self
-            .text
-            .get(..at)
-            .map_or(1, |before| before.matches('\n').count() + 1);
+    /// `keys` are paths into the file, of which the first that is there tells the line.
+    fn wrong(&self, keys: &[&[&str]], problem: String) -> Error {
         Error::Value {
             path: self.path.to_owned(),
-            line,
+            line: self.places.first_line(keys),
             problem,
         }
-    }
-
-    /// Where `key` stands in the part of the file that begins at `from`, or else the part's beginning.
-    fn find(&self, from: usize, key: &str) -> usize {
-        let part = self.text.get(from..).unwrap_or_default();
-        let mut place = from;
-        for line in part.split_inclusive('\n') {
-            if line
-                .trim_start()
-                .strip_prefix(key)
-                .is_some_and(|rest| rest.trim_start().starts_with('='))
-            {
-                return place;
-            }
-            // A key of an inline table, such as `params = { … }`.
-            if let Some((before, _)) = line.split_once(key)
-                && before.contains('{')
-            {
-                return place;
-            }
-            place += line.len();
-        }
-        from
     }
 
     fn plan(&self, study: &StudyFile) -> Result<Plan, Error> {
         let seeds = &study.study.seeds;
         if seeds.is_empty() || seeds.iter().collect::<BTreeSet<_>>().len() != seeds.len() {
             return Err(self.wrong(
-                self.find(0, "seeds"),
+                &[&["study", "seeds"]],
                 "`seeds` must name at least one seed, and each once".to_owned(),
             ));
         }
-        let combinations = self.combinations(&study.grid)?;
+        if study.study.jobs == Some(0) {
+            let problem = "`jobs` must be at least 1".to_owned();
+            return Err(self.wrong(&[&["study", "jobs"]], problem));
+        }
+        if study.schedule.is_empty() {
+            return Err(self.wrong(&[&["schedule"]], "there is no [[schedule]]".to_owned()));
+        }
+        let combinations = self.combinations(study)?;
         let engine = Engine::new(&EngineOptions::from(&study.limits))
             .map_err(pixelrate_trainer::Error::from)?;
-        let mut runs = Vec::new();
+        let (mut runs, mut names) = (Vec::new(), BTreeSet::new());
         for &seed in seeds {
-            for (index, entry) in study.schedule.iter().enumerate() {
+            for index in 0..study.schedule.len() {
                 for (suffix, keys) in &combinations {
-                    let spec = self.run(study, entry, index, seed, suffix, keys)?;
+                    let spec = self.run(study, index, seed, suffix, keys)?;
+                    if !names.insert(spec.run.clone()) {
+                        let problem = format!(
+                            "the label \"{}\" is given twice: give each schedule a `label` of its own",
+                            spec.label
+                        );
+                        return Err(self.wrong_in(index, &["label"], problem));
+                    }
                     if seed == seeds[0] {
-                        self.check(&engine, &spec, entry)?;
+                        self.check(&engine, &spec)?;
                     }
                     runs.push(spec);
                 }
             }
-        }
-        let mut names = BTreeSet::new();
-        if let Some(twice) = runs.iter().find(|run| !names.insert(&run.run)) {
-            let entry = &study.schedule[twice.label_index as usize];
-            return Err(self.wrong(
-                entry.span().start,
-                format!("the label \"{}\" is given twice", twice.label),
-            ));
-        }
-        if runs.is_empty() {
-            return Err(self.wrong(0, "there is no [[schedule]]".to_owned()));
         }
         Ok(Plan {
             name: study.study.name.clone(),
@@ -119,35 +97,53 @@ impl Planner<'_> {
         })
     }
 
+    /// What is wrong with a key of the schedule at `index`; where the key is left out, the schedule is told.
+    fn wrong_in(&self, index: usize, key: &[&str], problem: String) -> Error {
+        let index = index.to_string();
+        let schedule: [&str; 2] = ["schedule", &index];
+        let path = [&schedule[..], key].concat();
+        self.wrong(&[&path, &schedule], problem)
+    }
+
     /// Every combination of the grid's values: what a run's name says of it, and its keys.
-    fn combinations(
-        &self,
-        grid: &BTreeMap<String, Spanned<Vec<toml::Value>>>,
-    ) -> Result<Vec<(String, TrainingKeys)>, Error> {
+    fn combinations(&self, study: &StudyFile) -> Result<Vec<(String, TrainingKeys)>, Error> {
         let mut combinations = vec![(String::new(), toml::Table::new())];
-        for (key, values) in grid {
+        for (key, values) in &study.grid {
+            if values.is_empty() {
+                let problem = format!("`{key}` must have at least one value");
+                return Err(self.wrong(&[&["grid", key]], problem));
+            }
+            for (index, entry) in study.schedule.iter().enumerate() {
+                let own = toml::Table::try_from(&entry.training).unwrap_or_default();
+                if own.contains_key(key) {
+                    let problem = format!(
+                        "`{key}` is set for this schedule, and [grid] varies it: let it be in one of them"
+                    );
+                    return Err(self.wrong_in(index, &["training", key], problem));
+                }
+            }
             let mut next = Vec::new();
             for (suffix, table) in &combinations {
-                for value in values.get_ref() {
-                    let mut table = table.clone();
-                    table.insert(key.clone(), value.clone());
+                for value in values {
+                    let mut one = toml::Table::new();
+                    one.insert(key.clone(), value.clone());
+                    // Each key by itself first, so that what is wrong is told of the right one.
+                    one.clone().try_into::<TrainingKeys>().map_err(|e| {
+                        self.wrong(&[&["grid", key]], format!("`{key}`: {}", e.message()))
+                    })?;
+                    one.extend(table.clone());
                     let word = value
                         .as_str()
                         .map_or_else(|| value.to_string(), str::to_owned);
-                    next.push((format!("{suffix}-{key}={word}"), table));
+                    next.push((format!("{suffix}-{key}={word}"), one));
                 }
             }
             combinations = next;
         }
-        let start = grid
-            .values()
-            .map(|values| values.span().start)
-            .min()
-            .unwrap_or(0);
         let typed = combinations.into_iter().map(|(suffix, table)| {
-            let keys = table.try_into().map_err(|e: toml::de::Error| {
-                self.wrong(start, format!("[grid]: {}", e.message()))
-            })?;
+            let keys = table
+                .try_into()
+                .map_err(|e: toml::de::Error| self.wrong(&[&["grid"]], e.message().to_owned()))?;
             Ok((suffix, keys))
         });
         typed.collect()
@@ -156,20 +152,16 @@ impl Planner<'_> {
     fn run(
         &self,
         study: &StudyFile,
-        entry: &Spanned<ScheduleEntry>,
         index: usize,
         seed: u64,
         suffix: &str,
         grid: &TrainingKeys,
     ) -> Result<RunSpec, Error> {
-        let (schedule, start) = (entry.get_ref(), entry.span().start);
-        let keys = schedule.training.over(grid).over(study.training.get_ref());
-        let training = keys.resolve(self.place).map_err(|key| {
-            self.wrong(
-                study.training.span().start,
-                format!("[training] lacks `{key}`"),
-            )
-        })?;
+        let schedule = &study.schedule[index];
+        let keys = schedule.training.over(grid).over(&study.training);
+        let training = keys
+            .resolve(self.place)
+            .map_err(|key| self.wrong(&[&["training"]], format!("[training] lacks `{key}`")))?;
         let file = self.place.join(&schedule.plugin);
         let plugin = if file.is_file() {
             absolute(&file)
@@ -204,9 +196,20 @@ impl Planner<'_> {
         };
         spec.check().map_err(|error| match error {
             pixelrate_trainer::Error::Spec { key, problem } => {
-                let at = self.find(start, &key);
-                let at = if at == start { self.find(0, &key) } else { at };
-                self.wrong(at, format!("`{key}`: {problem}"))
+                let (number, key) = (index.to_string(), key.as_str());
+                let keys: [&[&str]; 6] = match key {
+                    "study" => [&["study", "name"]; 6],
+                    _ => [
+                        &["schedule", &number, "training", key],
+                        &["grid", key],
+                        &["training", key],
+                        &["guard", key],
+                        // A run is called after its label.
+                        &["schedule", &number, "label"],
+                        &["schedule", &number],
+                    ],
+                };
+                self.wrong(&keys, format!("`{key}`: {problem}"))
             }
             other => other.into(),
         })?;
@@ -214,36 +217,47 @@ impl Planner<'_> {
     }
 
     /// Starts the schedule once, so that what is wrong with it is known now.
-    fn check(
-        &self,
-        engine: &Engine,
-        spec: &RunSpec,
-        entry: &Spanned<ScheduleEntry>,
-    ) -> Result<(), Error> {
-        let start = entry.span().start;
-        let schedule = &spec.schedule;
+    fn check(&self, engine: &Engine, spec: &RunSpec) -> Result<(), Error> {
+        let (index, schedule) = (spec.label_index as usize, &spec.schedule);
         let plugin = engine
             .load(&schedule.plugin)
-            .map_err(|e| self.wrong(self.find(start, "plugin"), e.to_string()))?;
+            .map_err(|e| self.wrong_in(index, &["plugin"], e.to_string()))?;
+        let training = &spec.training;
+        let (examples, batch) = (expected_examples(spec), u64::from(training.batch_size));
         let facts = RunFacts {
-            // Sizes of a run that any picture can be cut down to; the true ones are the trainer's to find.
-            total_steps: 10_000,
-            steps_per_epoch: 100,
-            train_examples: 100 * u64::from(spec.training.batch_size),
-            batch_size: spec.training.batch_size,
+            total_steps: (examples as f64 * training.epochs / batch as f64) as u64,
+            steps_per_epoch: examples.div_ceil(batch),
+            train_examples: examples,
+            batch_size: training.batch_size,
             seed: spec.seed,
             params: schedule.params.clone(),
             pictures: pixelrate_trainer::pictures::of(spec),
         };
+        if facts.total_steps == 0 {
+            let problem = format!(
+                "`epochs`: {} passes over {examples} pictures make no step of {batch}",
+                training.epochs
+            );
+            return Err(self.wrong(&[&["training", "epochs"], &["training"]], problem));
+        }
         let started = Schedule::start(&plugin, &facts, &spec.limits, &schedule.guard());
-        started.map(drop).map_err(|e| {
-            let key = match &e {
-                pixelrate_sandbox::Error::Parameter { given, .. } => given,
-                pixelrate_sandbox::Error::ParameterValue { name, .. } => name,
-                _ => "plugin",
-            };
-            self.wrong(self.find(start, key), e.to_string())
+        started.map(drop).map_err(|e| match &e {
+            pixelrate_sandbox::Error::Parameter { given: name, .. }
+            | pixelrate_sandbox::Error::ParameterValue { name, .. } => {
+                self.wrong_in(index, &["params", name], e.to_string())
+            }
+            _ => self.wrong_in(index, &["plugin"], e.to_string()),
         })
+    }
+}
+
+/// Training pictures, as far as they are known before the data set is read: a study need not read gigabytes to be
+/// planned, and what is really there is for the trainer to find out.
+fn expected_examples(spec: &RunSpec) -> u64 {
+    let whole = data::train_examples(&spec.training.dataset).unwrap_or(50_000);
+    match spec.training.train_examples {
+        0 => whole,
+        some => some.min(whole),
     }
 }
 

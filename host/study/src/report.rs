@@ -241,9 +241,9 @@ fn markdown(runs: &[Run], report: &Report) -> String {
     for found in found {
         let _ = writeln!(
             text,
-            "- {} training pictures from {} files (SHA-256 {}), {} steps, on {} ({}), pixelrate {} ({}), libtorch {}",
+            "- {} training pictures, {} (SHA-256 {}), {} steps, on {} ({}), pixelrate {} ({}), libtorch {}",
             found.train_examples,
-            found.dataset_files,
+            found.dataset_origin,
             &found.dataset_sha256[..16.min(found.dataset_sha256.len())],
             found.total_steps,
             found.device,

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pixelrate_sandbox::{GuardOptions, Limits, Value};
 use pixelrate_trainer::spec::{OptimizerKind, Training};
-use serde::Deserialize;
-use toml::Spanned;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
@@ -17,7 +16,7 @@ pub struct StudyFile {
     /// Name, seeds, pictures.
     pub study: Study,
     /// What is trained on what.
-    pub training: Spanned<TrainingKeys>,
+    pub training: TrainingKeys,
     /// What schedules are held to.
     #[serde(default)]
     pub guard: GuardOptions,
@@ -25,10 +24,11 @@ pub struct StudyFile {
     #[serde(default)]
     pub limits: Limits,
     /// The schedules, in the order of the report.
-    pub schedule: Vec<Spanned<ScheduleEntry>>,
+    #[serde(default)]
+    pub schedule: Vec<ScheduleEntry>,
     /// Training keys with several values: every schedule and seed runs with each combination.
     #[serde(default)]
-    pub grid: BTreeMap<String, Spanned<Vec<toml::Value>>>,
+    pub grid: BTreeMap<String, Vec<toml::Value>>,
 }
 
 /// The study as a whole.
@@ -46,7 +46,7 @@ pub struct Study {
 }
 
 /// Keys of training. Those that are left out have the defaults that [`TrainingKeys::resolve`] tells.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(
     missing_docs,

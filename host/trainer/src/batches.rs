@@ -237,7 +237,7 @@ mod tests {
             train: split(),
             test: split(),
             sha256: String::new(),
-            official: false,
+            origin: crate::data::Origin::Drawn,
             augment,
         }
     }

@@ -218,8 +218,9 @@ pub struct Found {
     pub schedule_sha256: String,
     /// SHA-256 over the data set's shapes, pixels and labels.
     pub dataset_sha256: String,
-    /// `official`, or `other` where the files are not the official ones to the byte.
-    pub dataset_files: String,
+    /// Where the data set is from, as [`crate::data::Origin`] says it. Older runs say `official` or `other`.
+    #[serde(alias = "dataset_files")]
+    pub dataset_origin: String,
     /// Training pictures.
     pub train_examples: u64,
     /// Steps of the whole run.

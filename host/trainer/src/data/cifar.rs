@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 
 use super::files::{self, Found};
-use super::{DataError, Dataset, Split, official};
+use super::{DataError, Dataset, Origin, Split, official};
 
 const PIXELS: usize = 3 * 32 * 32;
 
@@ -76,7 +76,7 @@ pub(super) fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
         layout.classes,
         [3, 32, 32],
         [(train, train_path), (test, test_path)],
-        is_official,
+        Origin::of_files(is_official),
     )
 }
 

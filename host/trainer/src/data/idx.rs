@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::files::{self, Found};
-use super::{DataError, Dataset, Split, official};
+use super::{DataError, Dataset, Origin, Split, official};
 
 pub(super) fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
     let wanted = ["train", "t10k"]
@@ -63,7 +63,7 @@ pub(super) fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
         10,
         shape,
         [(train, train_labels), (test, test_labels)],
-        all_official,
+        Origin::of_files(all_official),
     )
 }
 

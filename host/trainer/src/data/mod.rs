@@ -28,10 +28,42 @@ pub struct Dataset {
     pub test: Split,
     /// SHA-256 over the shape, then the pixels and labels of both splits, in hexadecimal.
     pub sha256: String,
-    /// Whether the files are the official ones to the byte.
-    pub official: bool,
+    /// Where its pictures are from.
+    pub origin: Origin,
     /// Whether training crops and flips it (colour pictures of things), and standardises each picture.
     pub augment: bool,
+}
+
+/// Where a data set's pictures are from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The official files, to the byte.
+    Official,
+    /// Files of the right form that are not the official ones.
+    Other,
+    /// Drawn by code: there are no files.
+    Drawn,
+}
+
+impl Origin {
+    /// The origin of files that are official or not.
+    fn of_files(official: bool) -> Self {
+        if official {
+            Self::Official
+        } else {
+            Self::Other
+        }
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Official => "official files",
+            Self::Other => "other files than the official ones",
+            Self::Drawn => "drawn by code",
+        })
+    }
 }
 
 /// Pictures and their labels.
@@ -139,6 +171,16 @@ pub fn describe(name: &str) -> Option<&'static str> {
     })
 }
 
+/// Training pictures of a data set, which need not be there; none of a name that is not a data set's.
+pub fn train_examples(name: &str) -> Option<u64> {
+    Some(match name {
+        "synthetic" => synthetic::TRAIN as u64,
+        "mnist" | "fashion-mnist" => 60_000,
+        "cifar10" | "cifar100" => 50_000,
+        _ => return None,
+    })
+}
+
 /// Loads a data set from `folder`: its files in a folder of the data set's name, or else right there.
 ///
 /// # Errors
@@ -166,7 +208,7 @@ fn assemble(
     classes: usize,
     shape: [usize; 3],
     splits: [(Split, PathBuf); 2],
-    official: bool,
+    origin: Origin,
 ) -> Result<Dataset, DataError> {
     let mut hash = Sha256::new();
     for side in shape {
@@ -194,7 +236,7 @@ fn assemble(
         train,
         test,
         sha256: hex::encode(hash.finalize()),
-        official,
+        origin,
         augment: matches!(name, "cifar10" | "cifar100" | "synthetic"),
     })
 }

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{Dataset, Split};
 
 const SIDE: i32 = 32;
-const TRAIN: usize = 6_000;
+pub(super) const TRAIN: usize = 6_000;
 const TEST: usize = 2_000;
 /// One label in so many is wrong, in training and in testing alike: no model gets them all.
 const WRONG_LABEL: u32 = 20;
@@ -26,7 +26,7 @@ pub(super) fn load() -> Dataset {
         10,
         [3, SIDE as usize, SIDE as usize],
         splits,
-        true,
+        super::Origin::Drawn,
     ) {
         Ok(dataset) => dataset,
         // The only thing that can be wrong is a label, and `split` draws them below 10.

@@ -50,7 +50,7 @@ fn mnist_is_read_plain_and_packed() {
         ([1, 28, 28], vec![7, 0, 9], vec![4])
     );
     assert_eq!(mnist.train.pixels.len(), 3 * 784);
-    assert!(!mnist.official && !mnist.augment);
+    assert!(mnist.origin == Origin::Other && !mnist.augment);
     let picture = mnist_picture(folder.path(), "train", 1).unwrap();
     assert_eq!(
         picture,
@@ -218,7 +218,7 @@ fn cifar_is_read_from_its_folder_and_from_its_tar() {
     std::fs::write(packed.path().join("cifar-10-binary.tar.gz"), &bytes).unwrap();
     let unpacked = load("cifar10", packed.path()).unwrap();
     assert_eq!(unpacked, plain);
-    assert!(!unpacked.official);
+    assert!(unpacked.origin == Origin::Other);
     std::fs::write(
         packed.path().join("cifar-10-binary.tar.gz"),
         &bytes[..bytes.len() / 2],
@@ -262,7 +262,7 @@ fn the_real_sets_are_known() {
         return;
     };
     let mnist = load("mnist", &folder).unwrap();
-    assert!(mnist.official);
+    assert_eq!(mnist.origin, Origin::Official);
     assert_eq!(
         (mnist.train.labels.len(), mnist.train.labels[59_915]),
         (60_000, 4)

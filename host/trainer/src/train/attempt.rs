@@ -441,12 +441,7 @@ impl Setup {
         let found = Found {
             schedule_sha256: plugin.sha256().to_owned(),
             dataset_sha256: dataset.sha256.clone(),
-            dataset_files: if dataset.official {
-                "official"
-            } else {
-                "other"
-            }
-            .to_owned(),
+            dataset_origin: dataset.origin.to_string(),
             train_examples: examples,
             total_steps,
             parameters: model.parameter_count(),
@@ -581,7 +576,7 @@ fn identity(spec: &RunSpec, found: &Found) -> Identity {
         ("seed".to_owned(), spec.seed.to_string()),
         ("dataset".to_owned(), training.dataset.clone()),
         ("dataset_sha256".to_owned(), found.dataset_sha256.clone()),
-        ("dataset_official".to_owned(), found.dataset_files.clone()),
+        ("dataset_origin".to_owned(), found.dataset_origin.clone()),
         ("model".to_owned(), training.model.clone()),
         ("optimizer".to_owned(), training.optimizer.to_string()),
         ("device".to_owned(), found.device.clone()),
