@@ -79,7 +79,7 @@ pub(crate) struct Args {
     /// Go on with the run in this folder.
     #[arg(long, hide = true)]
     resume: Option<PathBuf>,
-    /// Write progress to standard output as lines of JSON.
+    /// Write progress to standard output as lines of JSON, and stop when standard input ends.
     #[arg(long, hide = true)]
     beats: bool,
 }
@@ -89,6 +89,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let mut bar = Bar::new();
     let mut beats = Beats;
     let observer: &mut dyn Observer = if args.beats { &mut beats } else { &mut bar };
+    if args.beats {
+        signals::stop_when_input_ends(&stop);
+    }
     if let Some(folder) = &args.resume {
         return Ok(end(
             &train::resume(folder, observer, &stop)?,

@@ -16,3 +16,13 @@ pub(crate) fn stop() -> Result<Stop> {
     .context("cannot listen for Ctrl-C")?;
     Ok(stop)
 }
+
+/// Asks for a stop when standard input ends: when whoever started this process asks for one, or is gone.
+pub(crate) fn stop_when_input_ends(stop: &Stop) {
+    let stop = stop.clone();
+    std::thread::spawn(move || {
+        // An input that cannot be read has ended too.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        stop.ask();
+    });
+}

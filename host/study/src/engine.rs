@@ -1,10 +1,12 @@
 //! Runs a plan: each run in a process of its own, so that one that dies takes no other with it.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use pixelrate_runlog::{RunStatus, read_summary};
@@ -42,7 +44,8 @@ pub enum RunEnd {
 }
 
 /// Runs what of `plan` is not done yet, `jobs` at a time. Every run is a process of `program`, called as
-/// `program run --resume FOLDER --beats` or `program run --spec FILE --folder FOLDER --beats`.
+/// `program run --resume FOLDER --beats` or `program run --spec FILE --folder FOLDER --beats`, which stops, and can be
+/// resumed, when its standard input ends: that is how a stop reaches it, and how it learns that this process is gone.
 ///
 /// # Errors
 /// [`Error::Changed`] if a run was begun under another spec, before anything runs; else a folder's trouble. A run
@@ -60,22 +63,39 @@ pub fn run(
     let screen = Screen::new(plan.runs.len());
     let next = AtomicUsize::new(0);
     let ends = Mutex::new(vec![RunEnd::Stopped; plan.runs.len()]);
+    let (lifelines, over) = (Lifelines::default(), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, plan.runs.len().max(1)) {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                if stop.asked() {
+                    lifelines.cut();
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let jobs = jobs.clamp(1, plan.runs.len().max(1));
+        let workers: Vec<_> = std::iter::repeat_with(|| {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(spec) = plan.runs.get(index).filter(|_| !stop.asked()) else {
                         return;
                     };
-                    let end = one(spec, &folder.join(&spec.run), program, &screen);
+                    let end = one(spec, &folder.join(&spec.run), program, &screen, &lifelines);
                     screen.ended(&spec.run, &end);
                     if let Ok(mut ends) = ends.lock() {
                         ends[index] = end;
                     }
                 }
-            });
+            })
+        })
+        .take(jobs)
+        .collect();
+        for worker in workers {
+            // One that panicked leaves its run as stopped.
+            let _ = worker.join();
         }
+        over.store(true, Ordering::Relaxed);
     });
     screen.clear();
     Ok(ends
@@ -83,17 +103,50 @@ pub fn run(
         .unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
-fn one(spec: &RunSpec, folder: &Path, program: &Path, screen: &Screen) -> RunEnd {
+/// The standard inputs of the runs' processes.
+#[derive(Default)]
+struct Lifelines(Mutex<BTreeMap<u32, ChildStdin>>);
+
+impl Lifelines {
+    fn hold(&self, child: &mut Child) {
+        if let (Some(stdin), Ok(mut all)) = (child.stdin.take(), self.0.lock()) {
+            all.insert(child.id(), stdin);
+        }
+    }
+
+    fn release(&self, process: u32) {
+        if let Ok(mut all) = self.0.lock() {
+            all.remove(&process);
+        }
+    }
+
+    fn cut(&self) {
+        if let Ok(mut all) = self.0.lock() {
+            all.clear();
+        }
+    }
+}
+
+fn one(
+    spec: &RunSpec,
+    folder: &Path,
+    program: &Path,
+    screen: &Screen,
+    lifelines: &Lifelines,
+) -> RunEnd {
     match read_summary(folder) {
         Ok(Some(summary)) if summary.status == RunStatus::Finished => return RunEnd::Finished,
         Ok(Some(summary)) if summary.status == RunStatus::Diverged => return RunEnd::Diverged,
         _ => {}
     }
-    let child = match start(spec, folder, program) {
+    let mut child = match start(spec, folder, program) {
         Ok(child) => child,
         Err(problem) => return RunEnd::Failed(problem.to_string()),
     };
+    let process = child.id();
+    lifelines.hold(&mut child);
     let outcome = follow(child, spec, screen);
+    lifelines.release(process);
     match (outcome, read_summary(folder)) {
         (Err(problem), _) => RunEnd::Failed(problem),
         (Ok(()), Ok(Some(summary))) if summary.status == RunStatus::Diverged => RunEnd::Diverged,
@@ -120,7 +173,7 @@ fn start(spec: &RunSpec, folder: &Path, program: &Path) -> Result<Child, Error> 
     // One operation's threads are the run's own number, whatever the environment says.
     command.env("OMP_NUM_THREADS", spec.training.threads.to_string());
     command
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command

@@ -1,0 +1,43 @@
+//! What the tests of the program share: how it is called, and a study that ends in seconds.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use pixelrate_runlog::{EvalRow, StepRow, read_evals, read_steps};
+
+/// The program, in `folder`, where a study's relative paths and `runs` begin.
+pub(crate) fn pixelrate(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pixelrate"));
+    command.current_dir(folder).env_remove("PIXELRATE_DATA");
+    command
+}
+
+/// What it says, and whether it ended well.
+pub(crate) fn said(command: &mut Command) -> (bool, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.success(), text(stdout), text(stderr))
+}
+
+/// A study of `synthetic`: batches of 16 for `steps` steps, each schedule as given.
+pub(crate) fn study(steps: u32, seeds: &str, schedules: &str) -> String {
+    let epochs = f64::from(steps) / 20.0;
+    format!(
+        "[study]\nname = \"tiny\"\nseeds = {seeds}\n\n\
+         [training]\ndataset = \"synthetic\"\nmodel = \"convnet\"\nbatch_size = 16\ntrain_examples = 320\n\
+         epochs = {epochs:?}\neval_every_epochs = 1000.0\ncheckpoint_seconds = 0.3\ndevice = \"cpu\"\n\n{schedules}"
+    )
+}
+
+/// What a run logged, less what no two runs share: how long things took.
+pub(crate) fn logged(run: &Path) -> (Vec<StepRow>, Vec<EvalRow>) {
+    let mut steps = read_steps(run).unwrap();
+    for row in &mut steps {
+        (row.step_ns, row.schedule_ns) = (0, 0);
+    }
+    (steps, read_evals(run).unwrap())
+}
