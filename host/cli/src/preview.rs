@@ -1,59 +1,122 @@
-//! `pixelrate preview`: what a schedule looks like.
+//! `pixelrate preview`: what schedules look like.
 
-use std::path::PathBuf;
+mod terminal;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use indicatif::ProgressBar;
 use pixelrate_sandbox::{
     Engine, EngineOptions, GuardOptions, Limits, Pictures, RunFacts, Schedule, TrainingValues,
     Value,
 };
 use pixelrate_study::figure::{self, Series};
+use pixelrate_study::plan::{self, plan};
+use serde::Serialize;
 
-/// Draw schedules, learning rate against step, into an SVG.
+/// Draw schedules, learning rate against step: in the terminal, and to a file.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example: pixelrate preview cyclic image:image=mona_lisa,order=hilbert --steps 10000 --out rates.svg"
+    after_help = "Examples: pixelrate preview cyclic image:image=mona_lisa,order=hilbert --steps 10000\n          pixelrate preview experiments/demo.toml --out rates.png"
 )]
 pub(crate) struct Args {
-    /// Schedules: a built-in one or a file, and its parameters after a colon: NAME:KEY=VALUE,KEY=VALUE.
+    /// Schedules: a built-in one or a plugin's file, and parameters after a colon, NAME:KEY=VALUE,KEY=VALUE; or a
+    /// study's TOML, all of whose schedules are drawn as its first seed has them.
     #[arg(required = true)]
     schedules: Vec<String>,
-    /// Steps of the run.
+    /// Steps of the run. A study has its own.
     #[arg(long, default_value_t = 10_000)]
     steps: u64,
-    /// Steps of an epoch.
+    /// Steps of an epoch. A study has its own.
     #[arg(long, default_value_t = 391)]
     steps_per_epoch: u64,
-    /// Folder of pictures of your own.
+    /// Folder of pictures of your own. A study has its own.
     #[arg(long)]
     pictures: Option<PathBuf>,
-    /// Where the picture goes.
-    #[arg(long, default_value = "preview.svg")]
-    out: PathBuf,
+    /// Draw to this file, .png or .svg, instead of the terminal.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Print the learning rates as JSON instead of drawing them.
+    #[arg(long, conflicts_with = "out")]
+    json: bool,
+}
+
+/// One schedule as JSON.
+#[derive(Serialize)]
+struct Rates<'a> {
+    schedule: &'a str,
+    /// By step, from 0.
+    learning_rate: Vec<f64>,
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     if args.steps == 0 || args.steps_per_epoch == 0 {
         bail!("--steps and --steps-per-epoch must be at least 1");
     }
+    if let Some(out) = &args.out
+        && !out
+            .extension()
+            .is_some_and(|end| end == "svg" || end == "png")
+    {
+        bail!(
+            "--out {}: a picture's name ends in .svg or .png",
+            out.display()
+        );
+    }
     let engine = Engine::new(&EngineOptions::default())?;
     let mut series = Vec::new();
     for text in &args.schedules {
-        series.push(rates(&engine, args, text).with_context(|| format!("schedule {text}"))?);
+        if text.ends_with(".toml") {
+            of_study(Path::new(text), &mut series)?;
+        } else {
+            let one = of_name(&engine, args, text).with_context(|| format!("schedule {text}"));
+            series.push(one?);
+        }
     }
-    figure::panels(
-        &args.out,
-        "Learning rates",
-        "step",
-        "learning rate",
-        &series,
-    )?;
-    println!("{}", args.out.display());
+    if args.json {
+        let rates: Vec<_> = series
+            .iter()
+            .map(|line| Rates {
+                schedule: &line.name,
+                learning_rate: line.points.iter().map(|point| point.1).collect(),
+            })
+            .collect();
+        println!("{}", serde_json::to_string(&rates)?);
+    } else if let Some(out) = &args.out {
+        let (title, x, y) = ("Learning rates", "step", "learning rate");
+        figure::panels(out, title, x, y, &series)?;
+        println!("{}", out.display());
+    } else {
+        let width = console::Term::stdout()
+            .size_checked()
+            .map_or(80, |size| size.1);
+        series
+            .iter()
+            .for_each(|line| println!("{}", terminal::chart(line, width.clamp(40, 160))));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn rates(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
+/// Every schedule of a study, as its first seed has it, under the study's own guard and limits.
+fn of_study(path: &Path, series: &mut Vec<Series>) -> Result<()> {
+    let plan = plan(path)?;
+    let seed = plan.runs.first().map(|run| run.seed);
+    for run in plan.runs.iter().filter(|run| Some(run.seed) == seed) {
+        let engine = Engine::new(&EngineOptions::from(&run.limits))?;
+        let plugin = engine.load(&run.schedule.plugin)?;
+        let (facts, guard) = (plan::facts(run), run.schedule.guard());
+        let mut schedule = Schedule::start(&plugin, &facts, &run.limits, &guard)?;
+        series.push(Series {
+            name: run.label.clone(),
+            points: points(&mut schedule, facts.total_steps)?,
+            band: Vec::new(),
+        });
+    }
+    Ok(())
+}
+
+fn of_name(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
     let (name, params) = text.split_once(':').unwrap_or((text, ""));
     let given: Vec<String> = params
         .split(',')
@@ -61,12 +124,9 @@ fn rates(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
         .map(str::to_owned)
         .collect();
     let params = crate::run::params(&given)?;
-    let shown = params.values().find_map(|value| {
-        if let Value::Text(text) = value {
-            Some(text.clone())
-        } else {
-            None
-        }
+    let shown = params.values().find_map(|value| match value {
+        Value::Text(text) => Some(text.clone()),
+        Value::Number(_) => None,
     });
     let facts = RunFacts {
         total_steps: args.steps,
@@ -84,16 +144,24 @@ fn rates(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
         ..GuardOptions::default()
     };
     let mut schedule = Schedule::start(&plugin, &facts, &Limits::default(), &guard)?;
-    let mut points = Vec::new();
-    for step in 0..args.steps {
-        points.push((
-            step as f64,
-            schedule.step(step, TrainingValues::NONE)?.learning_rate,
-        ));
-    }
     Ok(Series {
         name: shown.unwrap_or_else(|| plugin.name().to_owned()),
-        points,
+        points: points(&mut schedule, args.steps)?,
         band: Vec::new(),
     })
+}
+
+/// The learning rate of every step; a bar shows on a terminal while it takes long.
+fn points(schedule: &mut Schedule, steps: u64) -> Result<Vec<(f64, f64)>> {
+    let bar = ProgressBar::new(steps);
+    let mut points = Vec::new();
+    for step in 0..steps {
+        let answer = schedule.step(step, TrainingValues::NONE)?;
+        points.push((step as f64, answer.learning_rate));
+        if step % 100_000 == 99_999 {
+            bar.set_position(step);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(points)
 }

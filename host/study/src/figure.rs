@@ -1,4 +1,4 @@
-//! Pictures, as SVG. Everything that knows the plotting library is here.
+//! Pictures, as SVG or PNG: the path's ending decides. Everything that knows the plotting library is here.
 
 use std::ops::Range;
 use std::path::Path;
@@ -226,15 +226,23 @@ fn draw(
     title: &str,
     inside: impl FnOnce(&Area<'_>) -> Result<(), Failure>,
 ) -> Result<(), Error> {
-    let finish = || -> Result<(), Failure> {
-        let area = SVGBackend::new(path, size).into_drawing_area();
-        area.fill(&WHITE)?;
-        let area = area.titled(title, ("sans-serif", 20).into_font().color(&INK))?;
-        inside(&area)?;
-        area.present()?;
-        Ok(())
+    let write = || -> Result<(), Failure> {
+        let mut svg = String::new();
+        {
+            let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+            area.fill(&WHITE)?;
+            let area = area.titled(title, ("sans-serif", 20).into_font().color(&INK))?;
+            inside(&area)?;
+            area.present()?;
+        }
+        let bytes = match path.extension().and_then(std::ffi::OsStr::to_str) {
+            Some("svg") => svg.into_bytes(),
+            Some("png") => crate::raster::png(&svg)?,
+            _ => return Err("a picture's name ends in .svg or .png".into()),
+        };
+        Ok(std::fs::write(path, bytes)?)
     };
-    finish().map_err(|e| Error::Figure {
+    write().map_err(|e| Error::Figure {
         path: path.to_owned(),
         problem: e.to_string(),
     })
@@ -264,7 +272,7 @@ fn axes(
 }
 
 /// A number as an axis shows it: few digits, and powers of ten where it is far from 1.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     let size = value.abs();
     if size == 0.0 {
         "0".to_owned()
@@ -291,7 +299,8 @@ fn bounds(series: &[Series]) -> (Range<f64>, Range<f64>) {
     (xs, padded(points().map(|point| point.1).chain(bands)))
 }
 
-fn span(values: impl Iterator<Item = f64>) -> Range<f64> {
+/// The range of the finite values, of which there may be none; never empty.
+pub fn span(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (low, high) = values
         .filter(|value| value.is_finite())
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
@@ -312,8 +321,8 @@ fn padded(values: impl Iterator<Item = f64>) -> Range<f64> {
     start - room..end + room
 }
 
-/// At most so many points: of each stretch the lowest and the highest, in their order.
-fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+/// At most 600 points: of each stretch the lowest and the highest, in their order.
+pub fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let points: Vec<_> = points
         .iter()
         .copied()

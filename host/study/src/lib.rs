@@ -9,6 +9,7 @@ mod error;
 pub mod figure;
 mod places;
 pub mod plan;
+mod raster;
 pub mod report;
 pub mod spec;
 pub mod statistics;

@@ -222,21 +222,11 @@ impl Planner<'_> {
         let plugin = engine
             .load(&schedule.plugin)
             .map_err(|e| self.wrong_in(index, &["plugin"], e.to_string()))?;
-        let training = &spec.training;
-        let (examples, batch) = (expected_examples(spec), u64::from(training.batch_size));
-        let facts = RunFacts {
-            total_steps: (examples as f64 * training.epochs / batch as f64) as u64,
-            steps_per_epoch: examples.div_ceil(batch),
-            train_examples: examples,
-            batch_size: training.batch_size,
-            seed: spec.seed,
-            params: schedule.params.clone(),
-            pictures: pixelrate_trainer::pictures::of(spec),
-        };
+        let facts = facts(spec);
         if facts.total_steps == 0 {
             let problem = format!(
-                "`epochs`: {} passes over {examples} pictures make no step of {batch}",
-                training.epochs
+                "`epochs`: {} passes over {} pictures make no step of {}",
+                spec.training.epochs, facts.train_examples, facts.batch_size
             );
             return Err(self.wrong(&[&["training", "epochs"], &["training"]], problem));
         }
@@ -248,6 +238,21 @@ impl Planner<'_> {
             }
             _ => self.wrong_in(index, &["plugin"], e.to_string()),
         })
+    }
+}
+
+/// What a run will tell its schedule, as far as that is known before the data set is read.
+pub fn facts(spec: &RunSpec) -> RunFacts {
+    let training = &spec.training;
+    let (examples, batch) = (expected_examples(spec), u64::from(training.batch_size));
+    RunFacts {
+        total_steps: (examples as f64 * training.epochs / batch as f64) as u64,
+        steps_per_epoch: examples.div_ceil(batch),
+        train_examples: examples,
+        batch_size: training.batch_size,
+        seed: spec.seed,
+        params: spec.schedule.params.clone(),
+        pictures: pixelrate_trainer::pictures::of(spec),
     }
 }
 
