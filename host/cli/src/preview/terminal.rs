@@ -45,7 +45,7 @@ mod tests {
     fn a_rising_line_goes_from_the_lower_left_to_the_upper_right() {
         let series = Series {
             name: "warm-up".to_owned(),
-            points: (0..1000)
+            points: (0..=1000)
                 .map(|i| (f64::from(i), 1e-4 * f64::from(i)))
                 .collect(),
             band: Vec::new(),
@@ -66,7 +66,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            lines[12].contains('0') && lines[12].ends_with("999"),
+            lines[12].contains('0') && lines[12].ends_with("1000"),
             "{text}"
         );
     }
