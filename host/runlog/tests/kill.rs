@@ -193,7 +193,9 @@ fn a_kill_at_any_moment_loses_nothing_that_was_flushed() {
         );
         logged = end;
         summaries += u32::from(read_summary(&folder).unwrap().is_some());
-        keep = logged - mix(seed ^ kill) % 50.min(logged + 1);
+        // Not past what was flushed, as the trainer resumes from a checkpoint that it wrote after a flush: the tables are
+        // written one after another, and of rows that were not flushed some may have come without the others.
+        keep = safe - mix(seed ^ kill) % 50.min(safe + 1);
     }
     println!(
         "{logged} steps after {KILLS} kills, {summaries} of them between an end and its taking back"
