@@ -19,18 +19,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use common::{logged, pixelrate, said, study};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pixelrate_runlog::StepRow;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 const KILLS: u32 = 20;
 const STEPS: u32 = 4000;
-
-/// The next of a sequence of numbers that look random (SplitMix64, Steele et al. 2014).
-fn random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
 
 /// Every Parquet file of the run, as any other program would find it, is whole.
 fn check_parts(run: &Path) -> usize {
@@ -64,11 +57,12 @@ fn check_rows(run: &Path, whole: &[StepRow]) -> usize {
 
 #[test]
 fn a_trainer_killed_at_any_moment_goes_on_to_the_same_bits() {
-    let mut seed = SystemTime::now()
+    let seed = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_nanos() as u64;
     println!("seed {seed}");
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
     let dir = tempfile::tempdir().unwrap();
     let cyclic = "[[schedule]]\nplugin = \"cyclic\"\nparams = { step_size = 100 }\n";
     let text = study(STEPS, "[0]", cyclic).replace("= 1000.0", "= 20.0");
@@ -97,7 +91,7 @@ fn a_trainer_killed_at_any_moment_goes_on_to_the_same_bits() {
             // Somebody must read on, or it would stop at a full pipe.
             std::thread::spawn(move || lines.for_each(drop));
         }
-        std::thread::sleep(Duration::from_micros(random(&mut seed) % 700_000));
+        std::thread::sleep(Duration::from_micros(random.random_range(0..700_000)));
         child.kill().unwrap();
         child.wait().unwrap();
         parts = check_parts(&killed);
