@@ -244,10 +244,10 @@ impl Planner<'_> {
 /// What a run will tell its schedule, as far as that is known before the data set is read.
 pub fn facts(spec: &RunSpec) -> RunFacts {
     let training = &spec.training;
-    let (examples, batch) = (expected_examples(spec), u64::from(training.batch_size));
+    let examples = expected_examples(spec);
     RunFacts {
-        total_steps: (examples as f64 * training.epochs / batch as f64) as u64,
-        steps_per_epoch: examples.div_ceil(batch),
+        total_steps: training.total_steps(examples),
+        steps_per_epoch: training.steps_per_epoch(examples),
         train_examples: examples,
         batch_size: training.batch_size,
         seed: spec.seed,

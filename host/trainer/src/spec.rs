@@ -72,6 +72,18 @@ pub struct Training {
     pub threads: u32,
 }
 
+impl Training {
+    /// Steps of a run over `examples` training pictures: passes times pictures over the batch size, rounded down.
+    pub fn total_steps(&self, examples: u64) -> u64 {
+        (examples as f64 * self.epochs / f64::from(self.batch_size)) as u64
+    }
+
+    /// Steps of one pass over `examples` training pictures, the last of which may reach into the next.
+    pub fn steps_per_epoch(&self, examples: u64) -> u64 {
+        examples.div_ceil(u64::from(self.batch_size))
+    }
+}
+
 /// How parameters are changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

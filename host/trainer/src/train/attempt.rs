@@ -426,14 +426,13 @@ impl Setup {
         let device = device::open(&training.device)?;
         let dataset = data::load(&training.dataset, &training.data_folder)?;
         let examples = examples(training, &dataset)?;
-        let batch = u64::from(training.batch_size);
-        let total_steps = (examples as f64 * training.epochs / batch as f64).floor() as u64;
+        let total_steps = training.total_steps(examples);
         if total_steps == 0 {
             return Err(Error::Spec {
                 key: "epochs".to_owned(),
                 problem: format!(
-                    "{} epochs of {examples} pictures are less than one batch of {batch}",
-                    training.epochs
+                    "{} epochs of {examples} pictures are less than one batch of {}",
+                    training.epochs, training.batch_size
                 ),
             });
         }
@@ -455,7 +454,7 @@ impl Setup {
         };
         let facts = RunFacts {
             total_steps,
-            steps_per_epoch: examples.div_ceil(batch),
+            steps_per_epoch: training.steps_per_epoch(examples),
             train_examples: examples,
             batch_size: training.batch_size,
             seed: spec.seed,
