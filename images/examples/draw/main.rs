@@ -73,3 +73,36 @@ fn encoded(picture: &DynamicImage) -> Result<Vec<u8>, image::ImageError> {
         )?;
     Ok(png)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_pictures_are_what_the_code_draws() {
+        for (name, draw) in PICTURES {
+            let drawn = draw().unwrap();
+            let committed = image::load_from_memory(pixelrate_images::get(name).unwrap()).unwrap();
+            assert_eq!(
+                (committed.width(), committed.height(), committed.color()),
+                (drawn.width(), drawn.height(), drawn.color()),
+                "{name}"
+            );
+            // Sines and blending may round a value to its neighbour on another processor.
+            let furthest = committed
+                .as_bytes()
+                .iter()
+                .zip(drawn.as_bytes())
+                .map(|(one, other)| one.abs_diff(*other))
+                .max();
+            assert!(
+                furthest <= Some(2),
+                "{name}: draw it again, values differ by {furthest:?}"
+            );
+        }
+        assert_eq!(
+            PICTURES.map(|(name, _)| name).as_slice(),
+            pixelrate_images::names().collect::<Vec<_>>()
+        );
+    }
+}
