@@ -1,0 +1,3 @@
+module schedule.local/{{name}}
+
+go 1.24
