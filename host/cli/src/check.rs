@@ -1,102 +1,139 @@
-//! `pixelrate check`: what a plugin is.
+//! `pixelrate check`: whether a plugin conforms.
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::Result;
-use pixelrate_sandbox::{
-    Engine, EngineOptions, GuardOptions, Limits, RunFacts, Schedule, TrainingValues,
-};
-use serde_json::json;
+use comfy_table::{ContentArrangement, Table, presets};
+use pixelrate_sandbox::conformance::{self, Check, Costs, Examination, Verdict};
+use pixelrate_sandbox::{GuardOptions, Limits, Plugin};
+use serde::Serialize;
 
-use crate::run;
+use crate::trial;
 
-/// Load a plugin as the trainer does, ask it for a few steps, and report on it.
+/// Hold a plugin to the conformance suite, by the code that the trainer admits plugins with.
+///
+/// It is loaded, started, and asked for every step of a run (of 100,000 at the most), in fresh instances too, with its
+/// state saved and restored, in a run of one step and in one of 10^12. The exit code is 0 if nothing failed.
 #[derive(clap::Args)]
-#[command(after_help = "Example: pixelrate check my-schedule.wasm --param peak=0.1")]
+#[command(
+    after_help = "Example: pixelrate check my-schedule.wasm --param max_lr=0.1\n         pixelrate check image --param image=puppy --json"
+)]
 pub(crate) struct Args {
     /// A .wasm or .wat file, or a built-in schedule.
     plugin: String,
-    /// A parameter of the schedule; may be given again.
-    #[arg(long = "param", value_name = "NAME=VALUE")]
-    params: Vec<String>,
-    /// Steps that are asked for.
-    #[arg(long, default_value_t = 1000)]
-    steps: u64,
+    #[command(flatten)]
+    trial: trial::Args,
+    /// The highest learning rate that is taken.
+    #[arg(long, default_value_t = GuardOptions::default().max_learning_rate)]
+    max_learning_rate: f64,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Told<'a> {
+    plugin: &'a str,
+    passed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
+    /// Why it could not even be loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    checks: &'a [Check],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    costs: Option<Costs>,
+}
+
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    let engine = Engine::new(&EngineOptions::default())?;
-    let plugin = engine.load(&args.plugin)?;
-    let facts = RunFacts {
-        total_steps: args.steps,
-        steps_per_epoch: args.steps.div_ceil(10),
-        train_examples: 128 * args.steps.div_ceil(10),
-        batch_size: 128,
-        seed: 0,
-        params: run::params(&args.params)?,
-        pictures: pixelrate_sandbox::Pictures::default()
-            .with_fallback(|name| pixelrate_trainer::pictures::builtin(name, &Limits::default())),
-    };
-    let began = Instant::now();
-    let mut schedule = Schedule::start(
-        &plugin,
-        &facts,
-        &Limits::default(),
-        &GuardOptions::default(),
-    )?;
-    let start_time = began.elapsed();
-    let (mut most_fuel, mut rates) = (0, Vec::new());
-    let began = Instant::now();
-    for step in 0..args.steps {
-        rates.push(schedule.step(step, TrainingValues::NONE)?.learning_rate);
-        most_fuel = most_fuel.max(schedule.fuel_used());
-    }
-    let call_ns = began.elapsed().as_nanos() as f64 / args.steps.max(1) as f64;
-    let (low, high) = rates
-        .iter()
-        .fold((f64::INFINITY, 0.0_f64), |(low, high), &rate| {
-            (low.min(rate), high.max(rate))
-        });
-    let facts = json!({
-        "plugin": plugin.name(),
-        "sha256": plugin.sha256(),
-        "bytes": plugin.bytes().len(),
-        "kind": if plugin.lifted() { "core module, lifted" } else { "component" },
-        "exports": plugin.exports(),
-        "imports": plugin.imports(),
-        "reads_training": plugin.reads_training(),
-        "parameters": plugin.parameters(),
-        "compile_ms": plugin.compile_time().as_secs_f64() * 1e3,
-        "start_ms": start_time.as_secs_f64() * 1e3,
-        "steps": args.steps,
-        "call_ns_mean": call_ns,
-        "fuel_a_call_most": most_fuel,
-        "learning_rate_least": low,
-        "learning_rate_most": high,
-    });
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&facts)?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    println!("{} is a good plugin", plugin.name());
-    if let Some(facts) = facts.as_object() {
-        for (key, value) in facts.iter().filter(|(key, _)| *key != "parameters") {
-            println!(
-                "  {:20} {}",
-                key.replace('_', " "),
-                value.to_string().trim_matches('"')
-            );
+    let engine = trial::engine()?;
+    let plugin = match trial::load(&engine, &args.plugin) {
+        Ok(plugin) => plugin,
+        Err(problem) if args.json => {
+            let told = Told {
+                plugin: &args.plugin,
+                passed: false,
+                sha256: None,
+                error: Some(problem.to_string()),
+                checks: &[],
+                costs: None,
+            };
+            println!("{}", serde_json::to_string_pretty(&told)?);
+            return Ok(ExitCode::FAILURE);
         }
+        Err(problem) => return Err(problem),
+    };
+    let guard = GuardOptions {
+        max_learning_rate: args.max_learning_rate,
+        ..GuardOptions::default()
+    };
+    let facts = args.trial.facts(&plugin)?;
+    let found = conformance::examine(&plugin, &facts, &Limits::default(), &guard);
+    if args.json {
+        let told = Told {
+            plugin: plugin.name(),
+            passed: found.passed(),
+            sha256: Some(plugin.sha256()),
+            error: None,
+            checks: &found.checks,
+            costs: Some(found.costs),
+        };
+        println!("{}", serde_json::to_string_pretty(&told)?);
+    } else {
+        print(&plugin, &found);
     }
-    for parameter in plugin.parameters() {
-        let default = parameter
-            .default
-            .map_or_else(String::new, |value| format!(" (default {value})"));
-        println!("  {:20} {}{default}", parameter.name, parameter.doc);
+    Ok(if found.passed() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The table, and a line that says what it comes to.
+pub(crate) fn print(plugin: &Plugin, found: &Examination) {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    for check in &found.checks {
+        let word = match check.verdict {
+            Verdict::Pass => "pass",
+            Verdict::Note => "note",
+            Verdict::Fail => "FAIL",
+        };
+        table.add_row([word, check.name, &check.detail]);
     }
-    Ok(ExitCode::SUCCESS)
+    for (name, value) in costs(&found.costs) {
+        table.add_row(["", name, &value]);
+    }
+    println!("{table}");
+    let (name, hash) = (plugin.name(), plugin.sha256());
+    let short = hash.get(..12).unwrap_or(hash);
+    match found.first_failure() {
+        None => println!("{name} ({short}) conforms"),
+        Some(check) => println!("{name} ({short}) does NOT conform: {}", check.name),
+    }
+}
+
+fn costs(costs: &Costs) -> Vec<(&'static str, String)> {
+    let mut rows = vec![
+        ("size", format!("{} bytes", costs.bytes)),
+        ("compile", format!("{:.1} ms", costs.compile_ms)),
+        ("start", format!("{:.2} ms", costs.start_ms)),
+    ];
+    if costs.steps > 0 {
+        rows.push((
+            "time a step",
+            format!(
+                "{} ns, {} ns at worst",
+                costs.call_ns_median, costs.call_ns_worst
+            ),
+        ));
+        rows.push((
+            "fuel a step",
+            format!("{}, {} at most", costs.fuel_median, costs.fuel_worst),
+        ));
+    }
+    rows
 }

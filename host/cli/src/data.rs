@@ -24,6 +24,9 @@ enum Command {
     Get {
         /// mnist, fashion-mnist, cifar10 or cifar100.
         name: String,
+        /// Address of a folder that holds the official files elsewhere. They must have the official sums all the same.
+        #[arg(long, value_name = "URL")]
+        mirror: Option<String>,
     },
     /// Load a data set, and tell what it is.
     Check {
@@ -39,11 +42,14 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         Command::List => data::names().for_each(|name| {
             println!("{name:14} {}", data::describe(name).unwrap_or_default());
         }),
-        Command::Get { name } => {
+        Command::Get { name, mirror } => {
             let style =
                 ProgressStyle::with_template("{prefix} {bar:30} {bytes}/{total_bytes} {eta} left")?;
             let bar = ProgressBar::new(0).with_style(style);
-            data::get(name, &args.folder, &mut |transfer| {
+            let mirror = mirror
+                .as_ref()
+                .map(|base| format!("{}/", base.trim_end_matches('/')));
+            data::get_from(mirror.as_deref(), name, &args.folder, &mut |transfer| {
                 bar.set_prefix(transfer.file.clone());
                 bar.set_length(transfer.total.unwrap_or(0));
                 bar.set_position(transfer.done);

@@ -1,13 +1,17 @@
 //! The `pixelrate` command.
 
+mod build;
 mod check;
 mod data;
+mod inspect;
+mod new;
 mod preview;
 mod report;
 mod resume;
 mod run;
 mod signals;
 mod study;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -28,18 +32,31 @@ enum Command {
     Resume(resume::Args),
     Report(report::Args),
     Preview(preview::Args),
+    New(new::Args),
+    Build(build::Args),
     Check(check::Args),
+    Inspect(inspect::Args),
     Data(data::Args),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if !matches!(
+        command,
+        Command::Study(_) | Command::Run(_) | Command::Resume(_)
+    ) {
+        signals::end_with_the_reader();
+    }
+    let outcome = match command {
         Command::Study(args) => study::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Resume(args) => resume::main(&args),
         Command::Report(args) => report::main(&args),
         Command::Preview(args) => preview::main(&args),
+        Command::New(args) => new::main(&args),
+        Command::Build(args) => build::main(&args),
         Command::Check(args) => check::main(&args),
+        Command::Inspect(args) => inspect::main(&args),
         Command::Data(args) => data::main(&args),
     };
     match outcome {

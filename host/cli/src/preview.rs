@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use pixelrate_sandbox::{
-    Engine, EngineOptions, GuardOptions, Limits, Pictures, RunFacts, Schedule, TrainingValues,
-    Value,
+    Engine, EngineOptions, GuardOptions, Limits, Schedule, TrainingValues, Value,
 };
 use pixelrate_study::figure::{self, Series};
 use pixelrate_study::plan::{self, plan};
 use serde::Serialize;
+
+use crate::trial;
 
 /// Draw schedules, learning rate against step: in the terminal, and to a file.
 #[derive(clap::Args)]
@@ -51,9 +52,6 @@ struct Rates<'a> {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    if args.steps == 0 || args.steps_per_epoch == 0 {
-        bail!("--steps and --steps-per-epoch must be at least 1");
-    }
     if let Some(out) = &args.out
         && !out
             .extension()
@@ -64,7 +62,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             out.display()
         );
     }
-    let engine = Engine::new(&EngineOptions::default())?;
+    let engine = trial::engine()?;
     let mut series = Vec::new();
     for text in &args.schedules {
         if text.ends_with(".toml") {
@@ -128,17 +126,13 @@ fn of_name(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
         Value::Text(text) => Some(text.clone()),
         Value::Number(_) => None,
     });
-    let facts = RunFacts {
-        total_steps: args.steps,
-        steps_per_epoch: args.steps_per_epoch,
-        train_examples: args.steps_per_epoch * 128,
-        batch_size: 128,
-        seed: 0,
+    let facts = trial::facts(
+        args.steps,
+        args.steps_per_epoch,
         params,
-        pictures: Pictures::new(args.pictures.clone())
-            .with_fallback(|name| pixelrate_trainer::pictures::builtin(name, &Limits::default())),
-    };
-    let plugin = engine.load(name)?;
+        args.pictures.clone(),
+    )?;
+    let plugin = trial::load(engine, name)?;
     let guard = GuardOptions {
         max_learning_rate: f64::MAX,
         ..GuardOptions::default()

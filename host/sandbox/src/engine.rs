@@ -1,5 +1,6 @@
 //! The WASM engine, set up so that a schedule gives the same values everywhere and cannot run on for ever.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -19,6 +20,8 @@ const TICK: Duration = Duration::from_millis(10);
 pub struct EngineOptions {
     /// Bytes of a guest's stack.
     pub stack_bytes: usize,
+    /// Bytes of a plugin's file.
+    pub plugin_bytes: u64,
     /// Keep compiled plugins, by content, in the user's cache folder.
     pub cache: bool,
 }
@@ -33,6 +36,7 @@ impl From<&Limits> for EngineOptions {
     fn from(limits: &Limits) -> Self {
         Self {
             stack_bytes: limits.stack_bytes,
+            plugin_bytes: limits.plugin_bytes,
             cache: true,
         }
     }
@@ -45,6 +49,7 @@ pub struct Engine(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) wasm: wasmtime::Engine,
     pub(crate) linker: Linker<Host>,
+    plugin_bytes: u64,
     /// Dropped with the engine, which ends the ticker.
     _ticker: Sender<()>,
 }
@@ -99,6 +104,7 @@ impl Engine {
         Ok(Self(Arc::new(Inner {
             wasm,
             linker,
+            plugin_bytes: options.plugin_bytes,
             _ticker: ticker,
         })))
     }
@@ -113,8 +119,19 @@ impl Engine {
         if !looks_like_file && let Some(bytes) = builtin::get(name_or_path) {
             return self.load_bytes(name_or_path, bytes);
         }
-        match std::fs::read(path) {
-            Ok(bytes) => {
+        // A file that is too large is not read; one that grows meanwhile is read no further.
+        let read = std::fs::File::open(path).and_then(|file| {
+            let (size, most) = (file.metadata()?.len(), self.0.plugin_bytes);
+            let mut bytes = Vec::new();
+            if size <= most {
+                file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+            }
+            Ok((bytes, size))
+        });
+        match read {
+            Ok((bytes, size)) => {
+                let size = size.max(bytes.len() as u64);
+                self.check_size(&path.display().to_string(), size)?;
                 let name = path.file_stem().unwrap_or(path.as_os_str());
                 self.load_bytes(&name.to_string_lossy(), &bytes)
             }
@@ -134,7 +151,20 @@ impl Engine {
     /// # Errors
     /// What is wrong with the plugin: not WASM, no `learning-rate`, a forbidden import.
     pub fn load_bytes(&self, name: &str, bytes: &[u8]) -> Result<Plugin, Error> {
+        self.check_size(name, bytes.len() as u64)?;
         Plugin::compile(self, name, bytes)
+    }
+
+    fn check_size(&self, plugin: &str, bytes: u64) -> Result<(), Error> {
+        let most = self.0.plugin_bytes;
+        if bytes <= most {
+            return Ok(());
+        }
+        Err(Error::TooLarge {
+            plugin: plugin.to_owned(),
+            bytes,
+            most,
+        })
     }
 
     pub(crate) fn inner(&self) -> &Inner {

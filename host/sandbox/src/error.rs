@@ -27,6 +27,18 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The plugin's file is larger than the study allows.
+    #[error(
+        "the plugin {plugin} has {bytes} bytes, over the {most} that a plugin may have (`plugin_bytes`)"
+    )]
+    TooLarge {
+        /// The plugin's name or file.
+        plugin: String,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        most: u64,
+    },
     /// The bytes are no plugin.
     #[error("{plugin} is not a schedule plugin: {problem}")]
     NotAPlugin {
@@ -63,6 +75,16 @@ pub enum Error {
         /// The parameter.
         name: String,
         /// What is wrong with its value.
+        problem: String,
+    },
+    /// A plugin that could not be resumed or run again alike.
+    #[error("{plugin} does not conform ({check}): {problem}")]
+    Conformance {
+        /// The plugin's name.
+        plugin: String,
+        /// The check of [`crate::conformance`] that failed.
+        check: &'static str,
+        /// What was found, and what to do.
         problem: String,
     },
     /// The plugin failed before its first step.

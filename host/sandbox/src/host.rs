@@ -1,6 +1,6 @@
 //! The host's side of the contract: what a schedule's imports reach.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
@@ -35,8 +35,8 @@ pub(crate) struct Host {
     limits: Limits,
     pub(crate) training: TrainingValues,
     pub(crate) meter: Meter,
-    /// Names that the guest asked for through `param` and `open`.
-    pub(crate) asked: BTreeSet<String>,
+    /// Names that the guest asked for through `param`, each with its default, and through `open`.
+    pub(crate) asked: BTreeMap<String, Option<f64>>,
     /// Lines that the guest logged or printed and nobody took yet.
     pub(crate) lines: Lines,
     console: Console,
@@ -77,7 +77,7 @@ impl Host {
             limits: limits.clone(),
             training: TrainingValues::NONE,
             meter: Meter::new(limits),
-            asked: BTreeSet::new(),
+            asked: BTreeMap::new(),
             lines: Lines::default(),
             console,
             values_open: 0,
@@ -106,11 +106,11 @@ impl Host {
     }
 
     /// Remembers that the guest asked for the parameter `name`.
-    fn note(&mut self, name: &str) {
+    fn note(&mut self, name: &str, default: Option<f64>) {
         let worth_it =
             self.facts.params.contains_key(name) || self.asked.len() < ASKED && name.len() <= NAME;
-        if worth_it && !self.asked.contains(name) {
-            self.asked.insert(name.to_owned());
+        if worth_it && !self.asked.contains_key(name) {
+            self.asked.insert(name.to_owned(), default);
         }
     }
 
@@ -192,7 +192,7 @@ impl run::Host for Host {
     fn param(&mut self, name: String, default: f64) -> wasmtime::Result<f64> {
         let given = parameters::number(&self.declared, &self.facts, &name)
             .map_err(|problem| Self::refuse(format!("parameter `{name}` {problem}")))?;
-        self.note(&name);
+        self.note(&name, Some(default));
         Ok(given.unwrap_or(default))
     }
 
@@ -232,8 +232,8 @@ impl images::Host for Host {}
 
 impl images::HostImage for Host {
     fn open(&mut self, param: String, samples: u64) -> wasmtime::Result<Resource<DecodedPicture>> {
-        self.note(&param);
-        self.note(FILTER);
+        self.note(&param, None);
+        self.note(FILTER, None);
         let picture = self.picture(&param, samples).map_err(Self::refuse)?;
         let (values, allowed) = (
             self.values_open + picture.values.len() as u64,

@@ -19,6 +19,7 @@
 //! ```
 
 mod builtin;
+pub mod conformance;
 mod contract;
 mod engine;
 mod error;

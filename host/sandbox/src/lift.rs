@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
-};
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasmparser::{ExternalKind, Import, Parser, Payload, TypeRef};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -13,6 +10,9 @@ use wit_parser::Resolve;
 use crate::contract::WIT;
 use crate::imports::{self, Refused};
 use crate::signature::{self, FUNCTIONS};
+
+/// The module that the WASI of preview 1 is imported from.
+const PREVIEW1: &str = "wasi_snapshot_preview1";
 
 /// What a module holds, read without compiling it.
 pub(crate) struct Outline {
@@ -80,7 +80,7 @@ impl Outline {
         let (module, name) = (import.module, import.name);
         let refused = if matches!(import.ty, TypeRef::Memory(_)) {
             Some(imports::memory(module, name))
-        } else if module == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME {
+        } else if module == PREVIEW1 {
             // An adapter makes the empty WASI of it.
             self.preview1 = true;
             None
@@ -121,7 +121,7 @@ pub(crate) fn lift(wasm: &[u8], outline: &Outline) -> Result<Vec<u8>, String> {
         let hint = if problem.contains("type mismatch for function") {
             " (I64 is u64, F64 is f64; see sdk/wit/schedule.wit)"
         } else if problem.contains("`memory`") || problem.contains("`cabi_realloc`") {
-            " (where text or bytes pass, both `memory` and the allocator `cabi_realloc` must be exported)"
+            " (where text or bytes pass, `memory` must be exported, and for `restore` the allocator `cabi_realloc` too)"
         } else {
             ""
         };
@@ -136,12 +136,20 @@ fn encode(module: &mut Vec<u8>, world: &str, outline: &Outline) -> anyhow::Resul
     embed_component_metadata(module, &resolve, world, StringEncoding::UTF8)?;
     let mut encoder = ComponentEncoder::default().validate(true).module(module)?;
     if outline.preview1 {
-        encoder = encoder.adapter(
-            WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
-            WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
-        )?;
+        encoder = encoder.adapter(PREVIEW1, &preview1_adapter()?)?;
     }
     encoder.encode()
+}
+
+/// What makes the empty WASI of preview 2 out of preview 1. Wasmtime's own adapter takes memory by `memory.grow`, and
+/// Go's heap, which takes it that what it did not grow itself is not there, soon runs over that.
+fn preview1_adapter() -> anyhow::Result<Vec<u8>> {
+    let mut adapter = wat::parse_str(include_str!("preview1/adapter.wat"))?;
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("adapter.wit", include_str!("preview1/adapter.wit"))?;
+    let world = resolve.select_world(&[package], Some("preview1"))?;
+    embed_component_metadata(&mut adapter, &resolve, world, StringEncoding::UTF8)?;
+    Ok(adapter)
 }
 
 /// The module with its exports of the contract in kebab-case, and without the sections in which a binding

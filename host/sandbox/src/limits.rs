@@ -21,6 +21,8 @@ pub struct Limits {
     pub table_elements: usize,
     /// Bytes of the guest's stack, at most [`Limits::MOST_STACK`].
     pub stack_bytes: usize,
+    /// Bytes of a plugin's file.
+    pub plugin_bytes: u64,
     /// Pixels of a picture, before it is resized.
     pub picture_pixels: u64,
     /// Bytes of a picture's file.
@@ -45,6 +47,8 @@ impl Default for Limits {
             memory_bytes: 256 << 20,
             table_elements: 100_000,
             stack_bytes: 512 << 10,
+            // Languages that bring an interpreter along take some 20 MB.
+            plugin_bytes: 64 << 20,
             picture_pixels: 100_000_000,
             picture_bytes: 64 << 20,
         }
@@ -83,6 +87,7 @@ pub enum OnFault {
 
 /// Counts what a store's memories and tables take, and refuses what is over the limit.
 pub(crate) struct Meter {
+    memory_limit: usize,
     memory_left: usize,
     elements_left: usize,
     /// What was refused, so that the trap that follows can be explained.
@@ -92,10 +97,16 @@ pub(crate) struct Meter {
 impl Meter {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
+            memory_limit: limits.memory_bytes,
             memory_left: limits.memory_bytes,
             elements_left: limits.table_elements,
             refused: None,
         }
+    }
+
+    /// Bytes of memory that were granted.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory_limit - self.memory_left
     }
 }
 

@@ -34,12 +34,24 @@ impl Lines {
         lines
     }
 
-    /// What a guest that trapped said of its reason: a panic's place and text, or else its last line.
+    /// What a guest that trapped said of its reason: an exception of Python's, a panic of Go's or Rust's with its place,
+    /// or else its last line.
     pub(crate) fn last_words(&self) -> Option<String> {
         let said = |line: &&String| {
             let line = line.trim();
             !line.is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE")
         };
+        // Python's comes before the panic of its interpreter; its frames are indented. Go's place comes after many lines.
+        let traceback = (self.kept.iter())
+            .rposition(|line| line.starts_with("Traceback (most recent call last):"));
+        let exception = traceback.and_then(|place| {
+            let mut lines = self.kept[place + 1..].iter();
+            lines.find(|line| !line.starts_with(' ') && !line.is_empty())
+        });
+        let go = |line: &&String| line.starts_with("panic: ") || line.starts_with("fatal error: ");
+        if let Some(words) = exception.or_else(|| self.kept.iter().rfind(go)) {
+            return Some(words.clone());
+        }
         let panic = self
             .kept
             .iter()

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::TypedFunc;
+use wasmtime::component::{InstancePre, TypedFunc};
 use wasmtime::{Store, Trap};
 
 use crate::engine::ticks;
 use crate::host::{Host, Refusal};
-use crate::{Fault, FaultKind, Limits, Plugin, RunFacts, TrainingValues};
+use crate::{Engine, Fault, FaultKind, Limits, Plugin, RunFacts, TrainingValues};
 
 type OfStep = TypedFunc<(u64,), (f64,)>;
 
@@ -23,6 +23,8 @@ pub(crate) struct Live {
     step_fuel: u64,
     step_ms: u64,
     step_ticks: u64,
+    /// Fuel that the functions before the last burnt in the newest step.
+    fuel_before_last: u64,
 }
 
 /// What a step's calls answered, as they answered it.
@@ -72,6 +74,7 @@ impl Live {
             step_fuel: limits.step_fuel,
             step_ms: limits.step_ms,
             step_ticks: ticks(limits.step_ms),
+            fuel_before_last: 0,
         })
     }
 
@@ -84,15 +87,22 @@ impl Live {
     fn ask(&mut self, step: u64) -> wasmtime::Result<Raw> {
         let (learning_rate, momentum, weight_decay) =
             (self.learning_rate, self.momentum, self.weight_decay);
-        let mut ask = |function: OfStep| {
-            let answer = self.bounded(|live| function.call(&mut live.store, (step,)));
-            answer.map(|(value,)| value)
+        self.fuel_before_last = 0;
+        let learning_rate = self.of_step(learning_rate, step)?;
+        let mut more = |function: OfStep| {
+            self.fuel_before_last = self.fuel_used();
+            self.of_step(function, step)
         };
         Ok(Raw {
-            learning_rate: ask(learning_rate)?,
-            momentum: momentum.map(&mut ask).transpose()?,
-            weight_decay: weight_decay.map(&mut ask).transpose()?,
+            learning_rate,
+            momentum: momentum.map(&mut more).transpose()?,
+            weight_decay: weight_decay.map(&mut more).transpose()?,
         })
+    }
+
+    fn of_step(&mut self, function: OfStep, step: u64) -> wasmtime::Result<f64> {
+        let answer = self.bounded(|live| function.call(&mut live.store, (step,)));
+        answer.map(|(value,)| value)
     }
 
     /// The state to carry over, if the plugin exports `save`.
@@ -118,10 +128,15 @@ impl Live {
         self.store.data_mut()
     }
 
-    /// Fuel that the newest call burnt.
+    /// Fuel that the newest step burnt, over all its functions.
     pub(crate) fn fuel_used(&self) -> u64 {
-        self.step_fuel
-            .saturating_sub(self.store.get_fuel().unwrap_or(0))
+        let last = self.store.get_fuel().unwrap_or(0);
+        self.fuel_before_last + self.step_fuel.saturating_sub(last)
+    }
+
+    /// Bytes of linear memory that the instance holds.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.store.data().meter.memory_bytes()
     }
 
     fn bounded<T>(
@@ -182,6 +197,24 @@ fn begin(store: &mut Store<Host>, plugin: &Plugin, limits: &Limits) -> wasmtime:
     Ok((learning_rate, momentum, weight_decay, save, restore))
 }
 
+/// What `parameters` of an instance of its own answers, outside any run. The error is the rest of a sentence.
+pub(crate) fn parameters(engine: &Engine, pre: &InstancePre<Host>) -> Result<String, String> {
+    let limits = Limits::default();
+    let host = Host::new(Arc::default(), Arc::default(), &limits, true);
+    let mut store = Store::new(&engine.inner().wasm, host);
+    store.limiter(|host| &mut host.meter);
+    let mut ask = || {
+        store.set_fuel(limits.init_fuel)?;
+        store.set_epoch_deadline(ticks(limits.init_ms));
+        let instance = pre.instantiate(&mut store)?;
+        let function = instance.get_typed_func::<(), (String,)>(&mut store, "parameters")?;
+        function.call(&mut store, ())
+    };
+    ask()
+        .map(|(json,)| json)
+        .map_err(|e: wasmtime::Error| format!("failed: {}", e.root_cause()))
+}
+
 /// What `e` was, in words.
 fn fault(
     plugin: &Plugin,
@@ -205,7 +238,11 @@ fn fault(
                 FaultKind::Trap,
                 "its stack ran over (`stack_bytes`); is there an endless recursion?".to_owned(),
             ),
-            Some(trap) => (FaultKind::Trap, format!("it trapped: {trap}")),
+            Some(trap) => {
+                let trap = trap.to_string();
+                let what = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
+                (FaultKind::Trap, format!("it trapped: {what}"))
+            }
             None => (FaultKind::Trap, e.root_cause().to_string()),
         }
     };

@@ -1,15 +1,12 @@
 //! Which parameters a plugin has: what it declares, and what it was seen to ask for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, RunFacts, Value};
 
-/// The custom section in which a plugin may declare its parameters, as a JSON array of [`Parameter`].
-pub(crate) const SECTION: &str = "pixelrate:parameters";
-
-/// A parameter that a plugin declares.
+/// A parameter that a plugin declares, by the contract's `parameters`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parameter {
     /// Its name; one that ends in `*` stands for a numbered family.
@@ -40,13 +37,28 @@ pub enum ParameterKind {
 }
 
 impl Parameter {
-    fn is_called(&self, name: &str) -> bool {
+    /// Whether `name` is this parameter, or a member of this family.
+    pub fn is_called(&self, name: &str) -> bool {
         match self.name.strip_suffix('*') {
             Some(stem) => name
                 .strip_prefix(stem)
                 .is_some_and(|rest| rest.parse::<u32>().is_ok()),
             None => self.name == name,
         }
+    }
+}
+
+/// The parameters that the text of a plugin's `parameters` declares.
+///
+/// # Errors
+/// What is wrong with it, as the rest of a sentence.
+pub(crate) fn read(json: &str) -> Result<Vec<Parameter>, String> {
+    let list: Vec<Parameter> = serde_json::from_str(json)
+        .map_err(|e| format!("gave what is no JSON list of parameters: {e}"))?;
+    let mut names = BTreeSet::new();
+    match list.iter().find(|parameter| !names.insert(&parameter.name)) {
+        Some(twice) => Err(format!("declare `{}` twice", twice.name)),
+        None => Ok(list),
     }
 }
 
@@ -113,13 +125,13 @@ pub(crate) fn check_values(
 /// The first parameter of the study that is neither declared nor was asked for.
 pub(crate) fn unknown<'a>(
     declared: &[Parameter],
-    asked: &BTreeSet<String>,
+    asked: &BTreeMap<String, Option<f64>>,
     facts: &'a RunFacts,
 ) -> Option<&'a str> {
     let opens_pictures = declared.iter().any(|p| p.kind == ParameterKind::Picture)
-        || asked.contains(crate::pictures::FILTER);
+        || asked.contains_key(crate::pictures::FILTER);
     facts.params.keys().map(String::as_str).find(|name| {
-        let known = declared.iter().any(|p| p.is_called(name)) || asked.contains(*name);
+        let known = declared.iter().any(|p| p.is_called(name)) || asked.contains_key(*name);
         !(known || opens_pictures && *name == crate::pictures::FILTER)
     })
 }
@@ -128,13 +140,13 @@ pub(crate) fn unknown<'a>(
 pub(crate) fn misspelt(
     plugin: &str,
     declared: &[Parameter],
-    asked: &BTreeSet<String>,
+    asked: &BTreeMap<String, Option<f64>>,
     given: &str,
 ) -> Error {
     let mut known: Vec<&str> = declared.iter().map(|p| p.name.as_str()).collect();
     known.extend(
         asked
-            .iter()
+            .keys()
             .map(String::as_str)
             .filter(|name| !declared.iter().any(|p| p.is_called(name))),
     );

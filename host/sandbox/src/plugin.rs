@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-use wasmparser::{Parser, Payload};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::host::Host;
 use crate::imports::Refused;
-use crate::{Engine, Error, Parameter, imports, lift, parameters, signature};
+use crate::{Engine, Error, Parameter, imports, lift, live, parameters, signature};
 
 /// A plugin that was admitted: compiled, and its imports found to be the contract's. Clones share everything.
 #[derive(Clone)]
@@ -35,6 +34,8 @@ struct Inner {
 pub struct Exports {
     /// `init`.
     pub init: bool,
+    /// `parameters`.
+    pub parameters: bool,
     /// `momentum`.
     pub momentum: bool,
     /// `weight-decay`.
@@ -43,6 +44,23 @@ pub struct Exports {
     pub save: bool,
     /// `restore`.
     pub restore: bool,
+}
+
+impl Exports {
+    /// The names of all functions that the plugin exports, `learning-rate` first.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            ("learning-rate", true),
+            ("init", self.init),
+            ("parameters", self.parameters),
+            ("momentum", self.momentum),
+            ("weight-decay", self.weight_decay),
+            ("save", self.save),
+            ("restore", self.restore),
+        ];
+        all.into_iter()
+            .filter_map(|(name, there)| there.then_some(name))
+    }
 }
 
 impl std::fmt::Debug for Plugin {
@@ -117,6 +135,7 @@ impl Plugin {
         }
         let exports = Exports {
             init: exported("init")?,
+            parameters: exported("parameters")?,
             momentum: exported("momentum")?,
             weight_decay: exported("weight-decay")?,
             save: exported("save")?,
@@ -126,13 +145,20 @@ impl Plugin {
             .linker
             .instantiate_pre(&component)
             .map_err(|e| wrong(format!("{e:#}")))?;
+        let declared = if exports.parameters {
+            live::parameters(engine, &pre)
+                .and_then(|json| parameters::read(&json))
+                .map_err(|problem| wrong(format!("its `parameters` {problem}")))?
+        } else {
+            Vec::new()
+        };
         Ok(Self(Arc::new(Inner {
             name: name.to_owned(),
             sha256: hex::encode(Sha256::digest(bytes)),
             bytes: bytes.to_vec(),
             exports,
             imports: imported,
-            parameters: declared(&wasm).map_err(wrong)?.into(),
+            parameters: declared.into(),
             lifted,
             lift_time,
             compile_time: began.elapsed(),
@@ -229,23 +255,4 @@ fn binary(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, String> {
 
 fn text(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| text.contains('('))
-}
-
-/// What the custom sections declare, wherever in the file they are.
-fn declared(wasm: &[u8]) -> Result<Vec<Parameter>, String> {
-    let mut found = Vec::new();
-    for payload in Parser::new(0).parse_all(wasm) {
-        if let Payload::CustomSection(section) = payload.map_err(|e| e.to_string())?
-            && section.name() == parameters::SECTION
-        {
-            let list: Vec<Parameter> = serde_json::from_slice(section.data()).map_err(|e| {
-                format!(
-                    "its section {} is not a list of parameters: {e}",
-                    parameters::SECTION
-                )
-            })?;
-            found.extend(list);
-        }
-    }
-    Ok(found)
 }

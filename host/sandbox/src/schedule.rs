@@ -1,5 +1,6 @@
 //! A live schedule behind its guard.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -174,15 +175,20 @@ impl Schedule {
         &self.plugin
     }
 
-    /// Fuel that the newest call burnt: about one unit an instruction.
+    /// Fuel that the newest step burnt, over all its functions: about one unit an instruction.
     pub fn fuel_used(&self) -> u64 {
         self.live.as_ref().map_or(0, Live::fuel_used)
     }
 
-    /// Parameters that the plugin has asked for by now.
-    pub fn asked(&mut self) -> Vec<String> {
+    /// Bytes of linear memory that the instance holds.
+    pub fn memory_bytes(&self) -> usize {
+        self.live.as_ref().map_or(0, Live::memory_bytes)
+    }
+
+    /// Parameters that the instance has asked for by now, and the defaults that it gave: none for a picture's.
+    pub fn asked(&mut self) -> BTreeMap<String, Option<f64>> {
         let live = self.live.as_mut();
-        live.map_or_else(Vec::new, |live| live.host().asked.iter().cloned().collect())
+        live.map_or_else(BTreeMap::new, |live| live.host().asked.clone())
     }
 
     /// The instance, made anew if a fault spoilt the last one.
@@ -294,7 +300,7 @@ fn check_names(
 /// A plugin that fails in `init` may fail for want of a parameter that was misspelt: say that first.
 fn explain(plugin: &Plugin, facts: &RunFacts, fault: Fault) -> Error {
     let declared = plugin.parameters();
-    let nothing = std::collections::BTreeSet::new();
+    let nothing = BTreeMap::new();
     match parameters::unknown(declared, &nothing, facts) {
         Some(name) if !declared.is_empty() => {
             parameters::misspelt(plugin.name(), declared, &nothing, name)

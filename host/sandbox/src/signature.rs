@@ -4,8 +4,9 @@ use wasmtime::component::Type;
 use wasmtime::component::types::ComponentFunc;
 
 /// The functions and their types, as WIT has them.
-pub(crate) const FUNCTIONS: [(&str, &str); 6] = [
+pub(crate) const FUNCTIONS: [(&str, &str); 7] = [
     ("init", "func()"),
+    ("parameters", "func() -> string"),
     ("learning-rate", "func(step: u64) -> f64"),
     ("momentum", "func(step: u64) -> f64"),
     ("weight-decay", "func(step: u64) -> f64"),
@@ -34,6 +35,7 @@ pub(crate) fn fits(name: &str, function: &ComponentFunc) -> bool {
     let bytes = |types: &[Type]| matches!(types, [Type::List(list)] if list.ty() == Type::U8);
     match name {
         "init" => params.is_empty() && results.is_empty(),
+        "parameters" => params.is_empty() && matches!(results[..], [Type::String]),
         "save" => params.is_empty() && bytes(&results),
         "restore" => bytes(&params) && results.is_empty(),
         _ => matches!(params[..], [Type::U64]) && matches!(results[..], [Type::Float64]),

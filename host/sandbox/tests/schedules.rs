@@ -356,6 +356,7 @@ fn the_largest_stack_still_fits_on_a_thread_and_more_is_refused() {
     let options = |stack_bytes| pixelrate_sandbox::EngineOptions {
         stack_bytes,
         cache: false,
+        ..pixelrate_sandbox::EngineOptions::default()
     };
     let largest = pixelrate_sandbox::Engine::new(&options(Limits::MOST_STACK)).unwrap();
     let deep = r#"(module (func $f (export "learning-rate") (param i64) (result f64) (f64.add (call $f (local.get 0)) (f64.const 1))))"#;

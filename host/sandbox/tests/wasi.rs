@@ -97,13 +97,17 @@ fn random_numbers_come_from_the_seed() {
 #[test]
 fn clocks_stand_still() {
     let clock = r#"(import "wasi_snapshot_preview1" "clock_time_get" (func $now (param i32 i64 i32) (result i32)))"#;
-    for id in [0, 1] {
+    // Go takes a monotonic clock at 0 for a broken one.
+    for (id, time) in [(0, 0.0), (1, 1.0)] {
         let body = format!(
             "(drop (call $now (i32.const {id}) (i64.const 1) (i32.const 8)))
              (f64.convert_i64_u (i64.load (i32.const 8)))"
         );
         let mut schedule = start(&guest(clock, "", &body)).unwrap();
-        assert_eq!([rate(&mut schedule, 0), rate(&mut schedule, 1)], [0.0, 0.0]);
+        assert_eq!(
+            [rate(&mut schedule, 0), rate(&mut schedule, 1)],
+            [time, time]
+        );
     }
 }
 
@@ -145,4 +149,38 @@ fn an_exit_is_a_fault() {
         .unwrap_err();
     assert_eq!(fault.kind, FaultKind::Trap);
     assert!(fault.message.contains("exit"), "{fault}");
+}
+
+#[test]
+fn go_has_its_memory_to_itself() {
+    // Go's heap goes on where its memory ends, and takes it that what it did not grow itself is not there.
+    let body = format!(
+        "{} (if (i32.ne (memory.size) (i32.const 1)) (then unreachable))
+         (if (i32.ne (i32.load (i32.const 0)) (i32.const 64)) (then unreachable)) f64.const 0.5",
+        print(12)
+    );
+    let mut schedule = start(&guest(WRITE, "hello\\nworld\\n", &body)).unwrap();
+    assert_eq!(rate(&mut schedule, 3), 0.5);
+    let lines = schedule
+        .drain_events()
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>();
+    assert_eq!(lines, ["hello", "world"]);
+}
+
+#[test]
+fn an_exception_and_a_panic_of_go_are_part_of_the_fault() {
+    let fault = |text: &str| {
+        let body = format!("{} unreachable", print(text.replace("\\n", "n").len()));
+        let mut schedule = start(&guest(WRITE, text, &body)).unwrap();
+        schedule.step(4, TrainingValues::NONE).unwrap_err().message
+    };
+    let python = fault(
+        "Traceback (most recent call last):\\n  File 'x.py', line 3, in learning_rate\\nValueError: no peak\\n\\n\
+         thread '<unnamed>' panicked at runtime/src/lib.rs:1280:25:\\nPython function threw an unexpected exception\\n",
+    );
+    assert!(python.ends_with("(ValueError: no peak)"), "{python}");
+    let go = fault("panic: no peak\\n\\ngoroutine 1 [running]:\\nmain.learningRate(0x4)\\n");
+    assert!(go.ends_with("(panic: no peak)"), "{go}");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use pixelrate_sandbox::{Engine, EngineOptions, RunFacts, Schedule};
+use pixelrate_sandbox::{Engine, EngineOptions, RunFacts, conformance};
 use pixelrate_trainer::data;
 use pixelrate_trainer::spec::{RunSpec, ScheduleSpec};
 
@@ -216,7 +216,7 @@ impl Planner<'_> {
         Ok(spec)
     }
 
-    /// Starts the schedule once, so that what is wrong with it is known now.
+    /// Admits the schedule as the trainer will, so that what is wrong with it is known now.
     fn check(&self, engine: &Engine, spec: &RunSpec) -> Result<(), Error> {
         let (index, schedule) = (spec.label_index as usize, &spec.schedule);
         let plugin = engine
@@ -230,8 +230,8 @@ impl Planner<'_> {
             );
             return Err(self.wrong(&[&["training", "epochs"], &["training"]], problem));
         }
-        let started = Schedule::start(&plugin, &facts, &spec.limits, &schedule.guard());
-        started.map(drop).map_err(|e| match &e {
+        let admitted = conformance::admit(&plugin, &facts, &spec.limits, &schedule.guard());
+        admitted.map_err(|e| match &e {
             pixelrate_sandbox::Error::Parameter { given: name, .. }
             | pixelrate_sandbox::Error::ParameterValue { name, .. } => {
                 self.wrong_in(index, &["params", name], e.to_string())

@@ -1,5 +1,6 @@
 //! `cargo xtask`: set-up, tests, demo. It needs neither libtorch nor anything else that it is to set up.
 
+mod languages;
 mod libtorch;
 mod plugins;
 mod python;
@@ -16,7 +17,8 @@ use steps::Steps;
 const HELP: &str = "cargo xtask COMMAND
 
   demo [ARGUMENTS]     set up, then run experiments/demo.toml and report on it
-  test                 set up, then everything that CI holds a change to
+  test                 set up, then everything that CI holds a change to; with the languages, if PIXELRATE_LANGUAGES is set
+  languages            set up, then every example of every language of sdk/, by its real compiler
   setup                find libtorch 2.11, or fetch it, for plain cargo commands
   setup --cpu|--cuda   look anew, and fetch the one for this device
   plugins              build the built-in schedules for WASM into plugins/dist
@@ -57,6 +59,24 @@ fn run(arguments: &[String]) -> Result<()> {
             )
         }
         "test" => test(&root),
+        "languages" => {
+            libtorch::set_up(&root, None)?;
+            let mut steps = Steps::new(&root);
+            languages::set_up(&root, &mut steps)?;
+            steps.cargo(
+                "languages",
+                [
+                    "test",
+                    "--locked",
+                    "--package",
+                    "pixelrate",
+                    "--test",
+                    "languages",
+                    "--",
+                    "--nocapture",
+                ],
+            )
+        }
         "plugins" => plugins::build(&root),
         "bench" => {
             libtorch::set_up(&root, None)?;
@@ -107,10 +127,10 @@ fn test(root: &Path) -> Result<()> {
             "warnings",
         ],
     )?;
-    match python::environment(root) {
-        Ok(python) => {
+    match python::environment(root, "python", "tests/requirements.txt") {
+        Ok(found) => {
             steps
-                .set("PIXELRATE_PYTHON", python)
+                .set("PIXELRATE_PYTHON", found.python)
                 .set("PIXELRATE_REQUIRE_PYTHON", "1".into());
         }
         Err(problem) => eprintln!("test: without Python's readers of the log: {problem:#}"),
@@ -126,6 +146,9 @@ fn test(root: &Path) -> Result<()> {
     )?;
     if let Some(built) = plugins::build_for_test(root)? {
         steps.set("PIXELRATE_BUILT_PLUGINS", built.into());
+    }
+    if env::var_os(languages::FLAG).is_some() {
+        languages::set_up(root, &mut steps)?;
     }
     steps.cargo("tests", ["test", "--workspace", "--locked"])
 }

@@ -72,37 +72,45 @@ impl Python {
     }
 }
 
-/// The Python of `target/python`, which has what `tests/requirements.txt` lists; made if it is not there, or the list
-/// has changed.
+/// A Python of the tests' own.
+pub(crate) struct Environment {
+    /// What to call.
+    pub(crate) python: OsString,
+    /// Folders of its programs, for PATH.
+    pub(crate) programs: [PathBuf; 2],
+}
+
+/// The Python of `target/<name>`, which has what the file `list` lists; made if it is not there, or the list has changed.
 ///
 /// # Errors
 /// There is no python3 with pip, or pip cannot fetch what is listed.
-pub(crate) fn environment(root: &Path) -> Result<OsString> {
-    let folder = root.join("target/python");
-    let list = root.join("tests/requirements.txt");
-    let wanted = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
+pub(crate) fn environment(root: &Path, name: &str, list: &str) -> Result<Environment> {
+    let folder = root.join("target").join(name);
+    let file = root.join(list);
+    let wanted = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
     let record = folder.join("requirements.txt");
     let own = Python(folder.join("bin/python").into());
-    if fs::read_to_string(&record).ok().as_deref() == Some(&wanted) && own.ask("", &[]).is_ok() {
-        return Ok(own.0);
+    let found = |own: Python, packages: &Path| Environment {
+        python: own.0,
+        programs: [folder.join("bin"), packages.join("bin")],
+    };
+    let packages = "import sysconfig; print(sysconfig.get_path('purelib'))";
+    if fs::read_to_string(&record).ok().as_deref() == Some(&wanted)
+        && let Ok(packages) = own.ask(packages, &[])
+    {
+        return Ok(found(own, packages.as_ref()));
     }
     let python = Python::find().filter(Python::has_pip).context(
         "there is no python3 with pip: on Debian or Ubuntu, `apt-get install python3-pip`",
     )?;
-    eprintln!(
-        "python: making {} with what tests/requirements.txt lists",
-        folder.display()
-    );
+    eprintln!("python: making {} with what {list} lists", folder.display());
     // Without pip of its own: Debian keeps that in a package apart, while the outer pip can install into any folder.
     run(python
         .command()
         .env("PIP_ROOT_USER_ACTION", "ignore")
         .args(["-m", "venv", "--clear", "--without-pip"])
         .arg(&folder))?;
-    let packages = own.ask(
-        "import sysconfig; print(sysconfig.get_path('purelib'))",
-        &[],
-    )?;
+    let packages = own.ask(packages, &[])?;
     run(python
         .command()
         .env("PIP_ROOT_USER_ACTION", "ignore")
@@ -118,10 +126,20 @@ pub(crate) fn environment(root: &Path) -> Result<OsString> {
             &packages,
             "--requirement",
         ])
-        .arg(&list))?;
+        .arg(&file))?;
+    own.ask(OWN_PROGRAMS, &[packages.as_ref()])?;
     fs::write(&record, wanted)?;
-    Ok(own.0)
+    Ok(found(own, packages.as_ref()))
 }
+
+/// Programs that pip wrote for the outer Python are this one's, whose packages they need.
+const OWN_PROGRAMS: &str = r##"
+import pathlib, sys
+for program in pathlib.Path(sys.argv[1], "bin").glob("*"):
+    text = program.read_bytes()
+    if text.startswith(b"#!") and b"python" in text.split(b"\n", 1)[0]:
+        program.write_bytes(b"#!" + sys.executable.encode() + b"\n" + text.split(b"\n", 1)[1])
+"##;
 
 fn run(command: &mut Command) -> Result<()> {
     let status = command

@@ -18,14 +18,24 @@ pub fn fail(message: &str) -> ! {
     unreachable!()
 }
 
-/// Copies a text into an array, as a custom section wants it.
-pub const fn section<const N: usize>(text: &str) -> [u8; N] {
-    let (bytes, mut array, mut i) = (text.as_bytes(), [0; N], 0);
-    while i < N {
-        array[i] = bytes[i];
-        i += 1;
+/// A text that never changes, as the canonical ABI returns one: where it lies, and how long it is.
+#[repr(C)]
+pub struct Text {
+    start: *const u8,
+    length: usize,
+}
+
+// SAFETY: it points to what never changes.
+unsafe impl Sync for Text {}
+
+impl Text {
+    /// What tells of `text`.
+    pub const fn new(text: &'static str) -> Self {
+        Self {
+            start: text.as_ptr(),
+            length: text.len(),
+        }
     }
-    array
 }
 
 /// Exports a [`Schedule`](crate::Schedule) and declares its parameters.
@@ -59,12 +69,15 @@ macro_rules! export_schedule {
                 })
             }
 
-            const PARAMETERS: &str = concat!("[", $($crate::__json!($($first)*) $(, ",", $crate::__json!($($rest)*))*,)? "]");
+            static PARAMETERS: $crate::export::Text = $crate::export::Text::new(
+                concat!("[", $($crate::__json!($($first)*) $(, ",", $crate::__json!($($rest)*))*,)? "]")
+            );
 
-            #[cfg(target_arch = "wasm32")]
-            #[used]
-            #[unsafe(link_section = "pixelrate:parameters")]
-            static SECTION: [u8; PARAMETERS.len()] = $crate::export::section(PARAMETERS);
+            #[allow(dead_code)]
+            #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "parameters"))]
+            extern "C" fn parameters() -> &'static $crate::export::Text {
+                &PARAMETERS
+            }
 
             // Natively, for a plugin's own tests, nothing calls these.
             #[allow(dead_code)]
@@ -84,7 +97,7 @@ macro_rules! export_schedule {
     };
 }
 
-/// A parameter's entry in the custom section.
+/// A parameter's entry in what `parameters` answers.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __json {

@@ -166,6 +166,15 @@ impl Picture {
         self.0.channels()
     }
 
+    /// How many values there are: width * height * channels.
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "the contract's name; a picture has at least one pixel"
+    )]
+    pub fn len(&self) -> u64 {
+        self.0.len()
+    }
+
     /// The value at `index`, in [0, 1]: row by row, pixel by pixel, channel by channel.
     pub fn value(&self, index: u64) -> f64 {
         self.0.value(index)

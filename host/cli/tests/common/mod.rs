@@ -1,4 +1,5 @@
 //! What the tests of the program share: how it is called, and a study that ends in seconds.
+#![allow(dead_code, reason = "each test program uses some of it")]
 
 use std::path::Path;
 use std::process::{Command, Output};

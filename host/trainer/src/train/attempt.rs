@@ -9,7 +9,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use pixelrate_runlog::{
     EvalRow, EventKind, EventRow, Identity, RunLog, RunStatus, StepRow, SummaryRow,
 };
-use pixelrate_sandbox::{Engine, EngineOptions, Plugin, RunFacts, Schedule, TrainingValues};
+use pixelrate_sandbox::{
+    Engine, EngineOptions, Plugin, RunFacts, Schedule, TrainingValues, conformance,
+};
 use tch::{Device, Reduction, Tensor};
 
 use super::evaluate::evaluate;
@@ -50,9 +52,10 @@ impl Attempt {
         let engine = engine(spec)?;
         let plugin = engine.load(&spec.schedule.plugin)?;
         let setup = Setup::new(spec, &plugin)?;
+        let guard = spec.schedule.guard();
+        conformance::admit(&plugin, &setup.facts, &spec.limits, &guard)?;
+        let schedule = Schedule::start(&plugin, &setup.facts, &spec.limits, &guard)?;
         // Everything that can be wrong with the spec has been found by now: the folder is made last.
-        let schedule =
-            Schedule::start(&plugin, &setup.facts, &spec.limits, &spec.schedule.guard())?;
         let plugins = folder.join("plugins");
         fs::create_dir_all(&plugins).map_err(|source| Error::io("make", &plugins, source))?;
         write_whole(&plugin_path(folder, plugin.sha256()), plugin.bytes())?;

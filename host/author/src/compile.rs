@@ -1,0 +1,208 @@
+//! A plugin's folder through its language's own compiler.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::language::{self, Compiler, Language};
+use crate::manifest::Manifest;
+use crate::{Error, Step, rust};
+
+/// A compiler, or another program that a build needs.
+#[derive(Debug)]
+pub struct Tool {
+    /// How people call it.
+    pub name: &'static str,
+    /// Ways to call it, in the order in which they are tried: a program and its first arguments.
+    pub(crate) ways: &'static [&'static [&'static str]],
+    /// Arguments with which it does nothing and ends well.
+    pub(crate) probe: &'static [&'static str],
+    /// What to do where it is missing.
+    pub install: &'static str,
+}
+
+impl Tool {
+    /// How to call it here.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] with what to install.
+    pub(crate) fn find(&self, language: &Language, folder: &Path) -> Result<Vec<String>, Error> {
+        let works = |way: &&&[&str]| {
+            let (program, rest) = way.split_first()?;
+            let status = Command::new(program)
+                .current_dir(folder)
+                .args(rest)
+                .args(self.probe)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+            status.ok().filter(|status| status.success())
+        };
+        let way = self.ways.iter().find(|way| works(way).is_some());
+        way.map(|way| way.iter().map(|&word| word.to_owned()).collect())
+            .ok_or_else(|| Error::Missing {
+                language: language.title,
+                tool: self.name.to_owned(),
+                install: self.install,
+            })
+    }
+}
+
+/// One call of a tool.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) tool: &'static Tool,
+    /// Words with spaces between them; `{name}` stands for the plugin's name.
+    pub(crate) arguments: &'static str,
+    pub(crate) variables: &'static [(&'static str, &'static str)],
+    /// A path in the plugin's folder that makes the call needless.
+    pub(crate) unless: Option<&'static str>,
+}
+
+impl Call {
+    pub(crate) const fn of(tool: &'static Tool, arguments: &'static str) -> Self {
+        Self {
+            tool,
+            arguments,
+            variables: &[],
+            unless: None,
+        }
+    }
+
+    pub(crate) const fn unless(self, path: &'static str) -> Self {
+        Self {
+            unless: Some(path),
+            ..self
+        }
+    }
+
+    fn step(&self, language: &Language, folder: &Path, name: &str) -> Result<Step, Error> {
+        let mut words = self.tool.find(language, folder)?;
+        let arguments = self.arguments.split(' ');
+        words.extend(arguments.map(|word| word.replace("{name}", name)));
+        let step = Step::new(words);
+        Ok(self
+            .variables
+            .iter()
+            .fold(step, |step, (name, value)| step.with(name, value)))
+    }
+}
+
+/// Compiles the plugin of `folder` to `<name>.wasm` there, and gives its path. `say` is shown each command before it
+/// runs; what compilers print goes where this program's own output goes.
+///
+/// # Errors
+/// [`Error::Language`], [`Error::Missing`], [`Error::Compiler`] and [`Error::NoOutput`].
+pub fn build(
+    folder: &Path,
+    manifest: &Manifest,
+    say: &mut dyn FnMut(&Step),
+) -> Result<PathBuf, Error> {
+    let (language, name) = (language::find(&manifest.language)?, &manifest.name);
+    let output = folder.join(format!("{name}.wasm"));
+    // What an earlier build left must not pass for this one's.
+    match std::fs::remove_file(&output) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::io("remove", &output)(e));
+        }
+        _ => {}
+    }
+    match language.compiler {
+        Compiler::Text => {
+            let text = folder.join("schedule.wat");
+            let wasm = wat::parse_file(&text).map_err(|e| Error::Text(e.to_string()))?;
+            std::fs::write(&output, wasm).map_err(Error::io("write", &output))?;
+        }
+        Compiler::Cargo => {
+            let step = rust::Compiler::find()?.build(&["--target-dir", "target"], None);
+            say(&step);
+            step.run(folder)?;
+            let built = format!(
+                "target/{}/release/{}.wasm",
+                rust::TARGET,
+                name.replace('-', "_")
+            );
+            let built = folder.join(built);
+            std::fs::copy(&built, &output).map_err(Error::io("read", &built))?;
+        }
+        Compiler::Programs(calls) => {
+            for call in calls {
+                if call.unless.is_some_and(|path| folder.join(path).exists()) {
+                    continue;
+                }
+                let step = call.step(language, folder, name)?;
+                say(&step);
+                step.run(folder)?;
+            }
+        }
+    }
+    if output.is_file() {
+        Ok(output)
+    } else {
+        Err(Error::NoOutput {
+            language: language.title,
+            path: output,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(language: &str) -> Manifest {
+        Manifest {
+            name: "mine".to_owned(),
+            language: language.to_owned(),
+            test: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_text_is_built_by_ourselves_and_its_errors_have_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("schedule.wat");
+        std::fs::write(&source, "(module)").unwrap();
+        let built = build(folder.path(), &manifest("wat"), &mut |_| {}).unwrap();
+        assert!(std::fs::read(&built).unwrap().starts_with(b"\0asm"));
+        std::fs::write(&source, "(module\n (func (wrong)))").unwrap();
+        let problem = build(folder.path(), &manifest("wat"), &mut |_| {}).unwrap_err();
+        assert!(problem.to_string().contains("schedule.wat:2:"), "{problem}");
+        assert!(!built.exists(), "an old plugin passes for a new one");
+    }
+
+    #[test]
+    fn a_language_or_a_tool_that_is_not_here_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let problem = build(folder.path(), &manifest("pyhton"), &mut |_| {}).unwrap_err();
+        assert!(
+            problem.to_string().contains("did you mean `python`?"),
+            "{problem}"
+        );
+        let tool = Tool {
+            name: "Nothing",
+            ways: &[&["pixelrate-has-no-such-program"]],
+            probe: &[],
+            install: "`pip install nothing`",
+        };
+        let zig = language::find("zig").unwrap();
+        let problem = tool.find(zig, folder.path()).unwrap_err().to_string();
+        assert_eq!(
+            problem,
+            "Nothing is needed to build Zig, and is not here: `pip install nothing`"
+        );
+    }
+
+    #[test]
+    fn a_command_is_shown_as_a_person_would_type_it() {
+        let step = Step::new(["go", "build", "a b", "-o", "x.wasm"]).with("GOOS", "wasip1");
+        assert_eq!(step.to_string(), "GOOS=wasip1 go build 'a b' -o x.wasm");
+        let failed = Step::new(["false"]).run(Path::new(".")).unwrap_err();
+        assert!(
+            failed
+                .to_string()
+                .starts_with("false failed (exit status: 1)"),
+            "{failed}"
+        );
+    }
+}

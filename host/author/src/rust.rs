@@ -1,0 +1,133 @@
+//! The Rust compiler for WASM: the toolchain in use if it has the target or rustup can add it, else Debian's.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Error, Step};
+
+/// The target that schedules are built for: no system, not even WASI.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+const INSTALL: &str = "`rustup target add wasm32-unknown-unknown`, or on Debian \
+                       `apt-get install rustc-web cargo-web rust-web-src rust-web-llvm lld`";
+
+/// A cargo that can build for [`TARGET`].
+#[derive(Debug, Clone)]
+pub struct Compiler {
+    cargo: String,
+    /// Another rustc than cargo's own.
+    rustc: Option<String>,
+    /// Whether the target's standard library must be built too.
+    build_std: bool,
+    /// What the compiler calls itself.
+    pub version: String,
+}
+
+impl Compiler {
+    /// The toolchain in use, if it has the target or rustup can add it; else Debian's `rustc-web`, whose standard
+    /// library is built from source.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] with what to install.
+    pub fn find() -> Result<Self, Error> {
+        let missing = || Error::Missing {
+            language: "Rust",
+            tool: format!("a Rust compiler for {TARGET}"),
+            install: INSTALL,
+        };
+        if has_target() || (rustup_adds_target() && has_target()) {
+            return Ok(Self {
+                cargo: "cargo".to_owned(),
+                rustc: None,
+                build_std: false,
+                version: output(Command::new("rustc").arg("--version")).ok_or_else(missing)?,
+            });
+        }
+        let debian = "/usr/bin/rustc";
+        let has_sources = |root: String| {
+            Path::new(&root)
+                .join("lib/rustlib/src/rust/library")
+                .exists()
+        };
+        let sysroot = output(Command::new(debian).args(["--print", "sysroot"]));
+        if !sysroot.is_some_and(has_sources) {
+            return Err(missing());
+        }
+        Ok(Self {
+            cargo: "/usr/bin/cargo".to_owned(),
+            rustc: Some(debian.to_owned()),
+            build_std: true,
+            version: output(Command::new(debian).arg("--version")).ok_or_else(missing)?,
+        })
+    }
+
+    /// `cargo build --release` for [`TARGET`], with these arguments more. With `root`, panic messages name what lies
+    /// there by its place in it, wherever it is: the plugin does not depend on that.
+    #[must_use]
+    pub fn build(&self, arguments: &[&str], root: Option<&Path>) -> Step {
+        let mut step = Step::new([
+            self.cargo.as_str(),
+            "build",
+            "--release",
+            "--target",
+            TARGET,
+        ])
+        // What this cargo was told by the one that runs us is not meant for another toolchain.
+        .without("RUSTUP_TOOLCHAIN")
+        .without("CARGO");
+        step.words
+            .extend(arguments.iter().map(|&word| word.to_owned()));
+        let mut flags = root.map_or_else(Vec::new, |root| self.remaps(root));
+        if let Some(rustc) = &self.rustc {
+            step = step.with("RUSTC", rustc);
+        }
+        if self.build_std {
+            step = step.with("RUSTC_BOOTSTRAP", "1");
+            step.words
+                .extend(["-Z", "build-std=std,panic_abort"].map(str::to_owned));
+            // Debian's rustc looks for a linker that Debian names otherwise.
+            flags.push("-C linker=wasm-ld".to_owned());
+        }
+        if !flags.is_empty() {
+            step = step.with("RUSTFLAGS", &flags.join(" "));
+        }
+        step
+    }
+
+    fn remaps(&self, root: &Path) -> Vec<String> {
+        let mut flags = vec![format!("--remap-path-prefix={}=.", root.display())];
+        let home = env::var_os("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+        if let Some(home) = home {
+            flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
+        }
+        let rustc = self.rustc.as_deref().unwrap_or("rustc");
+        if let Some(sysroot) = output(Command::new(rustc).args(["--print", "sysroot"])) {
+            flags.push(format!("--remap-path-prefix={sysroot}=rust"));
+        }
+        flags
+    }
+}
+
+fn has_target() -> bool {
+    let libraries =
+        output(Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]));
+    libraries.is_some_and(|folder| Path::new(&folder).is_dir())
+}
+
+fn rustup_adds_target() -> bool {
+    let added = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .output();
+    added.is_ok_and(|output| output.status.success())
+}
+
+fn output(command: &mut Command) -> Option<String> {
+    let output = command.output().ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

@@ -1,0 +1,142 @@
+//! `pixelrate inspect`: what a plugin is, and which parameters it has.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use comfy_table::{ContentArrangement, Table, presets};
+use pixelrate_sandbox::{
+    Exports, GuardOptions, Limits, Parameter, ParameterKind, Plugin, Schedule, TrainingValues,
+};
+use serde::Serialize;
+
+use crate::trial;
+
+/// Tell what a plugin is: what it exports and imports, its parameters and their defaults.
+///
+/// Parameters are those that it declares, and those that it was seen to ask for when it was started and asked for a
+/// step.
+#[derive(clap::Args)]
+#[command(after_help = "Example: pixelrate inspect cyclic")]
+pub(crate) struct Args {
+    /// A .wasm or .wat file, or a built-in schedule.
+    plugin: String,
+    #[command(flatten)]
+    trial: trial::Args,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Told<'a> {
+    plugin: &'a str,
+    sha256: &'a str,
+    bytes: usize,
+    lifted: bool,
+    exports: Exports,
+    imports: &'a [String],
+    reads_training: bool,
+    parameters: &'a [Parameter],
+    /// Parameters that it asked for without declaring them, and the defaults that it gave.
+    undeclared: BTreeMap<String, Option<f64>>,
+}
+
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    let plugin = trial::load(&trial::engine()?, &args.plugin)?;
+    let undeclared = undeclared(&plugin, args)?;
+    if args.json {
+        let told = Told {
+            plugin: plugin.name(),
+            sha256: plugin.sha256(),
+            bytes: plugin.bytes().len(),
+            lifted: plugin.lifted(),
+            exports: plugin.exports(),
+            imports: plugin.imports(),
+            reads_training: plugin.reads_training(),
+            parameters: plugin.parameters(),
+            undeclared,
+        };
+        println!("{}", serde_json::to_string_pretty(&told)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let kind = if plugin.lifted() {
+        "core module, lifted"
+    } else {
+        "component"
+    };
+    println!("{}: {kind}, {} bytes", plugin.name(), plugin.bytes().len());
+    println!("  sha256   {}", plugin.sha256());
+    let exports: Vec<&str> = plugin.exports().names().collect();
+    println!("  exports  {}", exports.join(", "));
+    println!("  imports  {}", plugin.imports().join(", "));
+    if plugin.reads_training() {
+        println!("  It reads what training shows, so that the loss is read back at every step.");
+    }
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    for parameter in plugin.parameters() {
+        table.add_row([&parameter.name, &default(parameter), &parameter.doc]);
+    }
+    for (name, value) in &undeclared {
+        let value = value.map_or_else(|| "picture".to_owned(), |value| value.to_string());
+        table.add_row([name, &value, "(not declared)"]);
+    }
+    if table.is_empty() {
+        println!("no parameters");
+    } else {
+        table.set_header(["parameter", "default", ""]);
+        println!("{table}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The default as a study writes it: a number, or one of the words that stand for numbers.
+fn default(parameter: &Parameter) -> String {
+    match (parameter.kind, parameter.default) {
+        (ParameterKind::Picture, _) => "picture".to_owned(),
+        (_, None) => String::new(),
+        (_, Some(value)) if parameter.choices.is_empty() => value.to_string(),
+        (_, Some(value)) => {
+            let word = |(place, word): (usize, &String)| {
+                if place as f64 == value {
+                    format!("[{word}]")
+                } else {
+                    word.clone()
+                }
+            };
+            let words: Vec<String> = parameter.choices.iter().enumerate().map(word).collect();
+            words.join(" ")
+        }
+    }
+}
+
+/// What the plugin asks for beside what it declares; nothing where it does not start, which `check` explains.
+fn undeclared(plugin: &Plugin, args: &Args) -> Result<BTreeMap<String, Option<f64>>> {
+    let facts = args.trial.facts(plugin)?;
+    let started = Schedule::start(plugin, &facts, &Limits::default(), &GuardOptions::default());
+    let Ok(mut schedule) = started else {
+        return Ok(BTreeMap::new());
+    };
+    // It may ask as late as in its first step; a fault there is no concern of this command.
+    let _ = schedule.step(0, TrainingValues::NONE);
+    let mut asked = schedule.asked();
+    asked.retain(|name, _| {
+        !plugin
+            .parameters()
+            .iter()
+            .any(|known| known.is_called(name))
+    });
+    if plugin
+        .parameters()
+        .iter()
+        .any(|known| known.kind == ParameterKind::Picture)
+    {
+        // Every plugin with a picture has it, by the trainer's own doing.
+        asked.remove("filter");
+    }
+    Ok(asked)
+}

@@ -1,0 +1,102 @@
+//! A plugin outside any study: loaded while the user is told what takes so long, and told of a run that is not there.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use pixelrate_sandbox::{
+    Engine, EngineOptions, Limits, ParameterKind, Pictures, Plugin, RunFacts, Value,
+};
+
+use crate::run;
+
+/// Pictures that a batch has here, as in the post.
+const BATCH: u32 = 128;
+/// The picture that a plugin is given which wants one and was given none.
+const PICTURE: &str = "mona_lisa";
+
+/// The run that the plugin is told of.
+#[derive(clap::Args)]
+#[group(skip)]
+pub(crate) struct Args {
+    /// A parameter of the schedule; may be given again.
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    params: Vec<String>,
+    /// Steps of the run.
+    #[arg(long, default_value_t = 10_000)]
+    steps: u64,
+    /// Steps of an epoch.
+    #[arg(long, default_value_t = 391)]
+    steps_per_epoch: u64,
+    /// Folder of pictures of your own.
+    #[arg(long)]
+    pictures: Option<PathBuf>,
+}
+
+impl Args {
+    /// What `plugin` is told. A picture that it declares and was not given is a built-in one.
+    pub(crate) fn facts(&self, plugin: &Plugin) -> Result<RunFacts> {
+        let params = run::params(&self.params)?;
+        let mut facts = facts(
+            self.steps,
+            self.steps_per_epoch,
+            params,
+            self.pictures.clone(),
+        )?;
+        fill_pictures(plugin, &mut facts);
+        Ok(facts)
+    }
+}
+
+/// Gives `plugin` a built-in picture for each that it declares and was not given.
+pub(crate) fn fill_pictures(plugin: &Plugin, facts: &mut RunFacts) {
+    let pictures = plugin
+        .parameters()
+        .iter()
+        .filter(|parameter| parameter.kind == ParameterKind::Picture);
+    for parameter in pictures {
+        facts
+            .params
+            .entry(parameter.name.clone())
+            .or_insert_with(|| Value::Text(PICTURE.to_owned()));
+    }
+}
+
+/// A run of so many steps, without a data set.
+pub(crate) fn facts(
+    steps: u64,
+    steps_per_epoch: u64,
+    params: std::collections::BTreeMap<String, Value>,
+    pictures: Option<PathBuf>,
+) -> Result<RunFacts> {
+    if steps == 0 || steps_per_epoch == 0 {
+        anyhow::bail!("--steps and --steps-per-epoch must be at least 1");
+    }
+    Ok(RunFacts {
+        total_steps: steps,
+        steps_per_epoch,
+        train_examples: steps_per_epoch.saturating_mul(u64::from(BATCH)),
+        batch_size: BATCH,
+        seed: 0,
+        params,
+        pictures: Pictures::new(pictures)
+            .with_fallback(|name| pixelrate_trainer::pictures::builtin(name, &Limits::default())),
+    })
+}
+
+/// An engine as a trainer has it.
+pub(crate) fn engine() -> Result<Engine> {
+    Ok(Engine::new(&EngineOptions::default())?)
+}
+
+/// Loads a plugin. Large ones take seconds to compile the first time: a terminal says so meanwhile.
+pub(crate) fn load(engine: &Engine, name: &str) -> Result<Plugin> {
+    let spinner = ProgressBar::new_spinner();
+    spinner.set_style(ProgressStyle::with_template("{spinner} {msg}  {elapsed}")?);
+    spinner.set_message(format!("compiling {name}, which is kept for the next time"));
+    spinner.enable_steady_tick(Duration::from_millis(150));
+    let loaded = engine.load(name);
+    spinner.finish_and_clear();
+    Ok(loaded?)
+}

@@ -1,0 +1,297 @@
+//! A corpus of bad plugins: what a user is told of each, and that none holds the program for longer than its limit.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that is wrong"
+)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::{pixelrate, said};
+
+/// As long as any of them may hold the program: the fuel of `init` lasts for some seconds in a debug build.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A module whose `learning-rate` has this body (local 0 is the step), with these fields more.
+fn module(fields: &str, body: &str) -> String {
+    format!(r#"(module {fields} (func (export "learning-rate") (param i64) (result f64) {body}))"#)
+}
+
+/// What `pixelrate check FILE ARGUMENTS…` says, errors and table alike; it must not pass.
+fn complaint(folder: &Path, file: &str, bytes: &[u8], arguments: &[&str]) -> String {
+    fs::write(folder.join(file), bytes).unwrap();
+    let began = Instant::now();
+    let (good, out, err) = said(pixelrate(folder).args(["check", file]).args(arguments));
+    assert!(!good, "{file} passed: {out}");
+    assert!(
+        began.elapsed() < PATIENCE,
+        "{file} took {:?}",
+        began.elapsed()
+    );
+    format!("{out}{err}")
+}
+
+#[test]
+fn what_cannot_be_loaded_is_told_in_one_line() {
+    let good = wat::parse_str(module("", "f64.const 0.1")).unwrap();
+    let wat = |text: &str| wat::parse_str(text).unwrap();
+    let http = r#"(component (import "wasi:http/types@0.2.0" (instance (export "f" (func)))))"#;
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        (
+            "empty.wasm",
+            Vec::new(),
+            "empty is not a schedule plugin: it is empty",
+        ),
+        (
+            "picture.wasm",
+            b"\x89PNG\r\n\x1a\n".to_vec(),
+            "picture is not a schedule plugin: it is neither WASM (which begins with \\0asm) nor WAT text: it begins with \
+             [89, 50, 4e, 47, 0d, 0a, 1a, 0a]",
+        ),
+        (
+            "truncated.wasm",
+            good[..good.len() - 3].to_vec(),
+            "truncated is not a schedule plugin: it is damaged: unexpected end",
+        ),
+        (
+            "world.wasm",
+            wat(
+                r#"(component (core module $m (func (export "f"))) (core instance $i (instantiate $m))
+                 (func (export "run") (canon lift (core func $i "f"))))"#,
+            ),
+            "world is not a schedule plugin: it does not export `learning-rate`, a function (step: u64) -> f64; it exports \
+             run: is it a component of another world?",
+        ),
+        (
+            "signature.wasm",
+            wat(
+                r#"(module (func (export "learning-rate") (param i32) (result f64) f64.const 0.1))"#,
+            ),
+            "signature is not a schedule plugin: type mismatch for function",
+        ),
+        (
+            "missing.wasm",
+            wat(r#"(module (func (export "rate") (param i64) (result f64) f64.const 0.1))"#),
+            "missing is not a schedule plugin: it does not export `learning-rate` (or `learning_rate`), a function (step: u64) \
+             -> f64; it exports rate",
+        ),
+        (
+            "memory.wasm",
+            wat(&module(
+                r#"(import "env" "memory" (memory 1))"#,
+                "f64.const 0.1",
+            )),
+            "memory imports `env.memory`, which a schedule may not have: it is a memory, and a schedule brings its own",
+        ),
+        (
+            "http.wasm",
+            wat(http),
+            "http imports `wasi:http/types@0.2.0`, which a schedule may not have: build it without HTTP (componentize-js: \
+             disable http and fetch-event)",
+        ),
+        (
+            "clock.wasm",
+            wat(&module(
+                r#"(import "pixelrate:schedule/clock@1.0.0" "now" (func))"#,
+                "f64.const 0.1",
+            )),
+            "clock imports `pixelrate:schedule/clock@1.0.0`, which a schedule may not have: contract 1.0.0 has the interfaces \
+             images, run, training; a newer pixelrate may have more",
+        ),
+        (
+            "parameters.wasm",
+            wat(&module(
+                r#"(memory (export "memory") 1) (data (i32.const 0) "\08\00\00\00\04\00\00\00nope")
+                   (func (export "parameters") (result i32) i32.const 0)"#,
+                "f64.const 0.1",
+            )),
+            "parameters is not a schedule plugin: its `parameters` gave what is no JSON list of parameters: ",
+        ),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    for (file, bytes, told) in cases {
+        let said = complaint(dir.path(), file, &bytes, &[]);
+        assert!(
+            said.starts_with(&format!("error: {told}")),
+            "{file}: {said}"
+        );
+        assert_eq!(said.trim().lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_module_of_200_megabytes_is_not_even_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = fs::File::create(dir.path().join("huge.wasm")).unwrap();
+    // A file with a hole: it says that it has 200 MB.
+    file.set_len(200 << 20).unwrap();
+    let began = Instant::now();
+    let (good, _, err) = said(pixelrate(dir.path()).args(["check", "huge.wasm"]));
+    assert!(!good && began.elapsed() < Duration::from_secs(5));
+    assert_eq!(
+        err.trim(),
+        "error: the plugin huge.wasm has 209715200 bytes, over the 67108864 that a plugin may have (`plugin_bytes`)"
+    );
+}
+
+#[test]
+fn what_fails_when_it_runs_is_stopped_and_told() {
+    let forever = "(loop $again (br $again)) f64.const 0";
+    let cases = [
+        (
+            "start",
+            module(
+                r#"(func $init (loop $again (br $again))) (export "init" (func $init))"#,
+                "f64.const 0",
+            ),
+            "failed before its first step: it used up its 5000000000 units of fuel (`init_fuel`); is there an endless loop?",
+        ),
+        (
+            "values",
+            module("", forever),
+            "failed at step 0: it used up the 100000000 units of fuel that one call may use (`step_fuel`); is there an endless loop?",
+        ),
+        (
+            "values",
+            module("(func $down (call $down))", "(call $down) f64.const 0"),
+            "failed at step 0: its stack ran over (`stack_bytes`); is there an endless recursion?",
+        ),
+        (
+            "start",
+            module(r#"(memory 8192)"#, "f64.const 0"),
+            "failed before its first step: ",
+        ),
+        (
+            "values",
+            module(
+                r#"(memory 1)"#,
+                "(if (i32.lt_s (memory.grow (i32.const 8192)) (i32.const 0)) (then unreachable)) f64.const 0",
+            ),
+            "failed at step 0: it trapped: wasm `unreachable` instruction executed (it asked for 536870912 more bytes of memory \
+             where 268369920 were left of `memory_bytes`)",
+        ),
+        (
+            "start",
+            module("(table 10000000 funcref)", "f64.const 0"),
+            "failed before its first step: ",
+        ),
+        (
+            "values",
+            module("", "f64.const nan"),
+            "failed at step 0: its learning rate is NaN: must be finite",
+        ),
+        (
+            "values",
+            module("", "f64.const inf"),
+            "failed at step 0: its learning rate is inf: must be finite",
+        ),
+        (
+            "values",
+            module("", "f64.const -0.1"),
+            "failed at step 0: its learning rate is -0.1: must not be negative",
+        ),
+        (
+            "values",
+            module("", "f64.const 11"),
+            "failed at step 0: its learning rate is 11: the study's `max_learning_rate` is 10",
+        ),
+        (
+            "start",
+            module(
+                r#"(import "wasi_snapshot_preview1" "path_open"
+                     (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+                   (import "pixelrate:schedule/run@1.0.0" "fail" (func $fail (param i32 i32)))
+                   (memory (export "memory") 1) (data (i32.const 8) "/etc/passwd") (data (i32.const 32) "no file")
+                   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
+                   (func (export "init")
+                     (if (call $open (i32.const 3) (i32.const 0) (i32.const 8) (i32.const 11) (i32.const 0) (i64.const 2)
+                         (i64.const 0) (i32.const 0) (i32.const 64))
+                       (then (call $fail (i32.const 32) (i32.const 7)))))"#,
+                "f64.const 0.1",
+            ),
+            "failed before its first step: no file",
+        ),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    for (check, text, told) in cases {
+        let said = complaint(dir.path(), "bad.wat", text.as_bytes(), &[]);
+        let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(told), "{told}\n{text}\n{said}");
+        assert!(
+            flat.contains(&format!("FAIL {check} schedule bad")),
+            "{check}\n{said}"
+        );
+    }
+}
+
+#[test]
+fn a_trap_after_a_million_steps_names_its_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let late = module(
+        "",
+        "(if (i64.ge_u (local.get 0) (i64.const 1000000)) (then unreachable)) f64.const 0.1",
+    );
+    fs::write(dir.path().join("late.wat"), late).unwrap();
+    let (good, _, err) =
+        said(pixelrate(dir.path()).args(["preview", "late.wat", "--steps", "1000002"]));
+    assert!(!good);
+    assert!(
+        err.contains("failed at step 1000000: it trapped: wasm `unreachable` instruction executed"),
+        "{err}"
+    );
+}
+
+/// A PNG of this size in 1-bit grey whose data are a few bytes.
+fn bomb(width: u32, height: u32) -> Vec<u8> {
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut chunk = |kind: &[u8; 4], data: &[u8]| {
+        let body = [&kind[..], data].concat();
+        png.extend((data.len() as u32).to_be_bytes());
+        png.extend(&body);
+        png.extend(crc32fast::hash(&body).to_be_bytes());
+    };
+    let header = [
+        &width.to_be_bytes()[..],
+        &height.to_be_bytes(),
+        &[1, 0, 0, 0, 0],
+    ]
+    .concat();
+    chunk(b"IHDR", &header);
+    // An empty zlib stream.
+    chunk(b"IDAT", &[0x78, 0x9c, 0x03, 0x00, 0x00, 0x00, 0x00, 0x01]);
+    chunk(b"IEND", &[]);
+    png
+}
+
+#[test]
+fn pictures_stay_in_their_folder_and_within_limits() {
+    let dir = tempfile::tempdir().unwrap();
+    let pictures = dir.path().join("pictures");
+    fs::create_dir(&pictures).unwrap();
+    fs::write(dir.path().join("outside.png"), bomb(8, 8)).unwrap();
+    fs::write(pictures.join("bomb.png"), bomb(60_000, 60_000)).unwrap();
+    std::os::unix::fs::symlink("../outside.png", pictures.join("link.png")).unwrap();
+    let image = pixelrate_sandbox_image();
+    for (name, told) in [
+        ("../outside.png", "picture \"../outside.png\": "),
+        ("/etc/hostname", "picture \"/etc/hostname\": "),
+        ("link.png", "picture \"link.png\": "),
+        ("bomb.png", "picture \"bomb.png\": "),
+        ("nowhere", "picture \"nowhere\": "),
+    ] {
+        let param = format!("image={name}");
+        let arguments = ["--pictures", "pictures", "--param", &param];
+        let said = complaint(dir.path(), "scan.wasm", image, &arguments);
+        let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(told), "{name}: {said}");
+        println!("{flat}");
+    }
+}
+
+/// The built-in schedule that opens a picture, as a file of one's own.
+fn pixelrate_sandbox_image() -> &'static [u8] {
+    include_bytes!("../../../plugins/dist/image.wasm")
+}

@@ -1,0 +1,223 @@
+//! The smaller commands, as a user calls them: what they print, what they write, how they end.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is wrong"
+)]
+
+mod common;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+
+use common::{pixelrate, said};
+use serde_json::Value;
+
+/// A plugin whose answer counts its calls, which no resumed run could repeat.
+const COUNTER: &str = r#"(module (global $calls (mut f64) (f64.const 0))
+    (func (export "learning-rate") (param i64) (result f64)
+        (global.set $calls (f64.add (global.get $calls) (f64.const 0.001)))
+        (global.get $calls)))"#;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+#[test]
+fn check_passes_the_built_in_schedules() {
+    let here = Path::new(".");
+    for name in ["cyclic", "fixed", "image", "piecewise"] {
+        let (good, out, err) = said(pixelrate(here).args(["check", name, "--json"]));
+        assert!(good, "{name}: {out}{err}");
+        let told = json(&out);
+        assert_eq!(
+            (&told["plugin"], &told["passed"]),
+            (&name.into(), &true.into())
+        );
+        let checks: Vec<&str> = told["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            checks,
+            [
+                "contract",
+                "imports",
+                "start",
+                "values",
+                "purity",
+                "state",
+                "one step",
+                "10^12 steps",
+                "memory"
+            ]
+        );
+        assert_eq!(told["costs"]["steps"], 10_000);
+        assert!(told["costs"]["fuel_median"].as_u64() > Some(0), "{out}");
+    }
+    let (good, out, _) = said(pixelrate(here).args(["check", "cyclic"]));
+    assert!(
+        good && out.contains("conforms") && out.contains("agree bit for bit"),
+        "{out}"
+    );
+}
+
+#[test]
+fn check_fails_what_a_run_could_not_repeat() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("counter.wat"), COUNTER).unwrap();
+    let (good, out, _) = said(pixelrate(dir.path()).args(["check", "counter.wat"]));
+    assert!(!good);
+    assert!(
+        out.contains("does NOT conform: ") && out.contains("in a fresh instance"),
+        "{out}"
+    );
+    let (good, out, _) = said(pixelrate(dir.path()).args(["check", "counter.wat", "--json"]));
+    assert!(!good);
+    let told = json(&out);
+    let purity = told["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["name"] == "purity")
+        .unwrap();
+    assert_eq!(
+        (&told["passed"], &purity["verdict"]),
+        (&false.into(), &"fail".into())
+    );
+
+    // The trainer refuses it for the same reason, before it trains.
+    let run = ["run", "--schedule", "counter.wat", "--epochs", "1"];
+    let (good, _, err) = said(pixelrate(dir.path()).args(run));
+    assert!(!good && err.contains("does not conform (purity)"), "{err}");
+    assert!(!dir.path().join("runs").exists());
+
+    fs::write(dir.path().join("text.wasm"), "no plugin").unwrap();
+    let (good, out, err) = said(pixelrate(dir.path()).args(["check", "text.wasm", "--json"]));
+    assert!(!good && err.is_empty());
+    assert!(
+        json(&out)["error"]
+            .as_str()
+            .unwrap()
+            .contains("is not a schedule plugin"),
+        "{out}"
+    );
+    let (good, _, err) = said(pixelrate(dir.path()).args(["check", "text.wasm"]));
+    assert!(
+        !good && err.starts_with("error: text is not a schedule plugin"),
+        "{err}"
+    );
+}
+
+#[test]
+fn inspect_tells_parameters_declared_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (good, out, _) = said(pixelrate(dir.path()).args(["inspect", "cyclic"]));
+    assert!(good);
+    for part in [
+        "core module",
+        "exports  learning-rate, init, parameters",
+        "step_size",
+        "1000",
+        "half a cycle",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let (_, out, _) = said(pixelrate(dir.path()).args(["inspect", "image"]));
+    assert!(
+        out.contains("[raster] serpentine") && out.contains("picture"),
+        "{out}"
+    );
+    fs::write(
+        dir.path().join("asks.wat"),
+        r#"(module (import "pixelrate:schedule/run@1.0.0" "param" (func $param (param i32 i32 f64) (result f64)))
+            (memory (export "memory") 1) (data (i32.const 8) "peak")
+            (func (export "learning-rate") (param i64) (result f64)
+                (call $param (i32.const 8) (i32.const 4) (f64.const 0.5))))"#,
+    )
+    .unwrap();
+    let (good, out, err) = said(pixelrate(dir.path()).args(["inspect", "asks.wat", "--json"]));
+    assert!(good, "{err}");
+    assert_eq!(json(&out)["undeclared"]["peak"], 0.5);
+}
+
+#[test]
+fn preview_draws_to_the_terminal_to_files_and_as_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let two = [
+        "preview",
+        "cyclic:step_size=50",
+        "image:image=puppy,order=hilbert",
+        "--steps",
+        "200",
+    ];
+    let (good, out, err) = said(pixelrate(dir.path()).args(two));
+    assert!(good, "{err}");
+    assert!(out.contains("cyclic") && out.contains("puppy"), "{out}");
+    assert!(
+        out.contains(|c| ('\u{2801}'..='\u{28ff}').contains(&c)),
+        "{out}"
+    );
+
+    let (good, out, _) = said(pixelrate(dir.path()).args(two).arg("--json"));
+    assert!(good);
+    let told = json(&out);
+    let rates = told[0]["learning_rate"].as_array().unwrap();
+    assert_eq!(
+        (rates.len(), rates[0].as_f64(), rates[50].as_f64()),
+        (200, Some(1e-5), Some(1e-2))
+    );
+
+    for (file, start) in [("rates.svg", &b"<svg"[..]), ("rates.png", b"\x89PNG")] {
+        let (good, out, err) = said(pixelrate(dir.path()).args(two).args(["--out", file]));
+        assert!(good && out.trim() == file, "{out}{err}");
+        assert!(
+            fs::read(dir.path().join(file)).unwrap().starts_with(start),
+            "{file}"
+        );
+    }
+    let (good, _, err) = said(pixelrate(dir.path()).args(two).args(["--out", "rates.pdf"]));
+    assert!(!good && err.contains(".svg or .png"), "{err}");
+    let (good, _, err) = said(pixelrate(dir.path()).args(["preview", "cyclik"]));
+    assert!(!good && err.contains("did you mean `cyclic`?"), "{err}");
+}
+
+#[test]
+fn data_lists_checks_and_fetches() {
+    let dir = tempfile::tempdir().unwrap();
+    let (good, out, _) = said(pixelrate(dir.path()).args(["data", "list"]));
+    assert!(good);
+    for name in ["mnist", "fashion-mnist", "cifar10", "cifar100", "synthetic"] {
+        assert!(out.contains(name), "{name}: {out}");
+    }
+    let (good, out, _) = said(pixelrate(dir.path()).args(["data", "check", "synthetic"]));
+    assert!(
+        good && out.contains("10 classes") && out.contains("drawn by code"),
+        "{out}"
+    );
+    let (good, _, err) = said(pixelrate(dir.path()).args(["data", "check", "cifar10"]));
+    assert!(!good && err.contains("pixelrate data get cifar10"), "{err}");
+    let (good, _, err) = said(pixelrate(dir.path()).args(["data", "get", "imagenet"]));
+    assert!(!good && err.contains("imagenet"), "{err}");
+
+    // A mirror on loopback, whose file is not the official one: refused, and no trace of it is left to be loaded.
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mirror = format!("http://{}/mnist", server.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in server.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nwrong";
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let (good, _, err) =
+        said(pixelrate(dir.path()).args(["data", "get", "mnist", "--mirror", &mirror]));
+    assert!(!good && err.contains("127.0.0.1"), "{err}");
+    let (good, _, err) = said(pixelrate(dir.path()).args(["data", "check", "mnist"]));
+    assert!(!good && err.contains("pixelrate data get mnist"), "{err}");
+}

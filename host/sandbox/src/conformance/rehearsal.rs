@@ -1,0 +1,190 @@
+//! A run without a model: every step asked for, in order, with made-up losses.
+
+use std::fmt;
+use std::time::Instant;
+
+use super::{Costs, Verdict};
+use crate::{Fault, GuardOptions, OnFault, RunFacts, Schedule, StepValues, TrainingValues};
+
+/// What a step answered, to be compared bit for bit. A fault is its message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bits(Result<[Option<u64>; 3], String>);
+
+impl Bits {
+    pub(super) fn of(answer: Result<StepValues, Fault>) -> Self {
+        Self(answer.map_err(|fault| fault.message).map(|values| {
+            let all = [
+                Some(values.learning_rate),
+                values.momentum,
+                values.weight_decay,
+            ];
+            all.map(|value| value.map(f64::to_bits))
+        }))
+    }
+}
+
+impl fmt::Display for Bits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Err(message) => write!(f, "a fault ({message})"),
+            Ok(bits) => {
+                let values = bits.iter().flatten().copied().map(f64::from_bits);
+                let text: Vec<String> = values.map(|value| format!("{value:?}")).collect();
+                f.write_str(&text.join(", "))
+            }
+        }
+    }
+}
+
+/// A number for people.
+pub(super) fn told(value: f64) -> String {
+    format!("{:?}", (value * 1e12).round() / 1e12)
+}
+
+/// What a run that goes well might show at `step`: a loss that falls from ln 10 with a ripple on it, an evaluation an
+/// epoch that stops getting better half way. The same for every instance.
+pub(super) fn training(step: u64, facts: &RunFacts) -> TrainingValues {
+    if step == 0 {
+        return TrainingValues::NONE;
+    }
+    let progress = |step: u64| step as f64 / facts.total_steps.max(1) as f64;
+    let loss = |progress: f64| 0.05 + (10_f64.ln() - 0.05) * (-4.0 * progress).exp();
+    let ripple = 1.0 + 0.1 * ((step.wrapping_mul(0x9e37_79b9) % 1024) as f64 / 1024.0 - 0.5);
+    let epoch = facts.steps_per_epoch.max(1);
+    let eval_step = step / epoch * epoch;
+    let (eval_loss, eval_accuracy) = if eval_step == 0 {
+        (f64::NAN, f64::NAN)
+    } else {
+        let loss = loss(progress(eval_step).min(0.5));
+        (loss, (-loss).exp())
+    };
+    TrainingValues {
+        train_loss: loss(progress(step)) * ripple,
+        grad_norm: ripple,
+        eval_loss,
+        eval_accuracy,
+        eval_step,
+    }
+}
+
+/// Every step of a run, as one instance answered it.
+pub(super) struct Rehearsal {
+    answers: Vec<Bits>,
+    rates: (f64, f64),
+    faults: u64,
+    first_fault: Option<Fault>,
+    times: Vec<u64>,
+    fuel: Vec<u64>,
+    /// Bytes of memory at half time, and at the end.
+    memory: (usize, usize),
+    cut_short: bool,
+}
+
+impl Rehearsal {
+    pub(super) fn of(schedule: &mut Schedule, facts: &RunFacts, steps: u64) -> Self {
+        let mut run = Self {
+            answers: Vec::with_capacity(steps as usize),
+            rates: (f64::INFINITY, f64::NEG_INFINITY),
+            faults: 0,
+            first_fault: None,
+            times: Vec::with_capacity(steps as usize),
+            fuel: Vec::with_capacity(steps as usize),
+            memory: (0, 0),
+            cut_short: false,
+        };
+        for step in 0..steps {
+            let shown = training(step, facts);
+            let began = Instant::now();
+            let answer = schedule.step(step, shown);
+            run.times
+                .push(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            run.fuel.push(schedule.fuel_used());
+            // Nobody reads them here, and they must not pile up.
+            schedule.drain_events();
+            match &answer {
+                Ok(values) => {
+                    run.rates.0 = run.rates.0.min(values.learning_rate);
+                    run.rates.1 = run.rates.1.max(values.learning_rate);
+                }
+                Err(fault) => {
+                    run.faults += 1;
+                    run.first_fault.get_or_insert_with(|| fault.clone());
+                }
+            }
+            let spoilt = answer
+                .as_ref()
+                .is_err_and(|fault| fault.kind.spoils_instance());
+            run.answers.push(Bits::of(answer));
+            if step == steps / 2 {
+                run.memory.0 = schedule.memory_bytes();
+            }
+            if spoilt {
+                // What a new instance would say is another run's story.
+                run.cut_short = true;
+                break;
+            }
+        }
+        run.memory.1 = schedule.memory_bytes();
+        if run.memory.0 == 0 {
+            run.memory.0 = run.memory.1;
+        }
+        run
+    }
+
+    /// Whether a fault left no instance to go on with.
+    pub(super) fn was_cut_short(&self) -> bool {
+        self.cut_short
+    }
+
+    /// Steps that were answered, at least one.
+    pub(super) fn steps(&self) -> u64 {
+        self.answers.len() as u64
+    }
+
+    pub(super) fn bits(&self, step: u64) -> &Bits {
+        &self.answers[step as usize]
+    }
+
+    pub(super) fn memory(&self) -> (usize, usize) {
+        self.memory
+    }
+
+    pub(super) fn count(&self, costs: &mut Costs) {
+        let median_and_worst = |numbers: &[u64]| {
+            let mut sorted = numbers.to_vec();
+            sorted.sort_unstable();
+            let worst = sorted.last().copied().unwrap_or(0);
+            (sorted.get(sorted.len() / 2).copied().unwrap_or(0), worst)
+        };
+        (costs.call_ns_median, costs.call_ns_worst) = median_and_worst(&self.times);
+        (costs.fuel_median, costs.fuel_worst) = median_and_worst(&self.fuel);
+        costs.memory_bytes = self.memory.1;
+        costs.steps = self.steps();
+    }
+
+    /// Whether the guard let every value pass.
+    pub(super) fn values(&self, guard: &GuardOptions) -> Result<(Verdict, String), String> {
+        let (low, high) = (told(self.rates.0), told(self.rates.1));
+        let steps = self.steps();
+        match &self.first_fault {
+            None => Ok((
+                Verdict::Pass,
+                format!(
+                    "learning rates from {low} to {high} over {steps} steps, the ceiling is {}",
+                    guard.max_learning_rate
+                ),
+            )),
+            Some(fault) => {
+                let more = match self.faults - 1 {
+                    0 => String::new(),
+                    more => format!(" (and {more} faults more)"),
+                };
+                let text = format!("{fault}{more}");
+                match guard.on_fault {
+                    OnFault::Abort => Err(text),
+                    OnFault::Hold => Ok((Verdict::Note, format!("{text}; the study holds"))),
+                }
+            }
+        }
+    }
+}
