@@ -2,7 +2,8 @@
 //! schedules, through everything that the trainer goes through (guard, fuel, deadline, limits); and to load,
 //! lift, compile and start one.
 //!
-//! `cargo bench --package pixelrate-sandbox`
+//! `cargo bench --package pixelrate-sandbox`, and with `-- FILE.wasm …` what plugins of one's own cost, such as those that
+//! bring an interpreter along.
 
 #![allow(
     clippy::unwrap_used,
@@ -168,4 +169,18 @@ fn main() {
         "an engine",
         best(|_| drop(Engine::new(&options(false)).unwrap())),
     );
+    for file in std::env::args().filter(|argument| argument.ends_with(".wasm")) {
+        // A cache that has it, whatever it had before.
+        drop(cached.load(&file).unwrap());
+        let load = || drop(cached.load(&file).unwrap());
+        let name = file.rsplit('/').next().unwrap_or(&file);
+        report(&format!("load {name}, from the cache"), best(|_| load()));
+        let plugin = cached.load(&file).unwrap();
+        let given = facts_for(&plugin);
+        report(
+            &format!("start {name}"),
+            best(|_| drop(start(&plugin, &given))),
+        );
+        println!("  {:40} {:10.1} ns", format!("call {name}"), call(&plugin));
+    }
 }

@@ -23,6 +23,8 @@ const FRESH: usize = 32;
 const FRESH_AT_ADMISSION: usize = 8;
 /// How long that may take, once [`FRESH_LEAST`] are done: some languages take long to start.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the steps of a check may take: a step may burn a fuel of milliseconds.
+const LONGEST: Duration = Duration::from_secs(20);
 const FRESH_LEAST: usize = 4;
 /// Steps that an instance with restored state is compared over.
 const FUTURE: u64 = 5_000;
@@ -276,7 +278,7 @@ impl<'a> Stage<'a> {
 
     fn rehearse(&self, facts: &RunFacts) -> Result<Rehearsal, Error> {
         let mut schedule = self.start(facts)?;
-        Ok(Rehearsal::of(&mut schedule, facts, self.steps))
+        Ok(Rehearsal::of(&mut schedule, facts, self.steps, LONGEST))
     }
 
     /// The bits of `step` in a fresh instance that was asked for nothing before.
@@ -368,7 +370,11 @@ impl<'a> Stage<'a> {
             restored
                 .restore(state)
                 .map_err(|fault| problem(fault.message))?;
+            let began = Instant::now();
             for step in *cut..known.min(cut + FUTURE) {
+                if began.elapsed() > LONGEST / 4 {
+                    break;
+                }
                 let bits = Bits::of(restored.step(step, rehearsal::training(step, facts)));
                 let before = rehearsal.bits(step);
                 if bits != *before {
@@ -471,9 +477,19 @@ impl<'a> Stage<'a> {
             return Ok((Verdict::Pass, format!("{}, which does not grow", held(end))));
         }
         let mut schedule = self.start(facts).map_err(|e| e.to_string())?;
-        let (mut sizes, round) = (Vec::new(), self.steps.max(ROUND));
+        let (mut sizes, round, began) = (Vec::new(), self.steps.max(ROUND), Instant::now());
         for _ in 0..ROUNDS {
-            for step in (0..self.steps).cycle().take(round as usize) {
+            for (count, step) in (0..self.steps).cycle().take(round as usize).enumerate() {
+                if began.elapsed() > LONGEST {
+                    let steps = round * sizes.len() as u64 + count as u64;
+                    return Ok((
+                        Verdict::Note,
+                        format!(
+                            "grows to {} in {steps} steps, and it is too slow to see it end",
+                            held(schedule.memory_bytes())
+                        ),
+                    ));
+                }
                 // A fault is the values' own check to report.
                 let _ = schedule.step(step, rehearsal::training(step, facts));
                 schedule.drain_events();

@@ -22,6 +22,8 @@ pub struct EngineOptions {
     pub stack_bytes: usize,
     /// Bytes of a plugin's file.
     pub plugin_bytes: u64,
+    /// Wall time of lifting and compiling a plugin, in milliseconds.
+    pub compile_ms: u64,
     /// Keep compiled plugins, by content, in the user's cache folder.
     pub cache: bool,
 }
@@ -37,6 +39,7 @@ impl From<&Limits> for EngineOptions {
         Self {
             stack_bytes: limits.stack_bytes,
             plugin_bytes: limits.plugin_bytes,
+            compile_ms: limits.compile_ms,
             cache: true,
         }
     }
@@ -50,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) wasm: wasmtime::Engine,
     pub(crate) linker: Linker<Host>,
     plugin_bytes: u64,
+    compile_ms: u64,
     /// Dropped with the engine, which ends the ticker.
     _ticker: Sender<()>,
 }
@@ -105,6 +109,7 @@ impl Engine {
             wasm,
             linker,
             plugin_bytes: options.plugin_bytes,
+            compile_ms: options.compile_ms,
             _ticker: ticker,
         })))
     }
@@ -117,7 +122,7 @@ impl Engine {
         let path = Path::new(name_or_path);
         let looks_like_file = path.components().count() > 1 || path.extension().is_some();
         if !looks_like_file && let Some(bytes) = builtin::get(name_or_path) {
-            return self.load_bytes(name_or_path, bytes);
+            return self.compile(name_or_path, bytes.to_vec());
         }
         // A file that is too large is not read; one that grows meanwhile is read no further.
         let read = std::fs::File::open(path).and_then(|file| {
@@ -133,7 +138,7 @@ impl Engine {
                 let size = size.max(bytes.len() as u64);
                 self.check_size(&path.display().to_string(), size)?;
                 let name = path.file_stem().unwrap_or(path.as_os_str());
-                self.load_bytes(&name.to_string_lossy(), &bytes)
+                self.compile(&name.to_string_lossy(), bytes)
             }
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => Err(Error::NotFound {
                 name: name_or_path.to_owned(),
@@ -152,7 +157,34 @@ impl Engine {
     /// What is wrong with the plugin: not WASM, no `learning-rate`, a forbidden import.
     pub fn load_bytes(&self, name: &str, bytes: &[u8]) -> Result<Plugin, Error> {
         self.check_size(name, bytes.len() as u64)?;
-        Plugin::compile(self, name, bytes)
+        self.compile(name, bytes.to_vec())
+    }
+
+    /// Compiles on a thread of its own, which is left to itself where it takes too long: the compiler cannot be
+    /// interrupted. A plugin that makes the compiler panic ends that thread, and not the trainer.
+    fn compile(&self, name: &str, bytes: Vec<u8>) -> Result<Plugin, Error> {
+        let (compiled, answer) = channel();
+        let (engine, plugin) = (self.clone(), name.to_owned());
+        std::thread::Builder::new()
+            .name("wasm-compile".to_owned())
+            .spawn(move || {
+                // Nobody listens any more where it took too long.
+                let _ = compiled.send(Plugin::compile(&engine, &plugin, bytes));
+            })
+            .map_err(|e| Error::Engine(e.to_string()))?;
+        let milliseconds = self.0.compile_ms;
+        match answer.recv_timeout(Duration::from_millis(milliseconds)) {
+            Ok(plugin) => plugin,
+            Err(RecvTimeoutError::Timeout) => Err(Error::CompileTime {
+                plugin: name.to_owned(),
+                milliseconds,
+            }),
+            Err(RecvTimeoutError::Disconnected) => Err(Error::NotAPlugin {
+                plugin: name.to_owned(),
+                problem: "the compiler gave it up (its message is above): please report the file"
+                    .to_owned(),
+            }),
+        }
     }
 
     fn check_size(&self, plugin: &str, bytes: u64) -> Result<(), Error> {

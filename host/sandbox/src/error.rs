@@ -39,6 +39,16 @@ pub enum Error {
         /// The limit.
         most: u64,
     },
+    /// The plugin takes too long to compile.
+    #[error(
+        "the plugin {plugin} was not compiled within {milliseconds} ms (`compile_ms`): let it be smaller, or allow more"
+    )]
+    CompileTime {
+        /// The plugin's name.
+        plugin: String,
+        /// The limit.
+        milliseconds: u64,
+    },
     /// The bytes are no plugin.
     #[error("{plugin} is not a schedule plugin: {problem}")]
     NotAPlugin {

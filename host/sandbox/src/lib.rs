@@ -17,6 +17,20 @@
 //! assert_eq!(schedule.step(0, TrainingValues::NONE)?.learning_rate, 0.1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # What it costs
+//!
+//! `cargo bench --package pixelrate-sandbox`, release profile, one core of an AMD EPYC, the best of seven rounds; a step
+//! goes through everything that a trainer's goes through, all limits on:
+//!
+//! | what | time |
+//! | --- | --- |
+//! | a step of a native closure | 3.4 ns |
+//! | of a lifted module, of a component | 188 ns, 187 ns |
+//! | of the built-in `cyclic`, `image` | 202 ns, 473 ns |
+//! | of a cosine in Go, Python, JavaScript | 0.33 µs, 3.9 µs, 13 µs |
+//! | to read and lift a module of 150 bytes, to compile it, to start it | 0.37 ms, 0.73 ms, 1.7 µs |
+//! | to load a plugin of Python's (18 MB), JavaScript's (12 MB), Go's (2 MB) from the cache | 144 ms, 130 ms, 52 ms |
 
 mod builtin;
 pub mod conformance;

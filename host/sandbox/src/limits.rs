@@ -23,6 +23,8 @@ pub struct Limits {
     pub stack_bytes: usize,
     /// Bytes of a plugin's file.
     pub plugin_bytes: u64,
+    /// Wall time of lifting and compiling a plugin, in milliseconds: a small module can be made to take hours.
+    pub compile_ms: u64,
     /// Pixels of a picture, before it is resized.
     pub picture_pixels: u64,
     /// Bytes of a picture's file.
@@ -49,6 +51,8 @@ impl Default for Limits {
             stack_bytes: 512 << 10,
             // Languages that bring an interpreter along take some 20 MB.
             plugin_bytes: 64 << 20,
+            // Those take up to a minute on a busy core.
+            compile_ms: 180_000,
             picture_pixels: 100_000_000,
             picture_bytes: 64 << 20,
         }

@@ -85,24 +85,30 @@ impl Live {
     }
 
     fn ask(&mut self, step: u64) -> wasmtime::Result<Raw> {
-        let (learning_rate, momentum, weight_decay) =
-            (self.learning_rate, self.momentum, self.weight_decay);
         self.fuel_before_last = 0;
-        let learning_rate = self.of_step(learning_rate, step)?;
-        let mut more = |function: OfStep| {
-            self.fuel_before_last = self.fuel_used();
-            self.of_step(function, step)
-        };
-        Ok(Raw {
+        self.allow()?;
+        let (learning_rate,) = self.learning_rate.call(&mut self.store, (step,))?;
+        let mut raw = Raw {
             learning_rate,
-            momentum: momentum.map(&mut more).transpose()?,
-            weight_decay: weight_decay.map(&mut more).transpose()?,
-        })
+            momentum: None,
+            weight_decay: None,
+        };
+        // Most schedules export neither: every nanosecond here is one of every step.
+        if let Some(momentum) = self.momentum {
+            raw.momentum = Some(self.ask_more(momentum, step)?);
+        }
+        if let Some(weight_decay) = self.weight_decay {
+            raw.weight_decay = Some(self.ask_more(weight_decay, step)?);
+        }
+        Ok(raw)
     }
 
-    fn of_step(&mut self, function: OfStep, step: u64) -> wasmtime::Result<f64> {
-        let answer = self.bounded(|live| function.call(&mut live.store, (step,)));
-        answer.map(|(value,)| value)
+    fn ask_more(&mut self, function: OfStep, step: u64) -> wasmtime::Result<f64> {
+        self.fuel_before_last = self.fuel_used();
+        self.allow()?;
+        function
+            .call(&mut self.store, (step,))
+            .map(|(value,)| value)
     }
 
     /// The state to carry over, if the plugin exports `save`.
@@ -110,7 +116,7 @@ impl Live {
         let Some(save) = self.save else {
             return Ok(None);
         };
-        let saved = self.bounded(|live| save.call(&mut live.store, ()));
+        let saved = self.allow().and_then(|()| save.call(&mut self.store, ()));
         saved
             .map(|(state,)| Some(state))
             .map_err(|e| self.fault(step, &e))
@@ -120,7 +126,9 @@ impl Live {
         let Some(restore) = self.restore else {
             return Ok(());
         };
-        let restored = self.bounded(|live| restore.call(&mut live.store, (state.to_vec(),)));
+        let restored = self
+            .allow()
+            .and_then(|()| restore.call(&mut self.store, (state.to_vec(),)));
         restored.map_err(|e| self.fault(step, &e))
     }
 
@@ -139,14 +147,14 @@ impl Live {
         self.store.data().meter.memory_bytes()
     }
 
-    fn bounded<T>(
-        &mut self,
-        call: impl FnOnce(&mut Self) -> wasmtime::Result<T>,
-    ) -> wasmtime::Result<T> {
-        self.store.data_mut().meter.refused = None;
-        self.store.set_fuel(self.step_fuel)?;
+    /// Allows one call its fuel and its time.
+    fn allow(&mut self) -> wasmtime::Result<()> {
+        let meter = &mut self.store.data_mut().meter;
+        if meter.refused.is_some() {
+            meter.refused = None;
+        }
         self.store.set_epoch_deadline(self.step_ticks);
-        call(self)
+        self.store.set_fuel(self.step_fuel)
     }
 
     fn fault(&mut self, step: Option<u64>, e: &wasmtime::Error) -> Fault {

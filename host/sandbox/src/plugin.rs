@@ -1,5 +1,6 @@
 //! A compiled plugin.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -73,13 +74,13 @@ impl std::fmt::Debug for Plugin {
 }
 
 impl Plugin {
-    pub(crate) fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn compile(engine: &Engine, name: &str, bytes: Vec<u8>) -> Result<Self, Error> {
         let began = Instant::now();
         let wrong = |problem: String| Error::NotAPlugin {
             plugin: name.to_owned(),
             problem,
         };
-        let wasm = binary(bytes).map_err(wrong)?;
+        let wasm = binary(&bytes).map_err(wrong)?;
         let mut outline = lift::outline(&wasm).map_err(|e| wrong(format!("it is damaged: {e}")))?;
         let refuse = |refused: Refused| Error::Import {
             plugin: name.to_owned(),
@@ -90,10 +91,10 @@ impl Plugin {
             return Err(refuse(refused));
         }
         let lifted = !outline.component;
-        let component = if lifted {
-            lift::lift(&wasm, &outline).map_err(wrong)?
+        let component: Cow<'_, [u8]> = if lifted {
+            lift::lift(&wasm, &outline).map_err(wrong)?.into()
         } else {
-            wasm.to_vec()
+            Cow::Borrowed(&wasm)
         };
         let lift_time = began.elapsed();
         let inner = engine.inner();
@@ -154,8 +155,8 @@ impl Plugin {
         };
         Ok(Self(Arc::new(Inner {
             name: name.to_owned(),
-            sha256: hex::encode(Sha256::digest(bytes)),
-            bytes: bytes.to_vec(),
+            sha256: hex::encode(Sha256::digest(&bytes)),
+            bytes,
             exports,
             imports: imported,
             parameters: declared.into(),
@@ -234,7 +235,7 @@ impl Plugin {
 }
 
 /// WASM from WASM or WAT.
-fn binary(bytes: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, String> {
+fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     if bytes.starts_with(b"\0asm") {
         return Ok(bytes.into());
     }

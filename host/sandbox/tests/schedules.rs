@@ -352,6 +352,33 @@ fn a_trap_in_restore_spoils_nothing_but_itself() {
 }
 
 #[test]
+fn a_module_made_to_be_compiled_for_ever_is_given_up() {
+    // Some thousand loops that all share some hundred locals: minutes for the compiler's register allocation.
+    let one = |i: u32| {
+        let [a, b, c] = [i, 7 * i, 13 * i].map(|local| 1 + local % 1000);
+        format!(
+            "(loop $l{i} (br_if $l{i} (i64.eqz (local.get 0))) (local.set {c} (i64.add (local.get {a}) (local.get {b}))))"
+        )
+    };
+    let loops: String = (0..20_000).map(one).collect();
+    let locals = "i64 ".repeat(1000);
+    let text = body(&format!("(local {locals}) {loops} f64.const 0"));
+    let options = pixelrate_sandbox::EngineOptions {
+        cache: false,
+        compile_ms: 1_000,
+        ..pixelrate_sandbox::EngineOptions::default()
+    };
+    let engine = pixelrate_sandbox::Engine::new(&options).unwrap();
+    let began = std::time::Instant::now();
+    let error = engine.load_bytes("bomb", text.as_bytes()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the plugin bomb was not compiled within 1000 ms (`compile_ms`): let it be smaller, or allow more"
+    );
+    assert!(began.elapsed() < std::time::Duration::from_secs(10));
+}
+
+#[test]
 fn the_largest_stack_still_fits_on_a_thread_and_more_is_refused() {
     let options = |stack_bytes| pixelrate_sandbox::EngineOptions {
         stack_bytes,

@@ -1,11 +1,11 @@
 //! What a study came to: a table with its error bars, and the pictures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use pixelrate_runlog::{RunStatus, SummaryRow, read_evals, read_steps, read_summary};
-use pixelrate_trainer::spec::{Found, RunFile};
+use pixelrate_trainer::spec::{Found, RunFile, Training};
 use serde::Serialize;
 
 use crate::Error;
@@ -212,46 +212,20 @@ fn markdown(runs: &[Run], report: &Report) -> String {
             let _ = writeln!(text, "- {line}");
         });
     }
-    let training = &spec.training;
-    let _ = writeln!(
-        text,
-        "\n{} of {} for {} epochs, batch {}, {} a run.",
-        training.model,
-        training.dataset,
-        training.epochs,
-        training.batch_size,
-        if training.threads == 1 {
-            "one thread".to_owned()
-        } else {
-            format!("{} threads", training.threads)
-        },
-    );
-    let mut found: Vec<&Found> = runs
+    text.push('\n');
+    // What runs have in common is told once; the runs of a grid differ.
+    let mut told = BTreeSet::new();
+    let lines = runs
         .iter()
-        .filter_map(|run| run.file.found.as_ref())
-        .collect();
-    found.dedup_by_key(|found| {
-        (
-            &found.dataset_sha256,
-            &found.device,
-            &found.git_commit,
-            &found.machine,
-        )
-    });
-    for found in found {
-        let _ = writeln!(
-            text,
-            "- {} training pictures, {} (SHA-256 {}), {} steps, on {} ({}), pixelrate {} ({}), libtorch {}",
-            found.train_examples,
-            found.dataset_origin,
-            &found.dataset_sha256[..16.min(found.dataset_sha256.len())],
-            found.total_steps,
-            found.device,
-            found.machine,
-            found.pixelrate_version,
-            found.git_commit.as_deref().unwrap_or("outside git"),
-            found.libtorch_version,
+        .map(|run| trained(&run.file.spec.training))
+        .chain(
+            runs.iter()
+                .filter_map(|run| run.file.found.as_ref().map(origin)),
         );
+    for line in lines {
+        if told.insert(line.clone()) {
+            let _ = writeln!(text, "- {line}");
+        }
     }
     for (file, what) in [
         ("accuracies.svg", "Test accuracy of each schedule"),
@@ -262,6 +236,34 @@ fn markdown(runs: &[Run], report: &Report) -> String {
         let _ = writeln!(text, "\n![{what}]({file})");
     }
     text
+}
+
+/// What is trained, in a line.
+fn trained(training: &Training) -> String {
+    let threads = match training.threads {
+        1 => "one thread".to_owned(),
+        more => format!("{more} threads"),
+    };
+    format!(
+        "{} of {} for {} epochs, batch {}, {threads} a run",
+        training.model, training.dataset, training.epochs, training.batch_size
+    )
+}
+
+/// On what data and where, in a line.
+fn origin(found: &Found) -> String {
+    format!(
+        "{} training pictures, {} (SHA-256 {}), {} steps, on {} ({}), pixelrate {} ({}), libtorch {}",
+        found.train_examples,
+        found.dataset_origin,
+        &found.dataset_sha256[..16.min(found.dataset_sha256.len())],
+        found.total_steps,
+        found.device,
+        found.machine,
+        found.pixelrate_version,
+        found.git_commit.as_deref().unwrap_or("outside git"),
+        found.libtorch_version,
+    )
 }
 
 fn pictures(

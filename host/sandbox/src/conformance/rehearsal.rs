@@ -1,7 +1,7 @@
 //! A run without a model: every step asked for, in order, with made-up losses.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Costs, Verdict};
 use crate::{Fault, GuardOptions, OnFault, RunFacts, Schedule, StepValues, TrainingValues};
@@ -81,7 +81,14 @@ pub(super) struct Rehearsal {
 }
 
 impl Rehearsal {
-    pub(super) fn of(schedule: &mut Schedule, facts: &RunFacts, steps: u64) -> Self {
+    /// As many of the first `steps` as take no longer than `longest`, and at least one.
+    pub(super) fn of(
+        schedule: &mut Schedule,
+        facts: &RunFacts,
+        steps: u64,
+        longest: Duration,
+    ) -> Self {
+        let start = Instant::now();
         let mut run = Self {
             answers: Vec::with_capacity(steps as usize),
             rates: (f64::INFINITY, f64::NEG_INFINITY),
@@ -115,7 +122,7 @@ impl Rehearsal {
                 .as_ref()
                 .is_err_and(|fault| fault.kind.spoils_instance());
             run.answers.push(Bits::of(answer));
-            if step == steps / 2 {
+            if step == steps / 2 || run.memory.0 == 0 {
                 run.memory.0 = schedule.memory_bytes();
             }
             if spoilt {
@@ -123,11 +130,11 @@ impl Rehearsal {
                 run.cut_short = true;
                 break;
             }
+            if start.elapsed() > longest {
+                break;
+            }
         }
         run.memory.1 = schedule.memory_bytes();
-        if run.memory.0 == 0 {
-            run.memory.0 = run.memory.1;
-        }
         run
     }
 
