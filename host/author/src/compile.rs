@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::language::{self, Compiler, Language};
-use crate::manifest::Manifest;
+use crate::manifest::{self, Manifest};
 use crate::{Error, Step, rust};
 
 /// A compiler, or another program that a build needs.
@@ -109,20 +109,29 @@ pub fn build(
     }
     match language.compiler {
         Compiler::Text => {
-            let text = folder.join("schedule.wat");
-            let wasm = wat::parse_file(&text).map_err(|e| Error::Text(e.to_string()))?;
+            let path = folder.join("schedule.wat");
+            let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
+            let wasm = wat::Parser::new()
+                .parse_bytes(Some(&path), &text)
+                .map_err(|e| Error::Text(e.to_string()))?;
             std::fs::write(&output, wasm).map_err(Error::io("write", &output))?;
         }
         Compiler::Cargo => {
-            let step = rust::Compiler::find()?.build(&["--target-dir", "target"], None);
+            let package = name.replace('-', "_");
+            let built = folder.join(format!("target/{}/release/{package}.wasm", rust::TARGET));
+            // Nor must another package's, where the manifests disagree.
+            let _ = std::fs::remove_file(&built);
+            let step = rust::Compiler::find(folder)?.build(&["--target-dir", "target"], None);
             say(&step);
             step.run(folder)?;
-            let built = format!(
-                "target/{}/release/{}.wasm",
-                rust::TARGET,
-                name.replace('-', "_")
-            );
-            let built = folder.join(built);
+            if !built.is_file() {
+                return Err(Error::Manifest {
+                    path: folder.join(manifest::FILE),
+                    problem: format!(
+                        "`name` is \"{name}\", and the package of Cargo.toml is called otherwise: let them agree"
+                    ),
+                });
+            }
             std::fs::copy(&built, &output).map_err(Error::io("read", &built))?;
         }
         Compiler::Programs(calls) => {

@@ -80,7 +80,8 @@ pub const ALL: &[Language] = &[
         wants_wit: false,
         binding_folder: "",
         compiler: Compiler::Programs(&[
-            Call::of(&NPM, "install --no-audit --no-fund").unless("node_modules"),
+            Call::of(&NPM, "install --no-audit --no-fund")
+                .unless("node_modules/.package-lock.json"),
             Call::of(&NPM, "run --silent build"),
         ]),
     },
@@ -120,7 +121,8 @@ pub const ALL: &[Language] = &[
         wants_wit: true,
         binding_folder: "",
         compiler: Compiler::Programs(&[
-            Call::of(&NPM, "install --no-audit --no-fund").unless("node_modules"),
+            Call::of(&NPM, "install --no-audit --no-fund")
+                .unless("node_modules/.package-lock.json"),
             Call::of(&NPM, "run --silent build"),
         ]),
     },
@@ -151,7 +153,8 @@ pub const ALL: &[Language] = &[
         wants_wit: false,
         binding_folder: "",
         compiler: Compiler::Programs(&[
-            Call::of(&NPM, "install --no-audit --no-fund").unless("node_modules"),
+            Call::of(&NPM, "install --no-audit --no-fund")
+                .unless("node_modules/.package-lock.json"),
             Call::of(&NODE, "build.mjs"),
         ]),
     },
@@ -176,14 +179,14 @@ const NPM: Tool = Tool {
     name: "npm",
     ways: &[&["npm"]],
     probe: &["--version"],
-    install: "install Node.js 20 or later, which brings it along (on Debian or Ubuntu, `apt-get install nodejs npm`)",
+    install: "install Node.js 20 or later, which brings it along",
 };
 
 const NODE: Tool = Tool {
     name: "Node.js",
     ways: &[&["node"]],
     probe: &["--version"],
-    install: "install Node.js 20 or later (on Debian or Ubuntu, `apt-get install nodejs npm`)",
+    install: "install Node.js 20 or later",
 };
 
 const LDC: Tool = Tool {
@@ -235,7 +238,7 @@ pub fn find(name: &str) -> Result<&'static Language, Error> {
             hint: ALL
                 .iter()
                 .min_by_key(distance)
-                .filter(|one| distance(one) <= 2)
+                .filter(|one| distance(one) <= 2 && distance(one) < lower.len().min(one.name.len()))
                 .map(|one| one.name),
         }
     })

@@ -61,6 +61,27 @@ fn tolerance() -> f64 {
 }
 
 impl Test {
+    /// Says what cannot be, by its key.
+    fn check(&self) -> Result<(), String> {
+        if self.total_steps == 0 || self.steps_per_epoch == 0 {
+            return Err("`total_steps` and `steps_per_epoch` must be at least 1".to_owned());
+        }
+        if !(self.tolerance >= 0.0 && self.tolerance.is_finite()) {
+            return Err(format!(
+                "`tolerance` is {}: must be a finite number, 0 or more",
+                self.tolerance
+            ));
+        }
+        let rates = self.rates()?;
+        if rates.is_empty() {
+            return Err("`rates` must have at least one".to_owned());
+        }
+        match rates.iter().find(|(_, rate)| !rate.is_finite()) {
+            Some((step, rate)) => Err(format!("`rates`: {step} is {rate}: must be finite")),
+            None => Ok(()),
+        }
+    }
+
     /// The rates by step.
     ///
     /// # Errors
@@ -109,13 +130,7 @@ impl Manifest {
             )));
         }
         for test in &manifest.test {
-            test.rates().map_err(&wrong)?;
-            if test.steps_per_epoch == 0 || test.tolerance.is_nan() || test.tolerance < 0.0 {
-                return Err(wrong(
-                    "`steps_per_epoch` must be at least 1, and `tolerance` a number, 0 or more"
-                        .to_owned(),
-                ));
-            }
+            test.check().map_err(&wrong)?;
         }
         Ok(manifest)
     }
@@ -152,6 +167,9 @@ mod tests {
             ("9 =", "last =", "\"last\" is no step"),
             ("a-b", "A b", "cannot name a plugin"),
             ("language", "lang", "line 2"),
+            ("0.2", "nan", "`rates`: 9 is NaN"),
+            ("{ 0 = 0.1, 9 = 0.2 }", "{}", "at least one"),
+            ("= 10", "= 0", "`total_steps`"),
         ] {
             let problem = read(&good.replace(from, to)).unwrap_err();
             assert!(problem.contains(part), "{problem}");

@@ -25,23 +25,23 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// The toolchain in use, if it has the target or rustup can add it; else Debian's `rustc-web`, whose standard
-    /// library is built from source.
+    /// The toolchain in use in `folder`, if it has the target; else Debian's `rustc-web`, whose standard library is built
+    /// from source.
     ///
     /// # Errors
     /// [`Error::Missing`] with what to install.
-    pub fn find() -> Result<Self, Error> {
+    pub fn find(folder: &Path) -> Result<Self, Error> {
         let missing = || Error::Missing {
             language: "Rust",
             tool: format!("a Rust compiler for {TARGET}"),
             install: INSTALL,
         };
-        if has_target() || (rustup_adds_target() && has_target()) {
+        if has_target(folder) {
             return Ok(Self {
                 cargo: "cargo".to_owned(),
                 rustc: None,
                 build_std: false,
-                version: output(Command::new("rustc").arg("--version")).ok_or_else(missing)?,
+                version: output(rustc(folder).arg("--version")).ok_or_else(missing)?,
             });
         }
         let debian = "/usr/bin/rustc";
@@ -111,17 +111,28 @@ impl Compiler {
     }
 }
 
-fn has_target() -> bool {
-    let libraries =
-        output(Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]));
+/// Adds the target to the toolchain in use in `folder`, where rustup manages it and reaches its server.
+pub fn add_target(folder: &Path) {
+    if !has_target(folder) {
+        // Where it cannot, `find` says what to do.
+        let _ = Command::new("rustup")
+            .current_dir(folder)
+            .env_remove("RUSTUP_TOOLCHAIN")
+            .args(["target", "add", TARGET])
+            .output();
+    }
+}
+
+fn has_target(folder: &Path) -> bool {
+    let libraries = output(rustc(folder).args(["--print", "target-libdir", "--target", TARGET]));
     libraries.is_some_and(|folder| Path::new(&folder).is_dir())
 }
 
-fn rustup_adds_target() -> bool {
-    let added = Command::new("rustup")
-        .args(["target", "add", TARGET])
-        .output();
-    added.is_ok_and(|output| output.status.success())
+/// The compiler that cargo takes in `folder`, which may have a toolchain of its own.
+fn rustc(folder: &Path) -> Command {
+    let mut command = Command::new("rustc");
+    command.current_dir(folder).env_remove("RUSTUP_TOOLCHAIN");
+    command
 }
 
 fn output(command: &mut Command) -> Option<String> {

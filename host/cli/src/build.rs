@@ -39,10 +39,10 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     };
     let (limits, guard) = (Limits::default(), GuardOptions::default());
     let mut found = conformance::examine(&plugin, &facts, &limits, &guard);
-    for test in &tests {
-        found
-            .checks
-            .push(conformance::rates(&plugin, test, &limits, &guard));
+    for (number, test) in tests.iter().enumerate() {
+        let mut check = conformance::rates(&plugin, test, &limits, &guard);
+        check.detail = format!("{}: {}", number + 1, check.detail);
+        found.checks.push(check);
     }
     check::print(&plugin, &found);
     let failed = found

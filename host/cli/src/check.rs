@@ -38,6 +38,11 @@ struct Told<'a> {
     passed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<&'a str>,
+    /// The contract's version that its imports name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contract: Option<&'a str>,
+    exports: Vec<&'static str>,
+    imports: &'a [String],
     /// Why it could not even be loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -47,6 +52,10 @@ struct Told<'a> {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    if !(args.max_learning_rate > 0.0 && args.max_learning_rate.is_finite()) {
+        let given = args.max_learning_rate;
+        anyhow::bail!("--max-learning-rate {given}: must be a finite number above 0");
+    }
     let engine = trial::engine()?;
     let plugin = match trial::load(&engine, &args.plugin) {
         Ok(plugin) => plugin,
@@ -55,6 +64,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
                 plugin: &args.plugin,
                 passed: false,
                 sha256: None,
+                contract: None,
+                exports: Vec::new(),
+                imports: &[],
                 error: Some(problem.to_string()),
                 checks: &[],
                 costs: None,
@@ -75,6 +87,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             plugin: plugin.name(),
             passed: found.passed(),
             sha256: Some(plugin.sha256()),
+            contract: plugin.contract(),
+            exports: plugin.exports().names().collect(),
+            imports: plugin.imports(),
             error: None,
             checks: &found.checks,
             costs: Some(found.costs),

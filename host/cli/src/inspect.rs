@@ -41,11 +41,17 @@ struct Told<'a> {
     parameters: &'a [Parameter],
     /// Parameters that it asked for without declaring them, and the defaults that it gave.
     undeclared: BTreeMap<String, Option<f64>>,
+    /// Why it did not start, so that it could not be seen what it asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_error: Option<String>,
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let plugin = trial::load(&trial::engine()?, &args.plugin)?;
-    let undeclared = undeclared(&plugin, args)?;
+    let (undeclared, start_error) = match undeclared(&plugin, args)? {
+        Ok(asked) => (asked, None),
+        Err(problem) => (BTreeMap::new(), Some(problem)),
+    };
     if args.json {
         let told = Told {
             plugin: plugin.name(),
@@ -57,6 +63,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             reads_training: plugin.reads_training(),
             parameters: plugin.parameters(),
             undeclared,
+            start_error,
         };
         println!("{}", serde_json::to_string_pretty(&told)?);
         return Ok(ExitCode::SUCCESS);
@@ -84,6 +91,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     for (name, value) in &undeclared {
         let value = value.map_or_else(|| "picture".to_owned(), |value| value.to_string());
         table.add_row([name, &value, "(not declared)"]);
+    }
+    if let Some(problem) = start_error {
+        println!("It did not start, so that it may have other parameters than these: {problem}");
     }
     if table.is_empty() {
         println!("no parameters");
@@ -114,12 +124,16 @@ fn default(parameter: &Parameter) -> String {
     }
 }
 
-/// What the plugin asks for beside what it declares; nothing where it does not start, which `check` explains.
-fn undeclared(plugin: &Plugin, args: &Args) -> Result<BTreeMap<String, Option<f64>>> {
+/// What the plugin asks for beside what it declares; or why it did not start.
+fn undeclared(
+    plugin: &Plugin,
+    args: &Args,
+) -> Result<Result<BTreeMap<String, Option<f64>>, String>> {
     let facts = args.trial.facts(plugin)?;
     let started = Schedule::start(plugin, &facts, &Limits::default(), &GuardOptions::default());
-    let Ok(mut schedule) = started else {
-        return Ok(BTreeMap::new());
+    let mut schedule = match started {
+        Ok(schedule) => schedule,
+        Err(problem) => return Ok(Err(problem.to_string())),
     };
     // It may ask as late as in its first step; a fault there is no concern of this command.
     let _ = schedule.step(0, TrainingValues::NONE);
@@ -138,5 +152,5 @@ fn undeclared(plugin: &Plugin, args: &Args) -> Result<BTreeMap<String, Option<f6
         // Every plugin with a picture has it, by the trainer's own doing.
         asked.remove("filter");
     }
-    Ok(asked)
+    Ok(Ok(asked))
 }

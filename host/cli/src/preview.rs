@@ -152,6 +152,8 @@ fn points(schedule: &mut Schedule, steps: u64) -> Result<Vec<(f64, f64)>> {
     for step in 0..steps {
         let answer = schedule.step(step, TrainingValues::NONE)?;
         points.push((step as f64, answer.learning_rate));
+        // Nobody reads here what it logs, and that must not pile up.
+        schedule.drain_events();
         if step % 100_000 == 99_999 {
             bar.set_position(step);
         }

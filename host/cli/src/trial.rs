@@ -54,7 +54,9 @@ pub(crate) fn fill_pictures(plugin: &Plugin, facts: &mut RunFacts) {
     let pictures = plugin
         .parameters()
         .iter()
-        .filter(|parameter| parameter.kind == ParameterKind::Picture);
+        .filter(|parameter| parameter.kind == ParameterKind::Picture)
+        // A family's members are the user's to count.
+        .filter(|parameter| !parameter.name.ends_with('*'));
     for parameter in pictures {
         facts
             .params

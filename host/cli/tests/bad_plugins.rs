@@ -7,6 +7,7 @@
 mod common;
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -244,8 +245,21 @@ fn a_trap_after_a_million_steps_names_its_step() {
     );
 }
 
+const OUTSIDE: &str = "a picture is named by its place in the study's picture folder, without `..` and not from the root";
+
 /// A PNG of this size in 1-bit grey whose data are a few bytes.
 fn bomb(width: u32, height: u32) -> Vec<u8> {
+    // An empty zlib stream.
+    png(
+        width,
+        height,
+        &[],
+        &[0x78, 0x9c, 0x03, 0x00, 0x00, 0x00, 0x00, 0x01],
+    )
+}
+
+/// A PNG of 1-bit grey with `text` as its compressed comment, if there is any.
+fn png(width: u32, height: u32, text: &[u8], data: &[u8]) -> Vec<u8> {
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut chunk = |kind: &[u8; 4], data: &[u8]| {
         let body = [&kind[..], data].concat();
@@ -260,8 +274,10 @@ fn bomb(width: u32, height: u32) -> Vec<u8> {
     ]
     .concat();
     chunk(b"IHDR", &header);
-    // An empty zlib stream.
-    chunk(b"IDAT", &[0x78, 0x9c, 0x03, 0x00, 0x00, 0x00, 0x00, 0x01]);
+    if !text.is_empty() {
+        chunk(b"zTXt", &[b"Comment\0\0", text].concat());
+    }
+    chunk(b"IDAT", data);
     chunk(b"IEND", &[]);
     png
 }
@@ -276,18 +292,61 @@ fn pictures_stay_in_their_folder_and_within_limits() {
     std::os::unix::fs::symlink("../outside.png", pictures.join("link.png")).unwrap();
     let image = pixelrate_sandbox_image();
     for (name, told) in [
-        ("../outside.png", "picture \"../outside.png\": "),
-        ("/etc/hostname", "picture \"/etc/hostname\": "),
-        ("link.png", "picture \"link.png\": "),
-        ("bomb.png", "picture \"bomb.png\": "),
-        ("nowhere", "picture \"nowhere\": "),
+        ("../outside.png", OUTSIDE),
+        ("/etc/hostname", OUTSIDE),
+        (
+            "link.png",
+            "pictures/link.png leads out of the study's picture folder",
+        ),
+        (
+            "bomb.png",
+            "it has 60000 x 60000 pixels, over the 100000000 of `picture_pixels`",
+        ),
+        (
+            "nowhere",
+            "pictures does not hold it, and it is no built-in picture",
+        ),
     ] {
         let param = format!("image={name}");
         let arguments = ["--pictures", "pictures", "--param", &param];
         let said = complaint(dir.path(), "scan.wasm", image, &arguments);
         let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(flat.contains(told), "{name}: {said}");
-        println!("{flat}");
+        let told = format!("parameter `image`: picture \"{name}\": {told}");
+        assert!(flat.contains(&told), "{told}\n{said}");
+    }
+}
+
+#[test]
+fn a_small_picture_that_inflates_to_gigabytes_is_read_no_further_than_it_is_large() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut zeros = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::copy(&mut std::io::repeat(0).take(1 << 30), &mut zeros).unwrap();
+    let zeros = zeros.finish().unwrap();
+    let few = [
+        0x78, 0x9c, 0x63, 0x60, 0x20, 0x0c, 0x00, 0x00, 0x10, 0x00, 0x01,
+    ];
+    for (name, bytes) in [
+        ("data", png(8, 8, &[], &zeros)),
+        ("text", png(8, 8, &zeros, &few)),
+    ] {
+        fs::write(dir.path().join(format!("{name}.png")), bytes).unwrap();
+        let param = format!("image={name}");
+        let began = Instant::now();
+        // Whether the picture is taken is the decoder's to say: it must not take long, nor the memory.
+        let (_, out, err) = said(pixelrate(dir.path()).args([
+            "check",
+            "image",
+            "--pictures",
+            ".",
+            "--param",
+            &param,
+        ]));
+        assert!(out.contains("contract"), "{out}{err}");
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{name} took {:?}",
+            began.elapsed()
+        );
     }
 }
 

@@ -221,3 +221,37 @@ fn data_lists_checks_and_fetches() {
     let (good, _, err) = said(pixelrate(dir.path()).args(["data", "check", "mnist"]));
     assert!(!good && err.contains("pixelrate data get mnist"), "{err}");
 }
+
+#[test]
+fn a_new_plugin_builds_at_once_and_its_test_can_fail() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("my-schedule");
+    let new = ["new", "my-schedule", "--lang", "wat"];
+    let (good, out, err) = said(pixelrate(dir.path()).args(new));
+    assert!(
+        good && out.contains("next: cd my-schedule && pixelrate build"),
+        "{out}{err}"
+    );
+    let (good, out, err) = said(pixelrate(dir.path()).args(["build", "my-schedule"]));
+    assert!(
+        good && out.contains("conforms") && out.contains("1: 5 rates of a run of 100 steps"),
+        "{out}{err}"
+    );
+    assert!(folder.join("my-schedule.wasm").is_file());
+
+    let manifest = folder.join("pixelrate.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("55 = 0.2", "55 = 0.21")).unwrap();
+    let (good, out, _) = said(pixelrate(&folder).arg("build"));
+    assert!(
+        !good && out.contains("step 55 of 100 gives 0.2") && out.contains("does NOT conform: test"),
+        "{out}"
+    );
+
+    let (good, _, err) = said(pixelrate(dir.path()).args(new));
+    assert!(!good && err.contains("is there and not empty"), "{err}");
+    let (good, _, err) = said(pixelrate(dir.path()).args(["new", "x", "--lang", "pyton"]));
+    assert!(!good && err.contains("did you mean `python`?"), "{err}");
+    let (good, _, err) = said(pixelrate(dir.path()).arg("build"));
+    assert!(!good && err.contains("holds no pixelrate.toml"), "{err}");
+}

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::Serialize;
 
-use crate::contract::{CONTRACT, PACKAGE};
+use crate::contract::{CONTRACT, PACKAGE, PACKAGE_NAME};
 use crate::{Error, FaultKind, GuardOptions, Limits, Plugin, RunFacts, Schedule};
 use rehearsal::{Bits, Rehearsal, told};
 
@@ -30,9 +30,11 @@ const FRESH_LEAST: usize = 4;
 const FUTURE: u64 = 5_000;
 /// A run that no counter may run over in.
 const LONG_RUN: u64 = 1_000_000_000_000;
-/// Rounds of so many steps in one instance before memory that still grows is called a leak: some collectors wait long.
-const ROUNDS: usize = 5;
-const ROUND: u64 = 50_000;
+/// Steps after which memory must not grow any more, and as many again in which that is seen: some collectors wait long,
+/// and what keeps something of every step takes memory by doubling.
+const SETTLED: u64 = 200_000;
+/// Steps beyond those that are rehearsed which are tried all the same.
+const LATE: usize = 8;
 
 /// What a check came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -149,14 +151,14 @@ pub fn examine(
         }
     };
     rehearsal.count(&mut found.costs);
-    if !found.add("values", rehearsal.values(guard)) && rehearsal.was_cut_short() {
+    if !found.add("values", stage.values(facts, &rehearsal, guard)) && rehearsal.was_cut_short() {
         return found;
     }
     found.add("purity", stage.purity(facts, &rehearsal, FRESH));
     found.add("state", stage.state(facts, &rehearsal));
     found.add("one step", stage.short_run(facts));
     found.add("10^12 steps", stage.long_run(facts));
-    found.add("memory", stage.memory(facts, &rehearsal));
+    found.add("memory", stage.memory(facts));
     found
 }
 
@@ -218,10 +220,12 @@ fn contract(plugin: &Plugin) -> String {
         "a component"
     };
     let exports = plugin.exports().names().collect::<Vec<_>>().join(", ");
-    format!(
-        "{kind}; pixelrate:schedule@{}; exports {exports}",
-        CONTRACT.version
-    )
+    let built = match plugin.contract() {
+        Some(version) => format!("built for {PACKAGE_NAME}@{version}"),
+        None => format!("names no version of {PACKAGE_NAME}"),
+    };
+    let here = &CONTRACT.version;
+    format!("{kind}; {built}, this is {here}; exports {exports}")
 }
 
 fn imports(plugin: &Plugin) -> String {
@@ -235,6 +239,7 @@ fn imports(plugin: &Plugin) -> String {
     let own = crate::lift::listed(&own);
     match wasi.len() {
         0 => own,
+        1 => format!("{own}; and a part of WASI, which is empty"),
         parts => format!("{own}; and {parts} parts of WASI, which are empty"),
     }
 }
@@ -284,8 +289,39 @@ impl<'a> Stage<'a> {
     /// The bits of `step` in a fresh instance that was asked for nothing before.
     fn fresh(&self, facts: &RunFacts, step: u64) -> Result<Bits, Error> {
         let mut schedule = self.start(facts)?;
-        Ok(Bits::of(
-            schedule.step(step, rehearsal::training(step, facts)),
+        Ok(Bits::of(rehearsal::ask(&mut schedule, facts, step)))
+    }
+
+    /// What the guard says of the steps that were rehearsed, and of some of those that were too many for that.
+    fn values(
+        &self,
+        facts: &RunFacts,
+        rehearsal: &Rehearsal,
+        guard: &GuardOptions,
+    ) -> Result<(Verdict, String), String> {
+        let found = rehearsal.values(guard)?;
+        let (known, all) = (rehearsal.steps(), facts.total_steps);
+        if known >= all {
+            return Ok(found);
+        }
+        let (verdict, detail) = found;
+        if self.plugin.exports().save {
+            return Ok((verdict, format!("{detail}; the run has {all}")));
+        }
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let late = std::iter::repeat_with(|| known + random.next_u64() % (all - known));
+        let mut schedule = self.start(facts).map_err(|e| e.to_string())?;
+        for step in late.take(LATE).chain([all - 1]) {
+            let answer = rehearsal::ask(&mut schedule, facts, step);
+            if let Err(fault) = answer
+                && guard.on_fault == crate::OnFault::Abort
+            {
+                return Err(fault.to_string());
+            }
+        }
+        Ok((
+            verdict,
+            format!("{detail}, and at {} later ones of the {all}", LATE + 1),
         ))
     }
 
@@ -322,6 +358,18 @@ impl<'a> Stage<'a> {
             }
             tried += 1;
         }
+        // The rehearsal may not reach so far: two fresh instances must agree at least.
+        let end = facts.total_steps.saturating_sub(1).max(known - 1);
+        let [one, other] = [self.fresh(facts, end), self.fresh(facts, end)];
+        let (one, other) = (
+            one.map_err(|e| e.to_string())?,
+            other.map_err(|e| e.to_string())?,
+        );
+        if one != other {
+            return Err(format!(
+                "step {end} gives {one} in one fresh instance, and {other} in another"
+            ));
+        }
         Ok((
             Verdict::Pass,
             format!("{tried} steps agree bit for bit in fresh instances"),
@@ -354,7 +402,7 @@ impl<'a> Stage<'a> {
                 let state = saving.save().map_err(|fault| fault.to_string())?;
                 saved.push((step, state.unwrap_or_default()));
             }
-            let bits = Bits::of(saving.step(step, rehearsal::training(step, facts)));
+            let bits = Bits::of(rehearsal::ask(&mut saving, facts, step));
             if bits != *rehearsal.bits(step) {
                 return Err(format!(
                     "step {step} gives {}, and {bits} where it was saved before: `save` must change nothing",
@@ -375,7 +423,7 @@ impl<'a> Stage<'a> {
                 if began.elapsed() > LONGEST / 4 {
                     break;
                 }
-                let bits = Bits::of(restored.step(step, rehearsal::training(step, facts)));
+                let bits = Bits::of(rehearsal::ask(&mut restored, facts, step));
                 let before = rehearsal.bits(step);
                 if bits != *before {
                     return Err(problem(format!(
@@ -399,30 +447,40 @@ impl<'a> Stage<'a> {
     }
 
     fn rates(&self, trial: &Trial) -> Result<(Verdict, String), String> {
-        let mut schedule = self.start(&trial.facts).map_err(|e| e.to_string())?;
+        let facts = &trial.facts;
+        let mut schedule = self.start(facts).map_err(|e| e.to_string())?;
         let last = trial.rates.keys().next_back().copied().unwrap_or(0);
-        for step in 0..=last {
-            let shown = rehearsal::training(step, &trial.facts);
-            let found = schedule
-                .step(step, shown)
+        let stateful = self.plugin.exports().save;
+        if stateful && last >= MOST_STEPS {
+            return Err(format!(
+                "step {last} is too far: a schedule with state is asked for every step before it, at most {MOST_STEPS}"
+            ));
+        }
+        let mut hold = |step: u64| {
+            let found = rehearsal::ask(&mut schedule, facts, step)
                 .map_err(|fault| fault.to_string())?
                 .learning_rate;
-            if let Some(&wanted) = trial.rates.get(&step)
-                && (found - wanted).abs() > trial.tolerance * wanted.abs()
-            {
-                return Err(format!(
-                    "step {step} of {} gives {found:?}, and must give {wanted:?}",
-                    trial.facts.total_steps
-                ));
+            let Some(&wanted) = trial.rates.get(&step) else {
+                return Ok(());
+            };
+            let off = (found - wanted).abs();
+            if off <= trial.tolerance * wanted.abs() {
+                return Ok(());
             }
+            Err(format!(
+                "step {step} of {} gives {found:?}, and must give {wanted:?}",
+                facts.total_steps
+            ))
+        };
+        if stateful {
+            (0..=last).try_for_each(&mut hold)?;
+        } else {
+            trial.rates.keys().copied().try_for_each(&mut hold)?;
         }
-        let count = trial.rates.len();
+        let (count, steps) = (trial.rates.len(), facts.total_steps);
         Ok((
             Verdict::Pass,
-            format!(
-                "{count} rates of a run of {} steps",
-                trial.facts.total_steps
-            ),
+            format!("{count} rates of a run of {steps} steps"),
         ))
     }
 
@@ -448,69 +506,81 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Steps of another run. To refuse that run with a message is good manners, to trap is not.
+    /// Steps of another run. That run may be refused with a message, or be too long for the limits; what is answered must
+    /// be good.
     fn elsewhere(&self, facts: &RunFacts, steps: &[u64]) -> Result<(Verdict, String), String> {
-        let refuses = |message: &str| Ok((Verdict::Note, format!("it refuses: {message}")));
+        let refuses = |message: &str| Ok((Verdict::Note, format!("it does not run so: {message}")));
         let mut schedule = match self.start(facts) {
             Ok(schedule) => schedule,
-            Err(Error::Start(fault)) if fault.kind == FaultKind::Refused => {
-                return refuses(&fault.message);
-            }
+            Err(Error::Start(fault)) => return refuses(&fault.message),
             Err(e) => return Err(e.to_string()),
         };
         let mut rates = Vec::new();
         for &step in steps {
-            match schedule.step(step, rehearsal::training(step, facts)) {
+            match rehearsal::ask(&mut schedule, facts, step) {
                 Ok(values) => rates.push(told(values.learning_rate)),
-                Err(fault) if fault.kind == FaultKind::Refused => return refuses(&fault.message),
+                Err(fault) if matches!(fault.kind, FaultKind::Refused | FaultKind::OutOfFuel) => {
+                    return refuses(&fault.message);
+                }
                 Err(fault) => return Err(fault.to_string()),
             }
         }
         Ok((Verdict::Pass, rates.join(", ")))
     }
 
-    /// Memory that does not grow from some number of steps on. Those with a garbage collector may take a while.
-    fn memory(&self, facts: &RunFacts, rehearsal: &Rehearsal) -> Result<(Verdict, String), String> {
+    /// Memory that does not grow from some number of steps on.
+    fn memory(&self, facts: &RunFacts) -> Result<(Verdict, String), String> {
         let held = |bytes: usize| format!("{} KiB", bytes.div_ceil(1024));
-        let (half, end) = rehearsal.memory();
-        if half == end {
-            return Ok((Verdict::Pass, format!("{}, which does not grow", held(end))));
-        }
-        let mut schedule = self.start(facts).map_err(|e| e.to_string())?;
-        let (mut sizes, round, began) = (Vec::new(), self.steps.max(ROUND), Instant::now());
-        for _ in 0..ROUNDS {
-            for (count, step) in (0..self.steps).cycle().take(round as usize).enumerate() {
-                if began.elapsed() > LONGEST {
-                    let steps = round * sizes.len() as u64 + count as u64;
-                    return Ok((
-                        Verdict::Note,
-                        format!(
-                            "grows to {} in {steps} steps, and it is too slow to see it end",
-                            held(schedule.memory_bytes())
-                        ),
-                    ));
+        // Long enough that steps only ever go on.
+        let long = RunFacts {
+            total_steps: facts.total_steps.max(2 * SETTLED),
+            ..facts.clone()
+        };
+        let facts = match self.start(&long) {
+            Ok(_) => long,
+            Err(_) => facts.clone(),
+        };
+        let mut schedule = self.start(&facts).map_err(|e| e.to_string())?;
+        let (began, most) = (Instant::now(), facts.total_steps.min(2 * SETTLED));
+        // By how many steps: at one, two, four and so on, and at the end.
+        let (mut sizes, mut next) = (Vec::new(), 1);
+        for step in 0..most {
+            let answer = rehearsal::ask(&mut schedule, &facts, step);
+            if answer.is_err_and(|fault| fault.kind.spoils_instance()) {
+                let detail = format!("not seen: it failed at step {step}");
+                return Ok((Verdict::Note, detail));
+            }
+            let (done, slow) = (step + 1, began.elapsed() > LONGEST);
+            if done == next || done == most || done == most / 2 || slow {
+                sizes.push((done, schedule.memory_bytes()));
+                if done == next {
+                    next *= 2;
                 }
-                // A fault is the values' own check to report.
-                let _ = schedule.step(step, rehearsal::training(step, facts));
-                schedule.drain_events();
             }
-            sizes.push(schedule.memory_bytes());
-            if let [.., before, now] = sizes[..]
-                && before == now
-            {
-                let steps = round * (sizes.len() as u64 - 1);
-                return Ok((
-                    Verdict::Pass,
-                    format!("{}, which does not grow after {steps} steps", held(now)),
-                ));
+            if slow {
+                break;
             }
         }
-        let (first, last) = (sizes[0], sizes[ROUNDS - 1]);
-        let steps = round * (ROUNDS as u64 - 1);
-        Err(format!(
-            "grows from {} to {} in {steps} steps, and does not stop: does it keep something of every step?",
-            held(first),
-            held(last)
-        ))
+        let (done, end) = sizes.last().copied().unwrap_or((0, 0));
+        let half = sizes.iter().rev().find(|(steps, _)| steps * 2 <= done);
+        match half {
+            Some(&(steps, bytes)) if bytes < end => {
+                let detail = format!(
+                    "grows from {} after {steps} steps to {} after {done}: does it keep something of every step?",
+                    held(bytes),
+                    held(end)
+                );
+                // A short or slow run may end before a collector begins.
+                if done < 2 * SETTLED {
+                    Ok((Verdict::Note, detail))
+                } else {
+                    Err(detail)
+                }
+            }
+            _ => Ok((
+                Verdict::Pass,
+                format!("{}, which does not grow in {done} steps", held(end)),
+            )),
+        }
     }
 }

@@ -9,6 +9,9 @@ use wit_parser::{Resolve, TypeDefKind};
 pub(crate) const WIT: &str = include_str!("../../../sdk/wit/schedule.wit");
 
 /// The contract's package, without its version.
+pub(crate) const PACKAGE_NAME: &str = "pixelrate:schedule";
+
+/// What the names of its interfaces begin with.
 pub(crate) const PACKAGE: &str = "pixelrate:schedule/";
 
 /// The contract's interfaces, and what each holds, by the names that modules import.

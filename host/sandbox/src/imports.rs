@@ -57,7 +57,8 @@ pub(crate) fn of_module(module: &str, name: &str) -> Result<(), Refused> {
             "a core module cannot have WASI 0.2: make a component of it (wasm-tools component new)",
         ));
     }
-    Err(foreign(module))
+    let refused = foreign(module);
+    Err(Refused::new(format!("{module}.{name}"), refused.fix))
 }
 
 /// What to do about a memory that a core module wants to be given.

@@ -22,8 +22,8 @@ pub(crate) struct Outline {
     exports: Vec<String>,
     /// Of the contract's functions those that the module exports, and how it spells them.
     functions: BTreeMap<&'static str, String>,
-    /// The first import that a schedule may not have.
-    refused: Option<Refused>,
+    /// The imports that a schedule may not have.
+    refused: Vec<Refused>,
     /// Whether it imports the WASI of preview 1.
     preview1: bool,
 }
@@ -34,7 +34,7 @@ pub(crate) fn outline(wasm: &[u8]) -> Result<Outline, String> {
         component: Parser::is_component(wasm),
         exports: Vec::new(),
         functions: BTreeMap::new(),
-        refused: None,
+        refused: Vec::new(),
         preview1: false,
     };
     if outline.component {
@@ -87,12 +87,18 @@ impl Outline {
         } else {
             imports::of_module(module, name).err()
         };
-        self.refused = self.refused.take().or(refused);
+        self.refused.extend(refused);
     }
 
-    /// The first import of a core module that a schedule may not have.
+    /// The first import of a core module that a schedule may not have; its fix names the others.
     pub(crate) fn refused(&mut self) -> Option<Refused> {
-        self.refused.take()
+        let mut all = std::mem::take(&mut self.refused).into_iter();
+        let mut first = all.next()?;
+        let others: Vec<String> = all.map(|refused| refused.import).collect();
+        if !others.is_empty() {
+            first.fix = format!("{}; so too {}", first.fix, listed(&others));
+        }
+        Some(first)
     }
 }
 

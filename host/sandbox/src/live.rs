@@ -218,9 +218,19 @@ pub(crate) fn parameters(engine: &Engine, pre: &InstancePre<Host>) -> Result<Str
         let function = instance.get_typed_func::<(), (String,)>(&mut store, "parameters")?;
         function.call(&mut store, ())
     };
-    ask()
-        .map(|(json,)| json)
-        .map_err(|e: wasmtime::Error| format!("failed: {}", e.root_cause()))
+    match ask() {
+        Ok((json,)) => Ok(json),
+        Err(e) => {
+            let (fuel, ms) = (limits.init_fuel, limits.init_ms);
+            let (_, message) = explained(
+                &e,
+                &mut store,
+                &format!("its {fuel} units of fuel"),
+                &format!("{ms} ms"),
+            );
+            Err(format!("cannot be asked: {message}"))
+        }
+    }
 }
 
 /// What `e` was, in words.
@@ -232,6 +242,22 @@ fn fault(
     fuel: &str,
     time: &str,
 ) -> Fault {
+    let (kind, message) = explained(e, store, fuel, time);
+    Fault {
+        plugin: plugin.name().to_owned(),
+        sha256: plugin.sha256().to_owned(),
+        step,
+        kind,
+        message,
+    }
+}
+
+fn explained(
+    e: &wasmtime::Error,
+    store: &mut Store<Host>,
+    fuel: &str,
+    time: &str,
+) -> (FaultKind, String) {
     let refused = store.data_mut().meter.refused.take();
     let (kind, message) = if let Some(refusal) = e.downcast_ref::<Refusal>() {
         (FaultKind::Refused, refusal.0.clone())
@@ -262,11 +288,5 @@ fn fault(
     for more in refused.into_iter().chain(last_words) {
         message = format!("{message} ({more})");
     }
-    Fault {
-        plugin: plugin.name().to_owned(),
-        sha256: plugin.sha256().to_owned(),
-        step,
-        kind,
-        message,
-    }
+    (kind, message)
 }

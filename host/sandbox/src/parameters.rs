@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, RunFacts, Value};
 
+/// Bytes of the text that declares parameters, and how many it may declare.
+const MOST_TEXT: usize = 1 << 20;
+const MOST: usize = 1_000;
+
 /// A parameter that a plugin declares, by the contract's `parameters`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parameter {
@@ -53,8 +57,15 @@ impl Parameter {
 /// # Errors
 /// What is wrong with it, as the rest of a sentence.
 pub(crate) fn read(json: &str) -> Result<Vec<Parameter>, String> {
+    if json.len() > MOST_TEXT {
+        let bytes = json.len();
+        return Err(format!("gave {bytes} bytes, over {MOST_TEXT}"));
+    }
     let list: Vec<Parameter> = serde_json::from_str(json)
         .map_err(|e| format!("gave what is no JSON list of parameters: {e}"))?;
+    if list.len() > MOST {
+        return Err(format!("declare {}, over {MOST}", list.len()));
+    }
     let mut names = BTreeSet::new();
     match list.iter().find(|parameter| !names.insert(&parameter.name)) {
         Some(twice) => Err(format!("declare `{}` twice", twice.name)),

@@ -146,6 +146,7 @@ impl Plugin {
             .linker
             .instantiate_pre(&component)
             .map_err(|e| wrong(format!("{e:#}")))?;
+        let compile_time = began.elapsed();
         let declared = if exports.parameters {
             live::parameters(engine, &pre)
                 .and_then(|json| parameters::read(&json))
@@ -162,7 +163,7 @@ impl Plugin {
             parameters: declared.into(),
             lifted,
             lift_time,
-            compile_time: began.elapsed(),
+            compile_time,
             engine: engine.clone(),
             pre,
         })))
@@ -191,6 +192,15 @@ impl Plugin {
     /// The interfaces that it imports.
     pub fn imports(&self) -> &[String] {
         &self.0.imports
+    }
+
+    /// The version of the contract that its imports name, such as 1.0.0; none if it imports nothing of it.
+    pub fn contract(&self) -> Option<&str> {
+        self.0.imports.iter().find_map(|name| {
+            name.strip_prefix(crate::contract::PACKAGE)?
+                .split_once('@')
+                .map(|(_, version)| version)
+        })
     }
 
     /// Whether it wants to see losses and accuracies, which costs a read-back from the device a step.

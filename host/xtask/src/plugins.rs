@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use pixelrate_author::rust::{Compiler, TARGET};
+use pixelrate_author::rust::{self, Compiler, TARGET};
 
 const NAMES: [&str; 4] = ["cyclic", "fixed", "image", "piecewise"];
 /// Which compiler gave the committed files.
@@ -15,7 +15,7 @@ const RECORD: &str = "TOOLCHAIN.txt";
 /// # Errors
 /// No compiler for WASM can be found, or a plugin does not build.
 pub(crate) fn build(root: &Path) -> Result<()> {
-    let compiler = Compiler::find()?;
+    let compiler = compiler(root)?;
     println!("plugins: {}", compiler.version);
     let built = built_by(&compiler, root)?;
     let dist = root.join("plugins/dist");
@@ -37,7 +37,7 @@ pub(crate) fn build(root: &Path) -> Result<()> {
 /// # Errors
 /// A plugin does not build.
 pub(crate) fn build_for_test(root: &Path) -> Result<Option<PathBuf>> {
-    match Compiler::find() {
+    match compiler(root) {
         Ok(compiler) => {
             println!("plugins: built again with {}", compiler.version);
             built_by(&compiler, root).map(Some)
@@ -47,6 +47,12 @@ pub(crate) fn build_for_test(root: &Path) -> Result<Option<PathBuf>> {
             Ok(None)
         }
     }
+}
+
+fn compiler(root: &Path) -> Result<Compiler> {
+    let plugins = root.join("plugins");
+    rust::add_target(&plugins);
+    Ok(Compiler::find(&plugins)?)
 }
 
 /// Gives the folder of what it built.

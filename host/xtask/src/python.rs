@@ -136,6 +136,8 @@ pub(crate) fn environment(root: &Path, name: &str, list: &str) -> Result<Environ
 const OWN_PROGRAMS: &str = r##"
 import pathlib, sys
 for program in pathlib.Path(sys.argv[1], "bin").glob("*"):
+    if not program.is_file():
+        continue
     text = program.read_bytes()
     if text.startswith(b"#!") and b"python" in text.split(b"\n", 1)[0]:
         program.write_bytes(b"#!" + sys.executable.encode() + b"\n" + text.split(b"\n", 1)[1])

@@ -67,6 +67,17 @@ pub(super) fn training(step: u64, facts: &RunFacts) -> TrainingValues {
     }
 }
 
+/// Asks for a step, and lets go of what the schedule says besides: over a whole run that would fill the memory.
+pub(super) fn ask(
+    schedule: &mut Schedule,
+    facts: &RunFacts,
+    step: u64,
+) -> Result<StepValues, Fault> {
+    let answer = schedule.step(step, training(step, facts));
+    schedule.drain_events();
+    answer
+}
+
 /// Every step of a run, as one instance answered it.
 pub(super) struct Rehearsal {
     answers: Vec<Bits>,
@@ -75,8 +86,8 @@ pub(super) struct Rehearsal {
     first_fault: Option<Fault>,
     times: Vec<u64>,
     fuel: Vec<u64>,
-    /// Bytes of memory at half time, and at the end.
-    memory: (usize, usize),
+    /// Bytes of memory at the end.
+    memory: usize,
     cut_short: bool,
 }
 
@@ -96,7 +107,7 @@ impl Rehearsal {
             first_fault: None,
             times: Vec::with_capacity(steps as usize),
             fuel: Vec::with_capacity(steps as usize),
-            memory: (0, 0),
+            memory: 0,
             cut_short: false,
         };
         for step in 0..steps {
@@ -122,9 +133,6 @@ impl Rehearsal {
                 .as_ref()
                 .is_err_and(|fault| fault.kind.spoils_instance());
             run.answers.push(Bits::of(answer));
-            if step == steps / 2 || run.memory.0 == 0 {
-                run.memory.0 = schedule.memory_bytes();
-            }
             if spoilt {
                 // What a new instance would say is another run's story.
                 run.cut_short = true;
@@ -134,7 +142,7 @@ impl Rehearsal {
                 break;
             }
         }
-        run.memory.1 = schedule.memory_bytes();
+        run.memory = schedule.memory_bytes();
         run
     }
 
@@ -152,10 +160,6 @@ impl Rehearsal {
         &self.answers[step as usize]
     }
 
-    pub(super) fn memory(&self) -> (usize, usize) {
-        self.memory
-    }
-
     pub(super) fn count(&self, costs: &mut Costs) {
         let median_and_worst = |numbers: &[u64]| {
             let mut sorted = numbers.to_vec();
@@ -165,7 +169,7 @@ impl Rehearsal {
         };
         (costs.call_ns_median, costs.call_ns_worst) = median_and_worst(&self.times);
         (costs.fuel_median, costs.fuel_worst) = median_and_worst(&self.fuel);
-        costs.memory_bytes = self.memory.1;
+        costs.memory_bytes = self.memory;
         costs.steps = self.steps();
     }
 
