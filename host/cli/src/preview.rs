@@ -98,7 +98,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
 
 /// Every schedule of a study, as its first seed has it, under the study's own guard and limits.
 fn of_study(path: &Path, series: &mut Vec<Series>) -> Result<()> {
-    let plan = plan(path)?;
+    let plan = trial::busy(trial::PLANNING, || plan(path))?;
     let seed = plan.runs.first().map(|run| run.seed);
     for run in plan.runs.iter().filter(|run| Some(run.seed) == seed) {
         let engine = Engine::new(&EngineOptions::from(&run.limits))?;

@@ -231,7 +231,11 @@ impl Bar {
     pub(crate) fn new() -> Self {
         let style = ProgressStyle::with_template("{bar:30} step {pos}/{len}  {msg}  {eta} left");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self(ProgressBar::new(1).with_style(style))
+        let bar = ProgressBar::new(1).with_style(style);
+        // The data set is read, and a schedule of some languages compiled for seconds.
+        bar.set_message("preparing");
+        bar.tick();
+        Self(bar)
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use pixelrate_study::engine::{self, RunEnd};
 use pixelrate_study::{plan, report};
 
-use crate::signals;
+use crate::{signals, trial};
 
 /// Run a study: every schedule with every seed, each in a process of its own. The same command goes on after a stop.
 #[derive(clap::Args)]
@@ -27,7 +27,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    let plan = plan::plan(&args.file)?;
+    let plan = trial::busy(trial::PLANNING, || plan::plan(&args.file))?;
     if args.list {
         plan.runs.iter().for_each(|run| println!("{}", run.run));
         return Ok(ExitCode::SUCCESS);

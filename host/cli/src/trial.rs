@@ -16,6 +16,9 @@ const BATCH: u32 = 128;
 /// The picture that a plugin is given which wants one and was given none.
 const PICTURE: &str = "mona_lisa";
 
+/// What takes so long before a study begins.
+pub(crate) const PLANNING: &str = "planning: compiling and rehearsing the schedules";
+
 /// The run that the plugin is told of.
 #[derive(clap::Args)]
 #[group(skip)]
@@ -94,11 +97,18 @@ pub(crate) fn engine() -> Result<Engine> {
 
 /// Loads a plugin. Large ones take seconds to compile the first time: a terminal says so meanwhile.
 pub(crate) fn load(engine: &Engine, name: &str) -> Result<Plugin> {
+    let message = format!("compiling {name}, which is kept for the next time");
+    Ok(busy(&message, || engine.load(name))?)
+}
+
+/// Tells a terminal what takes so long, while it does.
+pub(crate) fn busy<T>(message: &str, work: impl FnOnce() -> T) -> T {
     let spinner = ProgressBar::new_spinner();
-    spinner.set_style(ProgressStyle::with_template("{spinner} {msg}  {elapsed}")?);
-    spinner.set_message(format!("compiling {name}, which is kept for the next time"));
+    let style = ProgressStyle::with_template("{spinner} {msg}  {elapsed}");
+    spinner.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    spinner.set_message(message.to_owned());
     spinner.enable_steady_tick(Duration::from_millis(150));
-    let loaded = engine.load(name);
+    let done = work();
     spinner.finish_and_clear();
-    Ok(loaded?)
+    done
 }
