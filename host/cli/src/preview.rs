@@ -26,15 +26,8 @@ pub(crate) struct Args {
     /// study's TOML, all of whose schedules are drawn as its first seed has them.
     #[arg(required = true)]
     schedules: Vec<String>,
-    /// Steps of the run. A study has its own.
-    #[arg(long, default_value_t = 10_000)]
-    steps: u64,
-    /// Steps of an epoch. A study has its own.
-    #[arg(long, default_value_t = 391)]
-    steps_per_epoch: u64,
-    /// Folder of pictures of your own. A study has its own.
-    #[arg(long)]
-    pictures: Option<PathBuf>,
+    #[command(flatten)]
+    run: trial::Run,
     /// Draw to this file, .png or .svg, instead of the terminal.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -126,12 +119,7 @@ fn of_name(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
         Value::Text(text) => Some(text.clone()),
         Value::Number(_) => None,
     });
-    let facts = trial::facts(
-        args.steps,
-        args.steps_per_epoch,
-        params,
-        args.pictures.clone(),
-    )?;
+    let facts = args.run.facts(params)?;
     let plugin = trial::load(engine, name)?;
     let guard = GuardOptions {
         max_learning_rate: f64::MAX,
@@ -140,7 +128,7 @@ fn of_name(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
     let mut schedule = Schedule::start(&plugin, &facts, &Limits::default(), &guard)?;
     Ok(Series {
         name: shown.unwrap_or_else(|| plugin.name().to_owned()),
-        points: points(&mut schedule, args.steps)?,
+        points: points(&mut schedule, facts.total_steps)?,
         band: Vec::new(),
     })
 }

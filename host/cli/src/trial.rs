@@ -1,5 +1,6 @@
 //! A plugin outside any study: loaded while the user is told what takes so long, and told of a run that is not there.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,13 +20,10 @@ const PICTURE: &str = "mona_lisa";
 /// What takes so long before a study begins.
 pub(crate) const PLANNING: &str = "planning: compiling and rehearsing the schedules";
 
-/// The run that the plugin is told of.
+/// A run that is not there: how long it is, and where its pictures are. A study has its own.
 #[derive(clap::Args)]
 #[group(skip)]
-pub(crate) struct Args {
-    /// A parameter of the schedule; may be given again.
-    #[arg(long = "param", value_name = "NAME=VALUE")]
-    params: Vec<String>,
+pub(crate) struct Run {
     /// Steps of the run.
     #[arg(long, default_value_t = 10_000)]
     steps: u64,
@@ -37,16 +35,29 @@ pub(crate) struct Args {
     pictures: Option<PathBuf>,
 }
 
+impl Run {
+    /// What a plugin is told of it.
+    pub(crate) fn facts(&self, params: BTreeMap<String, Value>) -> Result<RunFacts> {
+        let pictures = self.pictures.clone();
+        facts(self.steps, self.steps_per_epoch, params, pictures)
+    }
+}
+
+/// The run that one plugin is told of.
+#[derive(clap::Args)]
+#[group(skip)]
+pub(crate) struct Args {
+    /// A parameter of the schedule; may be given again.
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    params: Vec<String>,
+    #[command(flatten)]
+    run: Run,
+}
+
 impl Args {
     /// What `plugin` is told. A picture that it declares and was not given is a built-in one.
     pub(crate) fn facts(&self, plugin: &Plugin) -> Result<RunFacts> {
-        let params = run::params(&self.params)?;
-        let mut facts = facts(
-            self.steps,
-            self.steps_per_epoch,
-            params,
-            self.pictures.clone(),
-        )?;
+        let mut facts = self.run.facts(run::params(&self.params)?)?;
         fill_pictures(plugin, &mut facts);
         Ok(facts)
     }
@@ -72,7 +83,7 @@ pub(crate) fn fill_pictures(plugin: &Plugin, facts: &mut RunFacts) {
 pub(crate) fn facts(
     steps: u64,
     steps_per_epoch: u64,
-    params: std::collections::BTreeMap<String, Value>,
+    params: BTreeMap<String, Value>,
     pictures: Option<PathBuf>,
 ) -> Result<RunFacts> {
     if steps == 0 || steps_per_epoch == 0 {
