@@ -92,7 +92,13 @@ fn imports_beside_the_contract_are_refused_by_name() {
             .unwrap_err()
             .to_string()
     };
-    assert!(import("env", "(func)").contains("imports `env`"));
+    assert!(import("env", "(func)").contains("imports `env.x`"));
+    let two = r#"(func)) (import "env" "y" (func)"#;
+    let two = import("env", two);
+    assert!(
+        two.contains("imports `env.x`") && two.ends_with("; so too env.y"),
+        "{two}"
+    );
     assert!(
         import("my", "(memory 1)")
             .contains("imports `my.x`, which a schedule may not have: it is a memory")
