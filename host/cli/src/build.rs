@@ -35,7 +35,11 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let tests: Vec<conformance::Trial> = tests.collect::<Result<_>>()?;
     let facts = match tests.first() {
         Some(test) => test.facts.clone(),
-        None => trial::facts(10_000, 391, Default::default(), None)?,
+        None => {
+            let mut facts = trial::facts(10_000, 391, Default::default(), None)?;
+            trial::fill_pictures(&plugin, &mut facts);
+            facts
+        }
     };
     let (limits, guard) = (Limits::default(), GuardOptions::default());
     let mut found = conformance::examine(&plugin, &facts, &limits, &guard);
