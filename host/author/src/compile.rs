@@ -1,52 +1,11 @@
 //! A plugin's folder through its language's own compiler.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use crate::language::{self, Compiler, Language};
 use crate::manifest::{self, Manifest};
+use crate::tool::Tool;
 use crate::{Error, Step, rust};
-
-/// A compiler, or another program that a build needs.
-#[derive(Debug)]
-pub struct Tool {
-    /// How people call it.
-    pub name: &'static str,
-    /// Ways to call it, in the order in which they are tried: a program and its first arguments.
-    pub(crate) ways: &'static [&'static [&'static str]],
-    /// Arguments with which it does nothing and ends well.
-    pub(crate) probe: &'static [&'static str],
-    /// What to do where it is missing.
-    pub install: &'static str,
-}
-
-impl Tool {
-    /// How to call it here.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] with what to install.
-    pub(crate) fn find(&self, language: &Language, folder: &Path) -> Result<Vec<String>, Error> {
-        let works = |way: &&&[&str]| {
-            let (program, rest) = way.split_first()?;
-            let status = Command::new(program)
-                .current_dir(folder)
-                .args(rest)
-                .args(self.probe)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
-            status.ok().filter(|status| status.success())
-        };
-        let way = self.ways.iter().find(|way| works(way).is_some());
-        way.map(|way| way.iter().map(|&word| word.to_owned()).collect())
-            .ok_or_else(|| Error::Missing {
-                language: language.title,
-                tool: self.name.to_owned(),
-                install: self.install,
-            })
-    }
-}
 
 /// One call of a tool.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +51,7 @@ impl Call {
 /// runs; what compilers print goes where this program's own output goes.
 ///
 /// # Errors
-/// [`Error::Language`], [`Error::Missing`], [`Error::Compiler`] and [`Error::NoOutput`].
+/// [`Error::Language`], [`Error::Missing`], [`Error::Old`], [`Error::Compiler`] and [`Error::NoOutput`].
 pub fn build(
     folder: &Path,
     manifest: &Manifest,
@@ -181,24 +140,12 @@ mod tests {
     }
 
     #[test]
-    fn a_language_or_a_tool_that_is_not_here_says_what_to_do() {
+    fn a_language_that_is_not_here_says_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         let problem = build(folder.path(), &manifest("pyhton"), &mut |_| {}).unwrap_err();
         assert!(
             problem.to_string().contains("did you mean `python`?"),
             "{problem}"
-        );
-        let tool = Tool {
-            name: "Nothing",
-            ways: &[&["pixelrate-has-no-such-program"]],
-            probe: &[],
-            install: "`pip install nothing`",
-        };
-        let zig = language::find("zig").unwrap();
-        let problem = tool.find(zig, folder.path()).unwrap_err().to_string();
-        assert_eq!(
-            problem,
-            "Nothing is needed to build Zig, and is not here: `pip install nothing`"
         );
     }
 

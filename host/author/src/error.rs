@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::version::Least;
+
 /// Why a plugin's folder cannot be made or built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -53,6 +55,9 @@ pub enum Error {
         /// How to have it.
         install: &'static str,
     },
+    /// A compiler that is older than what a build needs.
+    #[error(transparent)]
+    Old(Box<Outdated>),
     /// A compiler that failed; what it said has gone to the terminal.
     #[error("{command} failed ({status}): what it said is above")]
     Compiler {
@@ -82,6 +87,22 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// A compiler that is here, and too old.
+#[derive(Debug, thiserror::Error)]
+#[error("{tool} {found} is too old to build {language}, which needs {least} or later: {install}")]
+pub struct Outdated {
+    /// The language.
+    pub language: &'static str,
+    /// The compiler.
+    pub tool: &'static str,
+    /// Its version here.
+    pub found: String,
+    /// The version that does.
+    pub least: Least,
+    /// How to have it.
+    pub install: &'static str,
 }
 
 impl Error {

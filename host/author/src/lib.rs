@@ -21,6 +21,12 @@ pub mod rust;
 mod step;
 #[cfg(feature = "folders")]
 pub mod template;
+#[cfg(feature = "folders")]
+mod tool;
+mod version;
 
-pub use error::Error;
+pub use error::{Error, Outdated};
 pub use step::Step;
+#[cfg(feature = "folders")]
+pub use tool::Tool;
+pub use version::Least;

@@ -4,10 +4,14 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Error, Step};
+use crate::version::{self, Least};
+use crate::{Error, Outdated, Step};
 
 /// The target that schedules are built for: no system, not even WASI.
 pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// What the SDK is written for, and the built-in schedules.
+const LEAST: Least = Least(&[1, 95]);
 
 const INSTALL: &str = "`rustup target add wasm32-unknown-unknown`, or on Debian \
                        `apt-get install rustc-web cargo-web rust-web-src rust-web-llvm lld`";
@@ -29,7 +33,7 @@ impl Compiler {
     /// from source.
     ///
     /// # Errors
-    /// [`Error::Missing`] with what to install.
+    /// [`Error::Missing`] or [`Error::Old`], with what to install.
     pub fn find(folder: &Path) -> Result<Self, Error> {
         let missing = || Error::Missing {
             language: "Rust",
@@ -37,11 +41,12 @@ impl Compiler {
             install: INSTALL,
         };
         if has_target(folder) {
+            let version = output(rustc(folder).arg("--version")).ok_or_else(missing)?;
             return Ok(Self {
                 cargo: "cargo".to_owned(),
                 rustc: None,
                 build_std: false,
-                version: output(rustc(folder).arg("--version")).ok_or_else(missing)?,
+                version: recent(version, "`rustup update`, or set a newer toolchain")?,
             });
         }
         let debian = "/usr/bin/rustc";
@@ -54,11 +59,15 @@ impl Compiler {
         if !sysroot.is_some_and(has_sources) {
             return Err(missing());
         }
+        let version = output(Command::new(debian).arg("--version")).ok_or_else(missing)?;
         Ok(Self {
             cargo: "/usr/bin/cargo".to_owned(),
             rustc: Some(debian.to_owned()),
             build_std: true,
-            version: output(Command::new(debian).arg("--version")).ok_or_else(missing)?,
+            version: recent(
+                version,
+                "`apt-get install rustup`, and then `rustup default stable`",
+            )?,
         })
     }
 
@@ -120,6 +129,20 @@ pub fn add_target(folder: &Path) {
             .env_remove("RUSTUP_TOOLCHAIN")
             .args(["target", "add", TARGET])
             .output();
+    }
+}
+
+/// The same version, if it is new enough.
+fn recent(version: String, install: &'static str) -> Result<String, Error> {
+    match version::told(&version) {
+        Some(found) if LEAST.is_over(found) => Err(Error::Old(Box::new(Outdated {
+            language: "Rust",
+            tool: "Rust",
+            found: found.to_owned(),
+            least: LEAST,
+            install,
+        }))),
+        _ => Ok(version),
     }
 }
 

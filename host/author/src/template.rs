@@ -74,8 +74,22 @@ pub fn create(
         fs::write(&target, named(&file.data, name)).map_err(Error::io("write", &target))?;
         made.push(place);
     }
+    let ignored = PathBuf::from(".gitignore");
+    let target = folder.join(&ignored);
+    fs::write(&target, gitignore(language)).map_err(Error::io("write", &target))?;
+    made.push(ignored);
     made.sort();
     Ok(made)
+}
+
+/// The patterns of what a build leaves, which is not to be committed.
+fn gitignore(language: &Language) -> String {
+    let mut text = "# What `pixelrate build` makes.\n/*.wasm\n".to_owned();
+    for pattern in language.leaves {
+        text.push_str(pattern);
+        text.push('\n');
+    }
+    text
 }
 
 /// Where a file of `sdk/` goes in a plugin's folder; nowhere if it belongs to another language or example.
@@ -139,6 +153,22 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_a_build_leaves_is_not_committed() {
+        for (name, wanted) in [
+            ("c", "/*.wasm\n"),
+            ("rust", "/*.wasm\n/target\n"),
+            ("moonbit", "/*.wasm\n/_build\n/node_modules\n"),
+        ] {
+            let place = tempfile::tempdir().unwrap();
+            let language = language::find(name).unwrap();
+            let files = create(place.path(), "mine", language, "cosine").unwrap();
+            assert!(files.contains(&".gitignore".into()), "{files:?}");
+            let text = fs::read_to_string(place.path().join(".gitignore")).unwrap();
+            assert_eq!(text, format!("# What `pixelrate build` makes.\n{wanted}"));
         }
     }
 

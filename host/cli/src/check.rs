@@ -31,7 +31,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What `--json` prints.
+/// What `--json` prints, however it goes: what is not known is left out, or empty.
 #[derive(Serialize)]
 struct Told<'a> {
     plugin: &'a str,
@@ -43,7 +43,7 @@ struct Told<'a> {
     contract: Option<&'a str>,
     exports: Vec<&'static str>,
     imports: &'a [String],
-    /// Why it could not even be loaded.
+    /// Why it did not pass, or could not even be tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     checks: &'a [Check],
@@ -52,57 +52,73 @@ struct Told<'a> {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    if !(args.max_learning_rate > 0.0 && args.max_learning_rate.is_finite()) {
-        let given = args.max_learning_rate;
-        anyhow::bail!("--max-learning-rate {given}: must be a finite number above 0");
-    }
-    let engine = trial::engine()?;
-    let plugin = match trial::load(&engine, &args.plugin) {
-        Ok(plugin) => plugin,
-        Err(problem) if args.json => {
-            let told = Told {
-                plugin: &args.plugin,
-                passed: false,
-                sha256: None,
-                contract: None,
-                exports: Vec::new(),
-                imports: &[],
-                error: Some(problem.to_string()),
-                checks: &[],
-                costs: None,
-            };
-            println!("{}", serde_json::to_string_pretty(&told)?);
-            return Ok(ExitCode::FAILURE);
-        }
-        Err(problem) => return Err(problem),
-    };
-    let guard = GuardOptions {
-        max_learning_rate: args.max_learning_rate,
-        ..GuardOptions::default()
-    };
-    let facts = args.trial.facts(&plugin)?;
-    let found = conformance::examine(&plugin, &facts, &Limits::default(), &guard);
+    let mut plugin = None;
+    let found = examined(args, &mut plugin);
+    let passed = found.as_ref().is_ok_and(Examination::passed);
     if args.json {
-        let told = Told {
-            plugin: plugin.name(),
-            passed: found.passed(),
-            sha256: Some(plugin.sha256()),
-            contract: plugin.contract(),
-            exports: plugin.exports().names().collect(),
-            imports: plugin.imports(),
-            error: None,
-            checks: &found.checks,
-            costs: Some(found.costs),
-        };
+        let told = told(args, plugin.as_ref(), &found);
         println!("{}", serde_json::to_string_pretty(&told)?);
     } else {
-        print(&plugin, &found);
+        let found = found?;
+        if let Some(plugin) = &plugin {
+            print(plugin, &found);
+        }
     }
-    Ok(if found.passed() {
+    Ok(if passed {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Runs the suite; `plugin` is there as soon as it is loaded, whatever follows.
+fn examined(args: &Args, plugin: &mut Option<Plugin>) -> Result<Examination> {
+    let guard = GuardOptions {
+        max_learning_rate: args.max_learning_rate,
+        ..GuardOptions::default()
+    };
+    if !(args.max_learning_rate > 0.0 && args.max_learning_rate.is_finite()) {
+        let given = args.max_learning_rate;
+        anyhow::bail!("--max-learning-rate {given}: must be a finite number above 0");
+    }
+    let plugin = plugin.insert(trial::load(&trial::engine()?, &args.plugin)?);
+    let facts = args.trial.facts(plugin)?;
+    Ok(conformance::examine(
+        plugin,
+        &facts,
+        &Limits::default(),
+        &guard,
+    ))
+}
+
+fn told<'a>(
+    args: &'a Args,
+    plugin: Option<&'a Plugin>,
+    found: &'a Result<Examination>,
+) -> Told<'a> {
+    let name = plugin.map_or(args.plugin.as_str(), Plugin::name);
+    let failure = |found: &Examination| {
+        let check = found.first_failure()?;
+        Some(format!(
+            "{name} does not conform ({}): {}",
+            check.name, check.detail
+        ))
+    };
+    let (error, checks, costs) = match found {
+        Ok(found) => (failure(found), found.checks.as_slice(), Some(found.costs)),
+        Err(problem) => (Some(crate::told(problem)), &[][..], None),
+    };
+    Told {
+        plugin: name,
+        passed: error.is_none(),
+        sha256: plugin.map(Plugin::sha256),
+        contract: plugin.and_then(Plugin::contract),
+        exports: plugin.map_or_else(Vec::new, |plugin| plugin.exports().names().collect()),
+        imports: plugin.map_or(&[], Plugin::imports),
+        error,
+        checks,
+        costs,
+    }
 }
 
 /// The table, and a line that says what it comes to.

@@ -28,10 +28,21 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What `--json` prints.
+/// What `--json` prints, however it goes.
 #[derive(Serialize)]
 struct Told<'a> {
     plugin: &'a str,
+    /// Why it could not be inspected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Nothing, where it could not be loaded.
+    #[serde(flatten)]
+    known: Option<Known<'a>>,
+}
+
+/// What a plugin is.
+#[derive(Serialize)]
+struct Known<'a> {
     sha256: &'a str,
     bytes: usize,
     lifted: bool,
@@ -40,21 +51,60 @@ struct Told<'a> {
     reads_training: bool,
     parameters: &'a [Parameter],
     /// Parameters that it asked for without declaring them, and the defaults that it gave.
-    undeclared: BTreeMap<String, Option<f64>>,
+    undeclared: &'a BTreeMap<String, Option<f64>>,
     /// Why it did not start, so that it could not be seen what it asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    start_error: Option<&'a str>,
+}
+
+/// What a plugin was seen to ask for.
+#[derive(Default)]
+struct Seen {
+    undeclared: BTreeMap<String, Option<f64>>,
     start_error: Option<String>,
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    let plugin = trial::load(&trial::engine()?, &args.plugin)?;
-    let (undeclared, start_error) = match undeclared(&plugin, args)? {
-        Ok(asked) => (asked, None),
-        Err(problem) => (BTreeMap::new(), Some(problem)),
-    };
+    let mut plugin = None;
+    let seen = seen(args, &mut plugin);
     if args.json {
-        let told = Told {
-            plugin: plugin.name(),
+        return json(args, plugin.as_ref(), seen);
+    }
+    let seen = seen?;
+    if let Some(plugin) = &plugin {
+        print(plugin, &seen);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Loads the plugin and tries it; `plugin` is there as soon as it is loaded, whatever follows.
+fn seen(args: &Args, plugin: &mut Option<Plugin>) -> Result<Seen> {
+    let plugin = plugin.insert(trial::load(&trial::engine()?, &args.plugin)?);
+    Ok(match undeclared(plugin, args)? {
+        Ok(undeclared) => Seen {
+            undeclared,
+            start_error: None,
+        },
+        Err(problem) => Seen {
+            undeclared: BTreeMap::new(),
+            start_error: Some(problem),
+        },
+    })
+}
+
+fn json(args: &Args, plugin: Option<&Plugin>, seen: Result<Seen>) -> Result<ExitCode> {
+    let (seen, error) = match seen {
+        Ok(seen) => (seen, None),
+        Err(problem) => (Seen::default(), Some(crate::told(&problem))),
+    };
+    let code = match error {
+        None => ExitCode::SUCCESS,
+        Some(_) => ExitCode::FAILURE,
+    };
+    let told = Told {
+        plugin: plugin.map_or(&args.plugin, Plugin::name),
+        error,
+        known: plugin.map(|plugin| Known {
             sha256: plugin.sha256(),
             bytes: plugin.bytes().len(),
             lifted: plugin.lifted(),
@@ -62,12 +112,16 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             imports: plugin.imports(),
             reads_training: plugin.reads_training(),
             parameters: plugin.parameters(),
-            undeclared,
-            start_error,
-        };
-        println!("{}", serde_json::to_string_pretty(&told)?);
-        return Ok(ExitCode::SUCCESS);
-    }
+            undeclared: &seen.undeclared,
+            start_error: seen.start_error.as_deref(),
+        }),
+    };
+    println!("{}", serde_json::to_string_pretty(&told)?);
+    Ok(code)
+}
+
+/// The plugin in lines, and its parameters as a table.
+fn print(plugin: &Plugin, seen: &Seen) {
     let kind = if plugin.lifted() {
         "core module, lifted"
     } else {
@@ -88,11 +142,11 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     for parameter in plugin.parameters() {
         table.add_row([&parameter.name, &default(parameter), &parameter.doc]);
     }
-    for (name, value) in &undeclared {
+    for (name, value) in &seen.undeclared {
         let value = value.map_or_else(|| "picture".to_owned(), |value| value.to_string());
         table.add_row([name, &value, "(not declared)"]);
     }
-    if let Some(problem) = start_error {
+    if let Some(problem) = &seen.start_error {
         println!("It did not start, so that it may have other parameters than these: {problem}");
     }
     if table.is_empty() {
@@ -101,7 +155,6 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         table.set_header(["parameter", "default", ""]);
         println!("{table}");
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// The default as a study writes it: a number, or one of the words that stand for numbers.

@@ -114,6 +114,86 @@ fn check_fails_what_a_run_could_not_repeat() {
 }
 
 #[test]
+fn check_and_inspect_tell_every_failure_as_json_too() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("folder.wasm")).unwrap();
+    fs::write(dir.path().join("text.wasm"), "no plugin").unwrap();
+    let huge = fs::File::create(dir.path().join("huge.wasm")).unwrap();
+    huge.set_len(200 << 20).unwrap();
+    fs::write(dir.path().join("counter.wat"), COUNTER).unwrap();
+
+    // What cannot be loaded.
+    for (file, problem) in [
+        (
+            "nowhere.wasm",
+            "no schedule \"nowhere.wasm\": it is neither a file nor",
+        ),
+        ("folder.wasm", "cannot read the plugin folder.wasm: "),
+        ("text.wasm", "text is not a schedule plugin: "),
+        (
+            "huge.wasm",
+            "the plugin huge.wasm has 209715200 bytes, over the 67108864",
+        ),
+    ] {
+        for command in ["check", "inspect"] {
+            let (good, out, err) = said(pixelrate(dir.path()).args([command, file, "--json"]));
+            assert!(!good && err.is_empty(), "{command} {file}: {err}");
+            let told = json(&out);
+            assert_eq!(told["plugin"], file, "{out}");
+            let error = told["error"].as_str().unwrap();
+            assert!(error.starts_with(problem), "{command} {file}: {error}");
+            assert_eq!(told.get("sha256"), None);
+            // People read the same, on the other channel.
+            let (good, out, err) = said(pixelrate(dir.path()).args([command, file]));
+            assert!(!good && out.is_empty(), "{command} {file}: {out}");
+            assert_eq!(err.trim(), format!("error: {error}"));
+        }
+    }
+
+    // What is loaded, and cannot be tried as it was asked for.
+    for (arguments, problem) in [
+        (
+            &["--steps", "0"][..],
+            "--steps and --steps-per-epoch must be at least 1",
+        ),
+        (&["--param", "max_lr"], "--param max_lr"),
+    ] {
+        for command in ["check", "inspect"] {
+            let all = [&[command, "cyclic", "--json"], arguments].concat();
+            let (good, out, err) = said(pixelrate(dir.path()).args(all));
+            assert!(!good && err.is_empty(), "{command} {arguments:?}: {err}");
+            let told = json(&out);
+            let error = told["error"].as_str().unwrap();
+            assert!(error.starts_with(problem), "{command}: {error}");
+            assert_eq!(
+                (&told["plugin"], told["sha256"].as_str().map(str::len)),
+                (&"cyclic".into(), Some(64))
+            );
+        }
+    }
+    let ceiling = ["check", "cyclic", "--json", "--max-learning-rate", "0"];
+    let (good, out, _) = said(pixelrate(dir.path()).args(ceiling));
+    assert!(!good);
+    let told = json(&out);
+    assert_eq!(
+        told["error"],
+        "--max-learning-rate 0: must be a finite number above 0"
+    );
+    assert_eq!(told["passed"], false);
+
+    // What was tried, and fails.
+    let (good, out, _) = said(pixelrate(dir.path()).args(["check", "counter.wat", "--json"]));
+    assert!(!good);
+    let told = json(&out);
+    let error = told["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("counter does not conform (purity): "),
+        "{error}"
+    );
+    assert!(!told["checks"].as_array().unwrap().is_empty(), "{out}");
+}
+
+#[test]
 fn inspect_tells_parameters_declared_or_not() {
     let dir = tempfile::tempdir().unwrap();
     let (good, out, _) = said(pixelrate(dir.path()).args(["inspect", "cyclic"]));
@@ -229,7 +309,8 @@ fn a_new_plugin_builds_at_once_and_its_test_can_fail() {
     let new = ["new", "my-schedule", "--lang", "wat"];
     let (good, out, err) = said(pixelrate(dir.path()).args(new));
     assert!(
-        good && out.contains("next: cd my-schedule && pixelrate build"),
+        good && out.contains("next: cd my-schedule && pixelrate build")
+            && out.contains("  .gitignore\n"),
         "{out}{err}"
     );
     let (good, out, err) = said(pixelrate(dir.path()).args(["build", "my-schedule"]));

@@ -251,6 +251,18 @@ fn every_example_in_every_language_agrees() {
         }
     }
 
+    // Compiling these takes seconds, which `pixelrate build` has spent: what comes after it does not.
+    for name in ["python", "javascript"] {
+        let Some(file) = files.get("cosine").unwrap_or(&none).get(name) else {
+            continue;
+        };
+        let next = Engine::new(&EngineOptions::default()).unwrap();
+        next.load(&file.to_string_lossy()).unwrap();
+        if next.cache_hits() != 1 {
+            problems.push(format!("{name} cosine: not in the compile cache"));
+        }
+    }
+
     let picture = [("image", Value::Text("puppy".to_owned()))];
     let scan = facts(5000, &picture);
     let wanted = rates(&engine.load("image").unwrap(), &scan);

@@ -5,6 +5,8 @@
 )]
 
 mod common;
+#[path = "../../../tests/python.rs"]
+mod python;
 
 use std::fs;
 use std::process::Command;
@@ -24,12 +26,7 @@ for query in json.load(sys.stdin):
 
 #[test]
 fn the_queries_of_the_readme_answer() {
-    let Some(python) = std::env::var_os("PIXELRATE_PYTHON") else {
-        assert!(
-            std::env::var_os("PIXELRATE_REQUIRE_PYTHON").is_none(),
-            "PIXELRATE_PYTHON names no Python with tests/requirements.txt"
-        );
-        println!("skipped: PIXELRATE_PYTHON names no Python with tests/requirements.txt");
+    let Some(python) = python::python() else {
         return;
     };
     let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,4 @@
 //! DuckDB, pyarrow and Polars read what a run leaves behind, and see the numbers that were logged.
-//!
-//! `PIXELRATE_PYTHON` names a Python that has `tests/requirements.txt`; `cargo xtask test` sets it. Without it the test
-//! says that it is skipped, unless `PIXELRATE_REQUIRE_PYTHON` is set.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +6,8 @@
 )]
 
 mod common;
+#[path = "../../../tests/python.rs"]
+mod python;
 
 use std::path::Path;
 use std::process::Command;
@@ -142,12 +141,7 @@ fn write_expected(path: &Path, rows: u64) {
 
 #[test]
 fn the_analysts_tools_read_every_table() {
-    let Some(python) = std::env::var_os("PIXELRATE_PYTHON") else {
-        assert!(
-            std::env::var_os("PIXELRATE_REQUIRE_PYTHON").is_none(),
-            "PIXELRATE_PYTHON names no Python with tests/requirements.txt"
-        );
-        println!("skipped: PIXELRATE_PYTHON names no Python with tests/requirements.txt");
+    let Some(python) = python::python() else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();

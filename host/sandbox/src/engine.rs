@@ -1,7 +1,7 @@
 //! The WASM engine, set up so that a schedule gives the same values everywhere and cannot run on for ever.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -16,31 +16,47 @@ use crate::{Error, Limits, Plugin, builtin};
 const TICK: Duration = Duration::from_millis(10);
 
 /// What is fixed for all plugins of an engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// Bytes of a guest's stack.
-    pub stack_bytes: usize,
-    /// Bytes of a plugin's file.
-    pub plugin_bytes: u64,
-    /// Wall time of lifting and compiling a plugin, in milliseconds.
-    pub compile_ms: u64,
-    /// Keep compiled plugins, by content, in the user's cache folder.
-    pub cache: bool,
-}
-
-impl Default for EngineOptions {
-    fn default() -> Self {
-        Self::from(&Limits::default())
-    }
+    /// What a plugin may use while it is loaded: its file, its compilation, a guest's stack, and the call of its
+    /// `parameters`, which has as much as `init`.
+    pub limits: Limits,
+    /// Where compiled plugins are kept.
+    pub cache: CompileCache,
 }
 
 impl From<&Limits> for EngineOptions {
     fn from(limits: &Limits) -> Self {
         Self {
-            stack_bytes: limits.stack_bytes,
-            plugin_bytes: limits.plugin_bytes,
-            compile_ms: limits.compile_ms,
-            cache: true,
+            limits: limits.clone(),
+            cache: CompileCache::default(),
+        }
+    }
+}
+
+/// Where compiled plugins are kept, by content, for the next time that they are loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CompileCache {
+    /// Nowhere: each load compiles.
+    Off,
+    /// In the user's cache folder; nowhere, where there is none.
+    #[default]
+    User,
+    /// In this folder, which must be an absolute path.
+    Folder(PathBuf),
+}
+
+impl CompileCache {
+    fn open(&self) -> wasmtime::Result<Option<Cache>> {
+        let mut config = CacheConfig::new();
+        match self {
+            Self::Off => Ok(None),
+            // A machine without a cache folder compiles anew each time.
+            Self::User => Ok(Cache::new(config).ok()),
+            Self::Folder(folder) => {
+                config.with_directory(folder);
+                Cache::new(config).map(Some)
+            }
         }
     }
 }
@@ -52,8 +68,8 @@ pub struct Engine(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) wasm: wasmtime::Engine,
     pub(crate) linker: Linker<Host>,
-    plugin_bytes: u64,
-    compile_ms: u64,
+    pub(crate) limits: Limits,
+    cache: Option<Cache>,
     /// Dropped with the engine, which ends the ticker.
     _ticker: Sender<()>,
 }
@@ -71,9 +87,8 @@ impl Engine {
     /// [`Error::Engine`], if Wasmtime does not take the options on this machine.
     pub fn new(options: &EngineOptions) -> Result<Self, Error> {
         let problem = |e: wasmtime::Error| Error::Engine(format!("{e:#}"));
-        let most = Limits::MOST_STACK;
-        if !(1..=most).contains(&options.stack_bytes) {
-            let stack = options.stack_bytes;
+        let (stack, most) = (options.limits.stack_bytes, Limits::MOST_STACK);
+        if !(1..=most).contains(&stack) {
             return Err(Error::Engine(format!(
                 "`stack_bytes` is {stack}, and must be from 1 to {most}: a guest's stack lies on its thread's"
             )));
@@ -86,13 +101,11 @@ impl Engine {
             // One NaN, whatever the processor: its bits could be seen and acted upon.
             .cranelift_nan_canonicalization(true)
             .wasm_relaxed_simd(false)
-            .max_wasm_stack(options.stack_bytes)
+            .max_wasm_stack(stack)
             // Calls are synchronous; without this each costs three times as much.
             .concurrency_support(false);
-        if options.cache {
-            // A machine without a cache folder compiles anew each time.
-            config.cache(Cache::new(CacheConfig::new()).ok());
-        }
+        let cache = options.cache.open().map_err(problem)?;
+        config.cache(cache.clone());
         let wasm = wasmtime::Engine::new(&config).map_err(problem)?;
         let linker = host::linker(&wasm).map_err(problem)?;
         let (ticker, stop) = channel::<()>();
@@ -108,8 +121,8 @@ impl Engine {
         Ok(Self(Arc::new(Inner {
             wasm,
             linker,
-            plugin_bytes: options.plugin_bytes,
-            compile_ms: options.compile_ms,
+            limits: options.limits.clone(),
+            cache,
             _ticker: ticker,
         })))
     }
@@ -126,7 +139,7 @@ impl Engine {
         }
         // A file that is too large is not read; one that grows meanwhile is read no further.
         let read = std::fs::File::open(path).and_then(|file| {
-            let (size, most) = (file.metadata()?.len(), self.0.plugin_bytes);
+            let (size, most) = (file.metadata()?.len(), self.0.limits.plugin_bytes);
             let mut bytes = Vec::new();
             if size <= most {
                 file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -160,6 +173,11 @@ impl Engine {
         self.compile(name, bytes.to_vec())
     }
 
+    /// How many plugins came compiled from the cache, of those that this engine loaded.
+    pub fn cache_hits(&self) -> usize {
+        self.0.cache.as_ref().map_or(0, Cache::cache_hits)
+    }
+
     /// Compiles on a thread of its own, which is left to itself where it takes too long: the compiler cannot be
     /// interrupted. A plugin that makes the compiler panic ends that thread, and not the trainer.
     fn compile(&self, name: &str, bytes: Vec<u8>) -> Result<Plugin, Error> {
@@ -172,7 +190,7 @@ impl Engine {
                 let _ = compiled.send(Plugin::compile(&engine, &plugin, bytes));
             })
             .map_err(|e| Error::Engine(e.to_string()))?;
-        let milliseconds = self.0.compile_ms;
+        let milliseconds = self.0.limits.compile_ms;
         match answer.recv_timeout(Duration::from_millis(milliseconds)) {
             Ok(plugin) => plugin,
             Err(RecvTimeoutError::Timeout) => Err(Error::CompileTime {
@@ -188,7 +206,7 @@ impl Engine {
     }
 
     fn check_size(&self, plugin: &str, bytes: u64) -> Result<(), Error> {
-        let most = self.0.plugin_bytes;
+        let most = self.0.limits.plugin_bytes;
         if bytes <= most {
             return Ok(());
         }

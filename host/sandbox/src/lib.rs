@@ -53,7 +53,7 @@ mod signature;
 mod wasi;
 
 pub use builtin::names as builtin_names;
-pub use engine::{Engine, EngineOptions};
+pub use engine::{CompileCache, Engine, EngineOptions};
 pub use error::Error;
 pub use facts::{RunFacts, TrainingValues, Value};
 pub use fault::{Fault, FaultKind};

@@ -205,10 +205,11 @@ fn begin(store: &mut Store<Host>, plugin: &Plugin, limits: &Limits) -> wasmtime:
     Ok((learning_rate, momentum, weight_decay, save, restore))
 }
 
-/// What `parameters` of an instance of its own answers, outside any run. The error is the rest of a sentence.
+/// What `parameters` of an instance of its own answers, outside any run, within the engine's limits. The error is the
+/// rest of a sentence.
 pub(crate) fn parameters(engine: &Engine, pre: &InstancePre<Host>) -> Result<String, String> {
-    let limits = Limits::default();
-    let host = Host::new(Arc::default(), Arc::default(), &limits, true);
+    let limits = &engine.inner().limits;
+    let host = Host::new(Arc::default(), Arc::default(), limits, true);
     let mut store = Store::new(&engine.inner().wasm, host);
     store.limiter(|host| &mut host.meter);
     let mut ask = || {
@@ -225,8 +226,8 @@ pub(crate) fn parameters(engine: &Engine, pre: &InstancePre<Host>) -> Result<Str
             let (_, message) = explained(
                 &e,
                 &mut store,
-                &format!("its {fuel} units of fuel"),
-                &format!("{ms} ms"),
+                &format!("its {fuel} units of fuel (`init_fuel`)"),
+                &format!("{ms} ms (`init_ms`)"),
             );
             Err(format!("cannot be asked: {message}"))
         }

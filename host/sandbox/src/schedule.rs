@@ -165,6 +165,12 @@ impl Schedule {
         self.last_good = Some(values);
     }
 
+    /// Changes what follows a fault: a schedule that has just taken over may be held to more than one that has proved
+    /// itself.
+    pub fn set_on_fault(&mut self, on_fault: OnFault) {
+        self.guard.on_fault = on_fault;
+    }
+
     /// What happened since the last call.
     pub fn drain_events(&mut self) -> Vec<SandboxEvent> {
         std::mem::take(&mut self.events)

@@ -6,6 +6,9 @@
     reason = "a test stops at the first thing that is wrong"
 )]
 
+#[path = "../../../tests/python.rs"]
+mod python;
+
 use std::process::Command;
 
 use pixelrate_sandbox::{DecodedPicture, Filter, Limits};
@@ -57,12 +60,7 @@ fn resizing_gives_the_bytes_that_pillow_gave() {
 
 #[test]
 fn pngs_of_every_mode_agree_with_pillow() {
-    let Some(python) = std::env::var_os("PIXELRATE_PYTHON") else {
-        assert!(
-            std::env::var_os("PIXELRATE_REQUIRE_PYTHON").is_none(),
-            "PIXELRATE_PYTHON names no Python with tests/requirements.txt"
-        );
-        println!("skipped: PIXELRATE_PYTHON names no Python with tests/requirements.txt");
+    let Some(python) = python::python() else {
         return;
     };
     let folder = tempdir().unwrap();

@@ -11,7 +11,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{body, engine, facts, limits, rate, start, start_with};
+use common::{body, engine, engine_of, facts, limits, rate, start, start_with};
 use pixelrate_sandbox::{
     DecodedPicture, FaultKind, GuardOptions, Limits, OnFault, Pictures, Schedule, StepValues,
     TrainingValues, Value,
@@ -369,12 +369,11 @@ fn a_module_made_to_be_compiled_for_ever_is_given_up() {
     let loops: String = (0..20_000).map(one).collect();
     let locals = "i64 ".repeat(1000);
     let text = body(&format!("(local {locals}) {loops} f64.const 0"));
-    let options = pixelrate_sandbox::EngineOptions {
-        cache: false,
+    let engine = engine_of(Limits {
         compile_ms: 1_000,
-        ..pixelrate_sandbox::EngineOptions::default()
-    };
-    let engine = pixelrate_sandbox::Engine::new(&options).unwrap();
+        ..Limits::default()
+    })
+    .unwrap();
     let began = std::time::Instant::now();
     let error = engine.load_bytes("bomb", text.as_bytes()).unwrap_err();
     assert_eq!(
@@ -386,12 +385,13 @@ fn a_module_made_to_be_compiled_for_ever_is_given_up() {
 
 #[test]
 fn the_largest_stack_still_fits_on_a_thread_and_more_is_refused() {
-    let options = |stack_bytes| pixelrate_sandbox::EngineOptions {
-        stack_bytes,
-        cache: false,
-        ..pixelrate_sandbox::EngineOptions::default()
+    let with_stack = |stack_bytes| {
+        engine_of(Limits {
+            stack_bytes,
+            ..Limits::default()
+        })
     };
-    let largest = pixelrate_sandbox::Engine::new(&options(Limits::MOST_STACK)).unwrap();
+    let largest = with_stack(Limits::MOST_STACK).unwrap();
     let deep = r#"(module (func $f (export "learning-rate") (param i64) (result f64) (f64.add (call $f (local.get 0)) (f64.const 1))))"#;
     let plugin = largest.load_bytes("deep", deep.as_bytes()).unwrap();
     let mut schedule = Schedule::start(
@@ -404,7 +404,7 @@ fn the_largest_stack_still_fits_on_a_thread_and_more_is_refused() {
     let fault = schedule.step(0, TrainingValues::NONE).unwrap_err();
     assert!(fault.message.contains("recursion"), "{fault}");
     for stack_bytes in [0, Limits::MOST_STACK + 1] {
-        let error = pixelrate_sandbox::Engine::new(&options(stack_bytes)).unwrap_err();
+        let error = with_stack(stack_bytes).unwrap_err();
         assert!(error.to_string().contains("`stack_bytes` is"), "{error}");
     }
 }
@@ -440,6 +440,45 @@ fn a_guest_that_fails_is_quoted() {
         message.contains("failed before its first step: too few steps"),
         "{message}"
     );
+}
+
+#[test]
+fn the_limits_of_a_study_hold_while_parameters_are_asked_for_too() {
+    let asked = |limits: Limits, body: &str| {
+        let wat = format!(
+            r#"(module (memory (export "memory") 1) (data (i32.const 0) "\08\00\00\00\02\00\00\00[]")
+                (func (export "parameters") (result i32) {body} i32.const 0)
+                (func (export "learning-rate") (param i64) (result f64) f64.const 0.1))"#
+        );
+        let loaded = engine_of(limits)
+            .unwrap()
+            .load_bytes("test", wat.as_bytes());
+        loaded.map(drop).map_err(|e| e.to_string())
+    };
+    let loops = "(local $i i32) (loop $more (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $more (i32.lt_u (local.get $i) (i32.const 100000))))";
+    let grows = "(if (i32.lt_s (memory.grow (i32.const 100)) (i32.const 0)) (then unreachable))";
+    let less_fuel = Limits {
+        init_fuel: 10_000,
+        ..Limits::default()
+    };
+    let less_memory = Limits {
+        memory_bytes: 1 << 20,
+        ..Limits::default()
+    };
+    let cannot = "test is not a schedule plugin: its `parameters` cannot be asked: it";
+    for (limits, body, problem) in [
+        (
+            less_fuel,
+            loops,
+            "used up its 10000 units of fuel (`init_fuel`)",
+        ),
+        (less_memory, grows, "trapped"),
+    ] {
+        assert_eq!(asked(Limits::default(), body), Ok(()));
+        let told = asked(limits, body).unwrap_err();
+        assert!(told.starts_with(&format!("{cannot} {problem}")), "{told}");
+    }
 }
 
 #[test]

@@ -144,6 +144,20 @@ fn test(root: &Path) -> Result<()> {
         "tests of the plugins",
         ["test", "--quiet", "--locked", "--target-dir", &target],
     )?;
+    // They depend on it, and it is no member of theirs: it is a template, too.
+    steps.cargo_in(
+        "plugins",
+        "tests of Rust's SDK",
+        [
+            "test",
+            "--quiet",
+            "--locked",
+            "--target-dir",
+            &target,
+            "--package",
+            "pixelrate-schedule",
+        ],
+    )?;
     if let Some(built) = plugins::build_for_test(root)? {
         steps.set("PIXELRATE_BUILT_PLUGINS", built.into());
     }

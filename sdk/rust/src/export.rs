@@ -30,7 +30,7 @@ unsafe impl Sync for Text {}
 
 impl Text {
     /// What tells of `text`.
-    pub const fn new(text: &'static str) -> Self {
+    pub const fn new(text: &'static [u8]) -> Self {
         Self {
             start: text.as_ptr(),
             length: text.len(),
@@ -69,9 +69,13 @@ macro_rules! export_schedule {
                 })
             }
 
-            static PARAMETERS: $crate::export::Text = $crate::export::Text::new(
-                concat!("[", $($crate::__json!($($first)*) $(, ",", $crate::__json!($($rest)*))*,)? "]")
-            );
+            const DECLARED: &[$crate::json::Declared] = &[
+                $($crate::__declared!($($first)*) $(, $crate::__declared!($($rest)*))*)?
+            ];
+
+            static JSON: [u8; $crate::json::length(DECLARED)] = $crate::json::list(DECLARED);
+
+            static PARAMETERS: $crate::export::Text = $crate::export::Text::new(&JSON);
 
             #[allow(dead_code)]
             #[cfg_attr(target_arch = "wasm32", unsafe(export_name = "parameters"))]
@@ -97,24 +101,36 @@ macro_rules! export_schedule {
     };
 }
 
-/// A parameter's entry in what `parameters` answers.
+/// A parameter, for what `parameters` answers.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __json {
-    ($name:literal = $default:literal, $doc:literal $(,)?) => {
-        concat!("{\"name\":\"", $name, "\",\"kind\":\"number\",\"default\":", $default, ",\"doc\":\"", $doc, "\"}")
-    };
-    ($name:literal = $default:literal in [$choice:literal $(, $choices:literal)* $(,)?], $doc:literal $(,)?) => {
-        concat!(
-            "{\"name\":\"", $name, "\",\"kind\":\"number\",\"default\":", $default, ",\"doc\":\"", $doc,
-            "\",\"choices\":[\"", $choice, "\"" $(, ",\"", $choices, "\"")*, "]}"
-        )
+macro_rules! __declared {
+    ($name:literal = $default:literal $(in [$($choice:literal),+ $(,)?])?, $doc:literal $(,)?) => {
+        $crate::json::Declared {
+            name: $name,
+            kind: "number",
+            default: ::std::option::Option::Some(concat!($default)),
+            doc: $doc,
+            choices: &[$($($choice),+)?],
+        }
     };
     ($name:literal picture, $doc:literal $(,)?) => {
-        concat!("{\"name\":\"", $name, "\",\"kind\":\"picture\",\"doc\":\"", $doc, "\"}")
+        $crate::json::Declared {
+            name: $name,
+            kind: "picture",
+            default: ::std::option::Option::None,
+            doc: $doc,
+            choices: &[],
+        }
     };
     ($name:literal family, $doc:literal $(,)?) => {
-        concat!("{\"name\":\"", $name, "\",\"kind\":\"number\",\"doc\":\"", $doc, "\"}")
+        $crate::json::Declared {
+            name: $name,
+            kind: "number",
+            default: ::std::option::Option::None,
+            doc: $doc,
+            choices: &[],
+        }
     };
 }
 

@@ -34,6 +34,8 @@ use bindings::pixelrate::schedule as contract;
 
 #[doc(hidden)]
 pub mod export;
+#[doc(hidden)]
+pub mod json;
 
 /// What training has just shown. Calling any of these makes the trainer read the loss back at every step.
 pub mod training {

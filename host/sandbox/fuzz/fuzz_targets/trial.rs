@@ -3,13 +3,13 @@
 use std::sync::LazyLock;
 
 use pixelrate_sandbox::{
-    DecodedPicture, Engine, EngineOptions, GuardOptions, Limits, Pictures, RunFacts, Schedule,
-    TrainingValues,
+    CompileCache, DecodedPicture, Engine, EngineOptions, GuardOptions, Limits, Pictures, RunFacts,
+    Schedule, TrainingValues,
 };
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let options = EngineOptions {
-        cache: false,
+        cache: CompileCache::Off,
         ..EngineOptions::default()
     };
     Engine::new(&options).expect("an engine")

@@ -7,16 +7,20 @@
 )]
 
 use pixelrate_sandbox::{
-    Engine, EngineOptions, Error, GuardOptions, Limits, OnFault, Pictures, RunFacts, Schedule,
-    TrainingValues, Value,
+    CompileCache, Engine, EngineOptions, Error, GuardOptions, Limits, OnFault, Pictures, RunFacts,
+    Schedule, TrainingValues, Value,
 };
 
 pub(crate) fn engine() -> Engine {
-    let options = EngineOptions {
-        cache: false,
-        ..EngineOptions::default()
-    };
-    Engine::new(&options).unwrap()
+    engine_of(Limits::default()).unwrap()
+}
+
+/// An engine of a study with these limits.
+pub(crate) fn engine_of(limits: Limits) -> Result<Engine, Error> {
+    Engine::new(&EngineOptions {
+        limits,
+        cache: CompileCache::Off,
+    })
 }
 
 pub(crate) fn limits() -> Limits {

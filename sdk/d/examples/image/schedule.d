@@ -11,15 +11,17 @@ mixin Parameters!(
 );
 
 Picture image;
+ulong last;
 
 export extern (C) void init()
 {
     image = params.image.open(totalSteps);
+    last = image.length - 1;
 }
 
 export extern (C) double learning_rate(ulong step)
 {
     // The last value holds where the picture has fewer values than the run has steps.
-    const value = image[min(step, image.length - 1)];
+    const value = image[min(step, last)];
     return params.base_lr + (params.max_lr - params.base_lr) * value;
 }

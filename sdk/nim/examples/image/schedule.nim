@@ -8,11 +8,13 @@ parameters:
   number max_lr, 1e-2, "Learning rate of a white pixel."
 
 var picture: Picture
+var last: uint64
 
 proc init() {.exported: "init".} =
   picture = image.open(totalSteps())
+  last = picture.len - 1
 
 proc learningRate(step: uint64): float64 {.exported: "learning-rate".} =
   # The last value holds where the picture has fewer values than the run has steps.
-  let value = picture[min(step, picture.len - 1)]
+  let value = picture[min(step, last)]
   baseLr + (maxLr - baseLr) * value

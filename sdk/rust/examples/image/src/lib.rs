@@ -4,14 +4,17 @@ use pixelrate_schedule::{Picture, Run, Schedule, export_schedule};
 
 struct Image {
     picture: Picture,
+    last: u64,
     base: f64,
     max: f64,
 }
 
 impl Schedule for Image {
     fn new(run: &Run) -> Result<Self, String> {
+        let picture = run.open("image", run.total_steps());
         Ok(Self {
-            picture: run.open("image", run.total_steps()),
+            last: picture.len() - 1,
+            picture,
             base: run.param("base_lr"),
             max: run.param("max_lr"),
         })
@@ -19,7 +22,7 @@ impl Schedule for Image {
 
     fn learning_rate(&mut self, step: u64) -> f64 {
         // The last value holds where the picture has fewer values than the run has steps.
-        let value = self.picture.value(step.min(self.picture.len() - 1));
+        let value = self.picture.value(step.min(self.last));
         self.base + (self.max - self.base) * value
     }
 }
