@@ -2,15 +2,24 @@
 
 mod build;
 mod check;
+mod checkpoint;
+mod chosen;
 mod data;
+mod fork;
 mod inspect;
+mod log;
 mod new;
+mod pause;
 mod preview;
+mod ps;
+mod replay;
 mod report;
 mod resume;
 mod run;
 mod signals;
+mod stop;
 mod study;
+mod swap;
 mod trial;
 
 use std::process::ExitCode;
@@ -30,6 +39,14 @@ enum Command {
     Study(study::Args),
     Run(Box<run::Args>),
     Resume(resume::Args),
+    Ps(ps::Args),
+    Log(log::Args),
+    Swap(swap::Args),
+    Pause(pause::Args),
+    Stop(stop::Args),
+    Checkpoint(checkpoint::Args),
+    Fork(fork::Args),
+    Replay(replay::Args),
     Report(report::Args),
     Preview(preview::Args),
     New(new::Args),
@@ -43,7 +60,11 @@ fn main() -> ExitCode {
     let command = Cli::parse().command;
     if !matches!(
         command,
-        Command::Study(_) | Command::Run(_) | Command::Resume(_)
+        Command::Study(_)
+            | Command::Run(_)
+            | Command::Resume(_)
+            | Command::Fork(_)
+            | Command::Replay(_)
     ) {
         signals::end_with_the_reader();
     }
@@ -51,6 +72,14 @@ fn main() -> ExitCode {
         Command::Study(args) => study::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Resume(args) => resume::main(&args),
+        Command::Ps(args) => ps::main(&args),
+        Command::Log(args) => log::main(&args),
+        Command::Swap(args) => swap::main(&args),
+        Command::Pause(args) => pause::main(&args),
+        Command::Stop(args) => stop::main(&args),
+        Command::Checkpoint(args) => checkpoint::main(&args),
+        Command::Fork(args) => fork::main(&args),
+        Command::Replay(args) => replay::main(&args),
         Command::Report(args) => report::main(&args),
         Command::Preview(args) => preview::main(&args),
         Command::New(args) => new::main(&args),

@@ -102,6 +102,7 @@ fn of_study(path: &Path, series: &mut Vec<Series>) -> Result<()> {
             name: run.label.clone(),
             points: points(&mut schedule, facts.total_steps)?,
             band: Vec::new(),
+            marks: Vec::new(),
         });
     }
     Ok(())
@@ -130,6 +131,7 @@ fn of_name(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
         name: shown.unwrap_or_else(|| plugin.name().to_owned()),
         points: points(&mut schedule, facts.total_steps)?,
         band: Vec::new(),
+        marks: Vec::new(),
     })
 }
 

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use pixelrate_control::{Activity, Status, What};
+use pixelrate_runlog::{Held, held};
+use pixelrate_study::steer;
 use pixelrate_trainer::train;
 
-use crate::{run, signals};
+use crate::{chosen, run, signals};
 
-/// Go on with a run that was stopped, crashed or failed, from its newest checkpoint.
+/// Go on with a run: one that was stopped, crashed or failed from its newest checkpoint, one that was paused where it
+/// waits.
 #[derive(clap::Args)]
 #[command(after_help = "Example: pixelrate resume runs/demo/cyclic-seed0")]
 pub(crate) struct Args {
@@ -20,6 +24,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    if held(&args.folder)? != Held::No
+        && Status::read(&args.folder)?.is_some_and(|status| status.activity == Activity::Paused)
+    {
+        let answer = steer::ask(&args.folder, What::Continue, None);
+        let runs = [args.folder.clone()];
+        return Ok(chosen::tell(&runs, vec![answer], "goes on", "went on"));
+    }
     let stop = signals::stop()?;
     let outcome = train::resume(&args.folder, &mut run::Bar::new(), &stop)?;
     Ok(run::end(&outcome, &args.folder, args.json, false))

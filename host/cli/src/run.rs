@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use pixelrate_runlog::{EvalRow, EventKind, EventRow};
 use pixelrate_sandbox::{Limits, OnFault, Value};
-use pixelrate_study::engine::Beat;
+use pixelrate_study::engine::{Beat, News};
 use pixelrate_study::spec::TrainingKeys;
 use pixelrate_trainer::spec::{Found, OptimizerKind, RunSpec, ScheduleSpec};
 use pixelrate_trainer::train::{self, Ending, Observer, Outcome, Progress};
@@ -67,6 +67,9 @@ pub(crate) struct Args {
     /// Folder of pictures of your own.
     #[arg(long)]
     pictures: Option<PathBuf>,
+    /// Do not take the schedule's file over when it changes.
+    #[arg(long)]
+    no_watch: bool,
     /// The run's folder (default: `runs/run/<schedule>-seed<seed>`).
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -219,9 +222,33 @@ fn from_flags(args: &Args) -> Result<RunSpec> {
             } else {
                 OnFault::Abort
             },
+            rollback_steps: ScheduleSpec::default_rollback_steps(),
         },
         limits: Limits::default(),
+        watch: !args.no_watch,
+        parent: None,
     })
+}
+
+/// Whether whoever looks on while a run trains wants to hear of it at once.
+fn is_news(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Swapped
+            | EventKind::Rejected
+            | EventKind::Reverted
+            | EventKind::Fault
+            | EventKind::Log
+            | EventKind::Paused
+            | EventKind::Continued
+    )
+}
+
+fn told(row: &EventRow) -> String {
+    match row.kind {
+        EventKind::Log => format!("step {}: {}", row.step, row.message),
+        kind => format!("step {}: {kind}: {}", row.step, row.message),
+    }
 }
 
 /// A progress bar, for a person.
@@ -264,10 +291,16 @@ impl Observer for Bar {
     }
 
     fn event(&mut self, row: &EventRow) {
-        if matches!(row.kind, EventKind::Fault | EventKind::Log) {
-            self.0
-                .println(format!("step {}: {}", row.step, row.message));
+        if is_news(row.kind) {
+            self.0.println(told(row));
         }
+    }
+}
+
+fn print_line(value: &impl serde::Serialize) {
+    if let Ok(line) = serde_json::to_string(value) {
+        // Whoever listened may be gone: the run goes on all the same.
+        let _ = writeln!(std::io::stdout(), "{line}");
     }
 }
 
@@ -282,9 +315,13 @@ impl Observer for Beats {
             learning_rate: progress.learning_rate,
             train_loss: Some(progress.train_loss).filter(|loss| loss.is_finite()),
         };
-        if let Ok(line) = serde_json::to_string(&beat) {
-            // Whoever listened may be gone: the run goes on all the same.
-            let _ = writeln!(std::io::stdout(), "{line}");
+        print_line(&beat);
+    }
+
+    fn event(&mut self, row: &EventRow) {
+        // A schedule's own lines are for its log: many runs side by side would flood the screen.
+        if is_news(row.kind) && row.kind != EventKind::Log {
+            print_line(&News { news: told(row) });
         }
     }
 }

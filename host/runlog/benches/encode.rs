@@ -83,6 +83,7 @@ fn rows(schedule: &str, count: u64) -> Vec<StepRow> {
             step_ns: (17_000_000.0 + 400_000.0 * noise.normal()) as u64,
             schedule_ns: (180.0 + 20.0 * noise.normal()) as u64,
             schedule: Arc::clone(&sha),
+            swaps: 0,
         }
     };
     (0..count).map(row).collect()

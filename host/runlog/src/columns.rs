@@ -139,6 +139,11 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| format!("it has no column `{name}`"))
     }
 
+    /// Whether there is a column of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.column_by_name(name).is_some()
+    }
+
     /// A string column, with or without dictionary.
     pub(crate) fn strings(&self, name: &'static str) -> Result<Strings<'a>, String> {
         let column = self.column(name)?;

@@ -6,8 +6,13 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::Error;
+
+/// How often a writer tries for the lock, and how long it waits in between.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Paths in a run folder.
 #[derive(Clone, Debug)]
@@ -108,19 +113,24 @@ impl RunFolder {
             .truncate(false)
             .open(&path)
             .map_err(Error::io("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                // The number only helps the message; without it the message is still right.
-                let pid = file
-                    .read_to_string(&mut text)
-                    .ok()
-                    .and_then(|_| text.trim().parse().ok());
-                let folder = self.root.clone();
-                return Err(Error::Locked { folder, pid });
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // Somebody who looks whether there is a writer ([`held`]) has it for an instant.
+                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let folder = self.root.clone();
+                    return Err(Error::Locked {
+                        folder,
+                        pid: writer(&mut file),
+                    });
+                }
+                Err(TryLockError::Error(source)) => return Err(Error::io("lock", &path)(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(Error::io("lock", &path)(source)),
         }
         let wrote = file
             .set_len(0)
@@ -129,6 +139,41 @@ impl RunFolder {
         wrote.map_err(Error::io("write", &path))?;
         Ok(file)
     }
+}
+
+/// Whether a process is writing a run's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// None is.
+    No,
+    /// One is; its number, where that could be read.
+    By(Option<u32>),
+}
+
+/// Looks whether a process is writing the log in `folder`. A folder without a log has no writer.
+///
+/// # Errors
+/// The lock's file cannot be opened or tried.
+pub fn held(folder: &Path) -> Result<Held, Error> {
+    let path = folder.join(".lock");
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Held::No),
+        Err(error) => return Err(Error::io("open", &path)(error)),
+    };
+    match file.try_lock_shared() {
+        // Closing the file frees it again.
+        Ok(()) => Ok(Held::No),
+        Err(TryLockError::WouldBlock) => Ok(Held::By(writer(&mut file))),
+        Err(TryLockError::Error(source)) => Err(Error::io("lock", &path)(source)),
+    }
+}
+
+/// The process that a lock's file names.
+fn writer(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
 }
 
 /// Swaps two folders at once; false if this file system or kernel cannot.

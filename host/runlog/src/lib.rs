@@ -20,6 +20,7 @@
 //!         step_ns: 5_000_000,
 //!         schedule_ns: 180,
 //!         schedule: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+//!         swaps: 0,
 //!     })?;
 //! }
 //! log.flush()?; // From here on the rows survive the process; `sync` would let them survive the power.
@@ -63,7 +64,7 @@
 //!
 //! # Tables
 //!
-//! Schema version 1 (`pixelrate.schema` in the files' key-value metadata, beside `pixelrate.table`, `pixelrate.study`,
+//! Schema version 2, which added `swaps`; files of version 1 are read as runs without any (`pixelrate.schema` in the files' key-value metadata, beside `pixelrate.table`, `pixelrate.study`,
 //! `pixelrate.run` and the caller's facts as `pixelrate.fact.<name>`). All columns but those marked with a star are
 //! filled in every row. Counts are signed in the files, since differences of unsigned columns fail in SQL. Strings of
 //! few values read as dictionaries (pandas: categories) where the reader knows such a thing. A NaN is a NaN; null means
@@ -84,6 +85,7 @@
 //! | step_ns | INT64 | ns | wall time of the step |
 //! | schedule_ns | INT64 | ns | wall time of the schedule's call |
 //! | schedule | STRING | | SHA-256 of the schedule in force, hexadecimal |
+//! | swaps | INT64 | | schedules that had taken over before the step: 0 under the one that the run began with |
 //!
 //! `evals`, a row per evaluation:
 //!
@@ -104,7 +106,7 @@
 //! | study, run | STRING | | as above |
 //! | step | INT64 | steps | steps done when it happened |
 //! | time | TIMESTAMP(ms, UTC) | | when it happened |
-//! | kind | STRING | | loaded, swapped, rejected, fault, log, checkpoint, resumed, finished, failed, stopped |
+//! | kind | STRING | | loaded, swapped, rejected, reverted, fault, log, checkpoint, resumed, paused, continued, finished, failed, stopped |
 //! | schedule\* | STRING | | SHA-256 of the schedule that it is about |
 //! | message | STRING | | for people |
 //! | duration_ns\* | INT64 | ns | how long it took |
@@ -149,6 +151,7 @@ mod wal;
 mod writer;
 
 pub use error::Error;
+pub use folder::{Held, held};
 pub use log::{Options, Recovery, RunLog};
 pub use part::SCHEMA_VERSION;
 pub use read::{

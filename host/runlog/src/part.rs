@@ -18,8 +18,8 @@ use crate::folder::{self, names_in, rename, sync_folder};
 use crate::record::Record;
 use crate::{Error, Identity};
 
-/// The version of the files' schema, in their metadata as `pixelrate.schema`.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The version of the files' schema, in their metadata as `pixelrate.schema`. Version 2 added `swaps` to the steps.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Rows in a batch when a part is read.
 const READ_ROWS: usize = 8192;

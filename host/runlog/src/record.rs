@@ -59,6 +59,7 @@ impl Record for StepRow {
         required("step_ns", Kind::Count),
         required("schedule_ns", Kind::Count),
         required("schedule", Kind::Word),
+        required("swaps", Kind::Count),
     ];
 
     fn step(&self) -> u64 {
@@ -84,6 +85,7 @@ impl Record for StepRow {
             counts("step_ns", all().map(|r| r.step_ns))?,
             counts("schedule_ns", all().map(|r| r.schedule_ns))?,
             words(all().map(|r| Some(&*r.schedule))),
+            counts("swaps", all().map(|r| r.swaps))?,
         ])
     }
 
@@ -104,6 +106,11 @@ impl Record for StepRow {
         );
         let (step_ns, schedule_ns) = (read.counts("step_ns")?, read.counts("schedule_ns")?);
         let schedules = read.strings("schedule")?;
+        // Logs of schema version 1 know no swaps.
+        let swaps = read
+            .has("swaps")
+            .then(|| read.counts("swaps"))
+            .transpose()?;
         // A schedule stays in force for thousands of rows: they share one string.
         let mut schedule: Arc<str> = Arc::from("");
         let mut row = |i| {
@@ -122,6 +129,7 @@ impl Record for StepRow {
                 step_ns: step_ns(i)?,
                 schedule_ns: schedule_ns(i)?,
                 schedule: Arc::clone(&schedule),
+                swaps: swaps.as_ref().map_or(Ok(0), |swaps| swaps(i))?,
             })
         };
         (0..batch.num_rows()).map(&mut row).collect()

@@ -41,6 +41,9 @@ pub struct StepRow {
     pub schedule_ns: u64,
     /// SHA-256 of the schedule in force, 64 hexadecimal digits.
     pub schedule: Arc<str>,
+    /// Schedules that had taken over before this step: 0 under the one that the run began with. Two of one file with
+    /// other parameters differ in this alone.
+    pub swaps: u64,
 }
 
 /// One evaluation.
@@ -178,6 +181,8 @@ words! {
         Swapped = "swapped",
         /// A schedule was offered and refused.
         Rejected = "rejected",
+        /// A schedule faulted soon after it took over, and the one before it was put back.
+        Reverted = "reverted",
         /// A schedule trapped, ran out of its limits, or gave a value that the guard refused.
         Fault = "fault",
         /// A line that the schedule logged.
@@ -186,6 +191,10 @@ words! {
         Checkpoint = "checkpoint",
         /// The run went on from a checkpoint.
         Resumed = "resumed",
+        /// The run was told to wait.
+        Paused = "paused",
+        /// It went on after that.
+        Continued = "continued",
         /// The run did all its steps.
         Finished = "finished",
         /// The run could not go on.

@@ -30,6 +30,7 @@ fn row(step: u64) -> StepRow {
         step_ns: step * 3,
         schedule_ns: 100,
         schedule: Arc::from(if step < 40 { "aaaa" } else { "bbbb" }),
+        swaps: u64::from(step >= 40),
     }
 }
 
@@ -263,7 +264,8 @@ fn a_file_of_a_later_schema_is_refused() {
     // The footer is Thrift in plain bytes: key, type and length, then the one-letter value.
     let key = b"pixelrate.schema";
     let at = bytes.windows(key.len()).position(|w| w == key).unwrap() + key.len();
-    let value = bytes[at..at + 4].iter().position(|b| *b == b'1').unwrap() + at;
+    let now = crate::SCHEMA_VERSION.to_string().into_bytes()[0];
+    let value = bytes[at..at + 4].iter().position(|b| *b == now).unwrap() + at;
     bytes[value] = b'9';
     fs::write(&path, bytes).unwrap();
     let error = read_steps(dir.path()).unwrap_err();

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use common::{eval_row, event_row, identity, step_row, summary_row};
 use pixelrate_runlog::{
-    Error, Identity, Options, RunLog, RunStatus, read_evals, read_events, read_steps,
+    Error, Held, Identity, Options, RunLog, RunStatus, held, read_evals, read_events, read_steps,
     read_summaries, read_summary, steps, summaries, write_summaries,
 };
 
@@ -380,4 +380,38 @@ fn summaries_of_a_study() {
         2,
         "files beside the runs do not count"
     );
+}
+
+#[test]
+fn steps_of_schema_version_1_are_read_as_a_run_without_swaps() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("steps");
+    std::fs::create_dir_all(&table).unwrap();
+    std::fs::write(
+        table.join("part-000000000000-000000000004.parquet"),
+        include_bytes!("golden/steps-version-1.parquet"),
+    )
+    .unwrap();
+    let rows = read_steps(folder.path()).unwrap();
+    assert_eq!(
+        rows.iter().map(|row| row.step).collect::<Vec<_>>(),
+        [0, 1, 2, 3]
+    );
+    assert!(
+        rows.iter()
+            .all(|row| row.swaps == 0 && row.train_loss.is_some())
+    );
+}
+
+#[test]
+fn whoever_looks_sees_whether_a_run_is_being_written() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(held(folder.path()).unwrap(), Held::No);
+    let log = RunLog::create(folder.path(), Identity::default()).unwrap();
+    assert_eq!(
+        held(folder.path()).unwrap(),
+        Held::By(Some(std::process::id()))
+    );
+    drop(log);
+    assert_eq!(held(folder.path()).unwrap(), Held::No);
 }

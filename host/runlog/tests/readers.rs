@@ -96,7 +96,7 @@ same(pq.ParquetDataset(f"{folder}/steps").read(use_threads=False).sort_by("step"
 for path in glob.glob(files):
     meta = pq.read_metadata(path)
     facts = {k.decode(): v.decode() for k, v in meta.metadata.items()}
-    assert facts["pixelrate.schema"] == "1" and facts["pixelrate.table"] == "steps"
+    assert facts["pixelrate.schema"] == "2" and facts["pixelrate.table"] == "steps"
     assert facts["pixelrate.study"] == "seed" and facts["pixelrate.fact.device"] == "cpu"
     low = meta.row_group(0).column(2).statistics.min
     assert f"part-{low:012}-" in path, (low, path)

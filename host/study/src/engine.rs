@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::plan::Plan;
+use crate::rebuild;
 
 /// A line that a run's process writes to its standard output, as JSON.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -28,6 +29,13 @@ pub struct Beat {
     pub learning_rate: f64,
     /// Loss of the newest step; `None` where it is not finite, which JSON cannot say.
     pub train_loss: Option<f64>,
+}
+
+/// Something that happened in a run and that whoever looks on hears of at once: a line of JSON too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct News {
+    /// What happened, in a line.
+    pub news: String,
 }
 
 /// How one run of a study ended.
@@ -71,6 +79,12 @@ pub fn run(
                     lifelines.cut();
                 }
                 std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        scope.spawn(|| {
+            let done = || over.load(Ordering::Relaxed) || stop.asked();
+            if let Err(problem) = rebuild::watch(&plan.builds, &done, &|line| screen.news(line)) {
+                screen.news(&format!("sources are not watched: {problem}"));
             }
         });
         let jobs = jobs.clamp(1, plan.runs.len().max(1));
@@ -193,7 +207,9 @@ fn follow(mut child: Child, spec: &RunSpec, screen: &Screen) -> Result<(), Strin
     let bar = screen.bar(&spec.run);
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            if let Ok(beat) = serde_json::from_str::<Beat>(&line) {
+            if let Ok(News { news }) = serde_json::from_str(&line) {
+                screen.news(&format!("{}: {news}", spec.run));
+            } else if let Ok(beat) = serde_json::from_str::<Beat>(&line) {
                 bar.set_length(beat.total_steps);
                 bar.set_position(beat.step);
                 let loss = beat
@@ -232,6 +248,9 @@ fn unchanged(spec: &RunSpec, folder: &Path) -> Result<(), Error> {
         spec.training.data_folder = PathBuf::new();
         spec.training.checkpoint_seconds = 1.0;
         spec.schedule.picture_folder = None;
+        // Neither what follows a swap nor whether there may be one changes what was trained by now.
+        spec.schedule.rollback_steps = 0;
+        spec.watch = false;
         serde_json::to_value(spec).unwrap_or_default()
     };
     match difference("", &comparable(&began), &comparable(spec)) {
@@ -317,6 +336,15 @@ impl Screen {
             eprintln!("{line}");
         } else if !matches!(end, RunEnd::Finished) {
             let _ = self.bars.println(line);
+        }
+    }
+
+    /// Shows a line that stays.
+    fn news(&self, line: &str) {
+        if self.terminal {
+            let _ = self.bars.println(line);
+        } else {
+            eprintln!("{line}");
         }
     }
 

@@ -52,6 +52,39 @@ pub enum Error {
     /// Nothing to report on.
     #[error("{} holds no run with a log: run the study first", .0.display())]
     NoRuns(PathBuf),
+    /// A run that was asked for something does not run.
+    #[error("{} does not run now: `pixelrate resume` takes it up again", .0.display())]
+    NotRunning(PathBuf),
+    /// A run ended before it did what it was asked for.
+    #[error("{} ended before it could do that", .0.display())]
+    EndedUnasked(PathBuf),
+    /// A run that was asked for something has ended.
+    #[error("{} is over ({status}): `pixelrate fork` goes on from one of its steps", folder.display())]
+    Over {
+        /// Its folder.
+        folder: PathBuf,
+        /// How it ended.
+        status: String,
+    },
+    /// A run cannot be forked.
+    #[error("{} cannot be forked: {problem}", folder.display())]
+    Fork {
+        /// The run's folder.
+        folder: PathBuf,
+        /// Why not, and what to do.
+        problem: String,
+    },
+    /// A run cannot be replayed.
+    #[error("{} {problem}", folder.display())]
+    Replay {
+        /// The folder of the replay.
+        folder: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A run's requests, status or swaps.
+    #[error(transparent)]
+    Control(#[from] pixelrate_control::Error),
     /// A run's log.
     #[error(transparent)]
     Log(#[from] pixelrate_runlog::Error),

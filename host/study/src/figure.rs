@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::ValueFormatter;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use crate::Error;
@@ -17,6 +19,8 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
     /// The band's lower and upper edge at each point; empty for none.
     pub band: Vec<(f64, f64)>,
+    /// Places where something happened, for an upright line each. Panels alone show them.
+    pub marks: Vec<f64>,
 }
 
 /// Colours that the colour-blind can tell apart (Paul Tol's muted scheme, and three more), in turn.
@@ -38,6 +42,10 @@ const INK: RGBColor = RGBColor(60, 60, 60);
 const GRID: RGBColor = RGBColor(225, 225, 225);
 /// Points of a line at most: each stands for the highest and the lowest of its stretch, so that spikes stay.
 const POINTS: usize = 600;
+/// Upright lines of a panel at most that go from its bottom to its top.
+const UPRIGHTS: usize = 24;
+/// Pixels that a legend is wide.
+const LEGEND: u32 = 250;
 
 /// One small panel a series, side by side, each on a vertical axis of its own: for shapes that would hide one another,
 /// and that differ in size.
@@ -81,6 +89,11 @@ pub fn panels(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> 
                     },
                     if index % columns == 0 { y } else { "" },
                 )?;
+                let uprights: Vec<_> = (line.marks.iter())
+                    .map(|&place| upright(place, line.marks.len(), &chart.y_range()))
+                    .map(|ends| PathElement::new(ends, INK.mix(0.45)))
+                    .collect();
+                chart.draw_series(uprights)?;
                 chart.draw_series(LineSeries::new(
                     thinned(&line.points),
                     colour(index).stroke_width(1),
@@ -212,13 +225,231 @@ pub fn dots(path: &Path, title: &str, x: &str, rows: &[Dot]) -> Result<(), Error
     })
 }
 
+/// From where to where one of `count` upright lines goes: many would hide what they mark, and shrink to ticks.
+fn upright(place: f64, count: usize, ys: &Range<f64>) -> Vec<(f64, f64)> {
+    let share = if count > UPRIGHTS { 0.12 } else { 1.0 };
+    vec![
+        (place, ys.start),
+        (place, ys.start + share * (ys.end - ys.start)),
+    ]
+}
+
+/// One trunk and what was forked from it, for two panels over one axis of steps.
+#[derive(Debug, Clone, Default)]
+pub struct Family {
+    /// What the panels call it.
+    pub title: String,
+    /// What it came to: the trunk's line first.
+    pub upper: Vec<Series>,
+    /// Learning rates.
+    pub lower: Vec<Series>,
+    /// Where branches begin: the step, and the value there, if it is known.
+    pub forks: Vec<(f64, Option<f64>)>,
+}
+
+/// A line of a legend. Series of its name have its colour.
+#[derive(Debug, Clone)]
+pub struct Legend {
+    /// What is named.
+    pub name: String,
+    /// What stands below it, in small print.
+    pub note: String,
+}
+
+/// Families beside and below one another: `value` against the step, and the learning rates beneath, on a logarithmic
+/// axis where they differ much. The first of the legend's names is that of the trunks.
+///
+/// # Errors
+/// [`Error::Figure`], if the file cannot be written.
+pub fn families(path: &Path, value: &str, all: &[Family], legend: &[Legend]) -> Result<(), Error> {
+    let columns = match all.len() {
+        0 | 1 => 1,
+        2 | 4 => 2,
+        _ => 3,
+    };
+    let (width, height) = if columns == 1 { (720, 580) } else { (420, 440) };
+    let rows = all.len().div_ceil(columns).max(1);
+    let plots = width * columns as u32;
+    let size = (
+        plots + LEGEND,
+        (height * rows as u32).max(40 * legend.len() as u32) + 40,
+    );
+    let title = match all {
+        [only] => format!("{} and its branches", only.title),
+        _ => "Branches beside their trunks".to_owned(),
+    };
+    draw(path, size, &title, |area| {
+        let (left, right) = area.split_horizontally(plots);
+        for (cell, family) in left.split_evenly((rows, columns)).iter().zip(all) {
+            let cell = match all {
+                [_] => cell.clone(),
+                _ => cell.titled(&family.title, ("sans-serif", 15).into_font().color(&INK))?,
+            };
+            one_family(&cell, value, family, legend)?;
+        }
+        let mut y = 24;
+        for (index, entry) in legend.iter().enumerate() {
+            let (paint, thick) = kin(index);
+            right.draw(&PathElement::new(
+                vec![(12, y), (36, y)],
+                paint.stroke_width(thick + 1),
+            ))?;
+            for line in wrapped(&entry.name, 26) {
+                let style = ("sans-serif", 14).into_font().color(&INK);
+                right.draw(&Text::new(line, (44, y - 8), style))?;
+                y += 16;
+            }
+            let style = ("sans-serif", 12).into_font().color(&INK.mix(0.75));
+            right.draw(&Text::new(entry.note.clone(), (44, y - 7), style))?;
+            y += 26;
+        }
+        Ok(())
+    })
+}
+
+fn one_family(
+    cell: &Area<'_>,
+    value: &str,
+    family: &Family,
+    legend: &[Legend],
+) -> Result<(), Failure> {
+    let (_, height) = cell.dim_in_pixel();
+    let (upper, lower) = cell.split_vertically(height * 3 / 5);
+    let (xs, ys) = bounds(&family.upper);
+    let (places, rates) = bounds(&family.lower);
+    let xs = xs.start.min(places.start)..xs.end.max(places.end);
+    let mut chart = ChartBuilder::on(&upper)
+        .margin(8)
+        .margin_top(22)
+        .x_label_area_size(8)
+        .y_label_area_size(60)
+        .build_cartesian_2d(xs.clone(), ys.clone())?;
+    axes(&mut chart, 6, 6, "", value)?;
+    forked(&mut chart, family)?;
+    kindred(&mut chart, &family.upper, legend)?;
+    for &(place, value) in &family.forks {
+        if let Some(value) = value {
+            chart.draw_series([
+                Circle::new((place, value), 5, WHITE.filled()),
+                Circle::new((place, value), 5, INK.stroke_width(2)),
+            ])?;
+        }
+    }
+    // Names of forks that stand close to one another would cover one another.
+    let mut free = f64::NEG_INFINITY;
+    let mut forks: Vec<f64> = family.forks.iter().map(|fork| fork.0).collect();
+    forks.sort_by(f64::total_cmp);
+    for place in forks {
+        if place < free {
+            continue;
+        }
+        let (x, y) = chart.backend_coord(&(place, ys.end));
+        let (left, top) = upper.get_base_pixel();
+        let style = ("sans-serif", 12).into_font().color(&INK);
+        let name = format!("step {place}");
+        let middle = x - left - 3 * name.len() as i32;
+        upper.draw(&Text::new(name, (middle, y - top - 15), style))?;
+        free = place + 0.13 * (xs.end - xs.start);
+    }
+    let mut below = ChartBuilder::on(&lower);
+    below.margin(8).x_label_area_size(40).y_label_area_size(60);
+    match logarithmic(&family.lower) {
+        Some(rates) => {
+            let mut chart = below.build_cartesian_2d(xs, rates.clone().log_scale())?;
+            axes(&mut chart, 6, 4, "step", "learning rate")?;
+            forked(&mut chart, family)?;
+            // What an axis of powers cannot show lies on its lowest line.
+            let mut raised = family.lower.clone();
+            for point in raised.iter_mut().flat_map(|line| line.points.iter_mut()) {
+                point.1 = point.1.max(rates.start);
+            }
+            kindred(&mut chart, &raised, legend)
+        }
+        None => {
+            let mut chart = below.build_cartesian_2d(xs, rates)?;
+            axes(&mut chart, 6, 4, "step", "learning rate")?;
+            forked(&mut chart, family)?;
+            kindred(&mut chart, &family.lower, legend)
+        }
+    }
+}
+
+/// The axis for values that differ by more than a factor of 20, over four powers of ten at the most; `None` for others.
+fn logarithmic(series: &[Series]) -> Option<Range<f64>> {
+    let values = series.iter().flat_map(|line| line.points.iter());
+    let Range { start, end } = span(values.map(|point| point.1).filter(|value| *value > 0.0));
+    let start = start.max(end * 1e-4);
+    if !(start > 0.0 && end > 20.0 * start) {
+        return None;
+    }
+    // A power of ten just above the highest line gives it a number to be read against.
+    let power = 10_f64.powf(end.log10().ceil());
+    let top = if power < 3.0 * end { power } else { end };
+    Some(start / 1.3..top * 1.3)
+}
+
+/// Upright, broken lines where branches begin.
+fn forked<Y>(chart: &mut Chart<'_, '_, Y>, family: &Family) -> Result<(), Failure>
+where
+    Y: Ranged<ValueType = f64>,
+{
+    let ends = chart.y_range();
+    for (place, _) in &family.forks {
+        chart.draw_series(DashedLineSeries::new(
+            [(*place, ends.start), (*place, ends.end)],
+            4,
+            4,
+            INK.mix(0.6).stroke_width(1),
+        ))?;
+    }
+    Ok(())
+}
+
+/// Lines in their legend's colours; the trunk's lies below the others.
+fn kindred<Y>(
+    chart: &mut Chart<'_, '_, Y>,
+    lines: &[Series],
+    legend: &[Legend],
+) -> Result<(), Failure>
+where
+    Y: Ranged<ValueType = f64>,
+{
+    for line in lines {
+        let index = legend.iter().position(|entry| entry.name == line.name);
+        let (paint, thick) = kin(index.unwrap_or(0));
+        let style = paint.stroke_width(thick);
+        chart.draw_series(LineSeries::new(thinned(&line.points), style))?;
+    }
+    Ok(())
+}
+
+/// Colour and thickness of a legend's line: the trunk is black, and thicker than its branches.
+fn kin(index: usize) -> (RGBColor, u32) {
+    match index.checked_sub(1) {
+        None => (INK, 3),
+        Some(branch) => (colour(branch), 2),
+    }
+}
+
+/// A name in lines of at most about `width` letters, broken after what joins its words.
+fn wrapped(name: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in name.split_inclusive(['-', ' ', ',', '_', '+']) {
+        if let Some(line) = lines.last_mut() {
+            if line.is_empty() || line.chars().count() + word.chars().count() <= width {
+                line.push_str(word);
+            } else {
+                lines.push(word.to_owned());
+            }
+        }
+    }
+    lines
+}
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Failure = Box<dyn std::error::Error>;
-type Chart<'a, 'b> = ChartContext<
-    'a,
-    SVGBackend<'b>,
-    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
->;
+type Chart<'a, 'b, Y = RangedCoordf64> =
+    ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, Y>>;
 
 fn draw(
     path: &Path,
@@ -248,13 +479,16 @@ fn draw(
     })
 }
 
-fn axes(
-    chart: &mut Chart<'_, '_>,
+fn axes<Y>(
+    chart: &mut Chart<'_, '_, Y>,
     x_labels: usize,
     y_labels: usize,
     x: &str,
     y: &str,
-) -> Result<(), Failure> {
+) -> Result<(), Failure>
+where
+    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)

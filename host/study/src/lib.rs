@@ -2,16 +2,26 @@
 //!
 //! - [`spec`]: a study's TOML. [`plan`]: the runs that it asks for, all checked before anything trains.
 //! - [`engine`]: each run in a process of its own, stopped and taken up again.
-//! - [`statistics`], [`report`], [`figure`]: the table with its error bars, and the pictures.
+//! - [`steer`]: swaps, pauses and stops of runs in other processes. [`mod@fork`], [`mod@replay`]: a run's second lives.
+//! - [`runs`]: the runs that there are, what each does, and which of them are meant.
+//! - [`statistics`], [`report`], [`figure`]: the table with its error bars, and the pictures. [`lineage`]: runs that were
+//!   forked, with what they came from.
 
+mod copy;
 pub mod engine;
 mod error;
 pub mod figure;
+pub mod fork;
+pub mod lineage;
 mod places;
 pub mod plan;
 mod raster;
+pub mod rebuild;
+pub mod replay;
 pub mod report;
+pub mod runs;
 pub mod spec;
 pub mod statistics;
+pub mod steer;
 
 pub use error::Error;

@@ -9,6 +9,7 @@ use pixelrate_trainer::spec::{RunSpec, ScheduleSpec};
 
 use crate::Error;
 use crate::places::Places;
+use crate::rebuild::Build;
 use crate::spec::{StudyFile, TrainingKeys};
 
 /// A study, ready to run.
@@ -20,6 +21,8 @@ pub struct Plan {
     pub jobs: Option<usize>,
     /// Seed by seed, so that a study that is stopped early has every schedule.
     pub runs: Vec<RunSpec>,
+    /// Plugins that are built anew when their sources change.
+    pub builds: Vec<Build>,
 }
 
 /// Reads `path` and plans its runs.
@@ -32,7 +35,11 @@ pub fn plan(path: &Path) -> Result<Plan, Error> {
     let planner = Planner {
         path,
         places: Places::of(&text),
-        place: path.parent().unwrap_or(Path::new("")),
+        // A file that is named alone lies in the working folder.
+        place: path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new(".")),
     };
     planner.plan(&study)
 }
@@ -68,6 +75,7 @@ impl Planner<'_> {
         if study.schedule.is_empty() {
             return Err(self.wrong(&[&["schedule"]], "there is no [[schedule]]".to_owned()));
         }
+        let builds = self.builds(study)?;
         let combinations = self.combinations(study)?;
         let engine = Engine::new(&EngineOptions::from(&study.limits))
             .map_err(pixelrate_trainer::Error::from)?;
@@ -94,7 +102,46 @@ impl Planner<'_> {
             name: study.study.name.clone(),
             jobs: study.study.jobs,
             runs,
+            builds,
         })
+    }
+
+    /// How plugins are built, those built that are not there yet.
+    fn builds(&self, study: &StudyFile) -> Result<Vec<Build>, Error> {
+        let mut builds = Vec::new();
+        for (index, entry) in study.schedule.iter().enumerate() {
+            let Some(command) = &entry.build else {
+                if entry.sources.is_some() {
+                    let problem = "`sources` are those of `build`, which is not given".to_owned();
+                    return Err(self.wrong_in(index, &["sources"], problem));
+                }
+                continue;
+            };
+            let plugin = PathBuf::from(absolute(&self.place.join(&entry.plugin)));
+            let sources = match &entry.sources {
+                Some(folder) => self.place.join(folder),
+                None => plugin.parent().unwrap_or(Path::new("")).to_owned(),
+            };
+            let sources = PathBuf::from(absolute(&sources));
+            if !sources.is_dir() {
+                let problem = format!("`sources`: {} is no folder", sources.display());
+                return Err(self.wrong_in(index, &["sources"], problem));
+            }
+            let build = Build {
+                label: entry.label.clone().unwrap_or_else(|| entry.plugin.clone()),
+                command: command.clone(),
+                place: PathBuf::from(absolute(self.place)),
+                sources,
+                plugin,
+            };
+            if !build.plugin.is_file() {
+                build
+                    .run()
+                    .map_err(|problem| self.wrong_in(index, &["build"], problem))?;
+            }
+            builds.push(build);
+        }
+        Ok(builds)
     }
 
     /// What is wrong with a key of the schedule at `index`; where the key is left out, the schedule is told.
@@ -191,8 +238,11 @@ impl Planner<'_> {
                     .map(|folder| PathBuf::from(absolute(&self.place.join(folder)))),
                 max_learning_rate: study.guard.max_learning_rate,
                 on_fault: study.guard.on_fault,
+                rollback_steps: study.study.rollback_steps,
             },
             limits: study.limits.clone(),
+            watch: study.study.watch,
+            parent: None,
         };
         spec.check().map_err(|error| match error {
             pixelrate_trainer::Error::Spec { key, problem } => {

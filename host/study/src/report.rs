@@ -4,22 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use pixelrate_control::{Cause, Takeover, Takeovers};
 use pixelrate_runlog::{RunStatus, SummaryRow, read_evals, read_steps, read_summary};
 use pixelrate_trainer::spec::{Found, RunFile, Training};
 use serde::Serialize;
 
 use crate::Error;
 use crate::figure::{self, Dot, Series};
+use crate::lineage::{self, Branch, Families};
 use crate::statistics::{Estimate, estimate};
 
 /// Stretches into which a run's losses are averaged for the picture.
-const STRETCHES: usize = 120;
+pub(crate) const STRETCHES: usize = 120;
 
 /// A study's results.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// A row a schedule, in the study's order.
     pub rows: Vec<Row>,
+    /// A row a run that was forked from another.
+    pub branches: Vec<Branch>,
     /// Runs without a result, and why.
     pub missing: Vec<String>,
     /// The table and what belongs to it, in Markdown.
@@ -43,14 +47,57 @@ pub struct Row {
     pub seconds: Option<Estimate>,
     /// Runs that diverged.
     pub diverged: usize,
+    /// Runs that there are, with or without a result.
+    pub runs: usize,
+    /// Of these, the runs in which another schedule took over while they trained: they are no longer all that the label
+    /// names.
+    pub changed: usize,
     /// Accuracy of each seed's run.
     pub accuracies: BTreeMap<u64, f64>,
 }
 
-struct Run {
-    folder: PathBuf,
-    file: RunFile,
-    summary: Option<SummaryRow>,
+/// A run, as a report sees it.
+#[derive(Clone)]
+pub(crate) struct Run {
+    pub(crate) folder: PathBuf,
+    pub(crate) file: RunFile,
+    pub(crate) summary: Option<SummaryRow>,
+    /// The schedules that took over while it trained; what its trunk took over before a fork is the trunk's.
+    pub(crate) takeovers: Vec<Takeover>,
+}
+
+impl Run {
+    /// Reads the run in `folder`; `None` if there is none.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, Error> {
+        let path = folder.join("run.toml");
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            return Ok(None);
+        };
+        let file: RunFile = toml::from_str(&text).map_err(|source| Error::Toml {
+            path,
+            source: Box::new(source),
+        })?;
+        let mut takeovers = Takeovers::read(folder).map_err(pixelrate_trainer::Error::from)?;
+        let begins = first_step(&file);
+        takeovers.retain(|takeover| takeover.cause != Cause::Fork && takeover.step >= begins);
+        Ok(Some(Self {
+            summary: read_summary(folder)?,
+            folder: folder.to_owned(),
+            file,
+            takeovers,
+        }))
+    }
+
+    /// Steps of the whole run.
+    pub(crate) fn total_steps(&self) -> u64 {
+        let found = self.file.found.as_ref();
+        found.map_or(1, |found| found.total_steps.max(1))
+    }
+}
+
+/// The first step that is the run's own, and not that of the run that it was forked from.
+fn first_step(file: &RunFile) -> u64 {
+    file.spec.parent.as_ref().map_or(0, |parent| parent.step)
 }
 
 /// Reports on the runs in `study`, into `out`: `report.md`, `report.json` and the pictures.
@@ -60,25 +107,24 @@ struct Run {
 pub fn report(study: &Path, out: &Path) -> Result<Report, Error> {
     let runs = runs(study)?;
     std::fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
-    // Labels in the study's order, each with its runs.
-    let mut labels: BTreeMap<(u32, &str), Vec<&Run>> = BTreeMap::new();
-    for run in &runs {
-        let spec = &run.file.spec;
-        labels
-            .entry((spec.label_index, &spec.label))
-            .or_default()
-            .push(run);
-    }
+    let labels = by_label(&runs);
+    let families = Families::of(study, &runs)?;
     let mut report = Report {
         rows: labels
             .iter()
-            .map(|((_, label), runs)| row(label, runs))
+            .map(|(label, runs)| row(label, runs))
             .collect(),
+        branches: families.branches(),
         missing: runs.iter().filter_map(missing).collect(),
         markdown: String::new(),
         files: Vec::new(),
     };
     pictures(&labels, &report.rows, out, &mut report.files)?;
+    if let Some(shown) = families.picture()? {
+        let path = out.join("lineage.svg");
+        figure::families(&path, shown.value, &shown.families, &shown.legend)?;
+        report.files.push(path);
+    }
     report.markdown = markdown(&runs, &report);
     let json =
         serde_json::to_string_pretty(&report).map_err(|e| Error::io("write", out, e.into()))?;
@@ -97,20 +143,7 @@ fn runs(study: &Path) -> Result<Vec<Run>, Error> {
         let folder = entry
             .map_err(|source| Error::io("read", study, source))?
             .path();
-        let path = folder.join("run.toml");
-        let Ok(text) = std::fs::read_to_string(&path) else {
-            continue;
-        };
-        let file = toml::from_str(&text).map_err(|source| Error::Toml {
-            path,
-            source: Box::new(source),
-        })?;
-        let summary = read_summary(&folder)?;
-        runs.push(Run {
-            folder,
-            file,
-            summary,
-        });
+        runs.extend(Run::read(&folder)?);
     }
     runs.sort_by(|a, b| a.file.spec.run.cmp(&b.file.spec.run));
     if runs.is_empty() {
@@ -119,8 +152,36 @@ fn runs(study: &Path) -> Result<Vec<Run>, Error> {
     Ok(runs)
 }
 
+/// Labels in the study's order, each with its runs. A branch is never averaged with the runs that trained from their
+/// beginning, whatever its label.
+fn by_label(runs: &[Run]) -> Vec<(String, Vec<&Run>)> {
+    let mut labels: BTreeMap<(u32, &str, Option<u64>), Vec<&Run>> = BTreeMap::new();
+    for run in runs {
+        let spec = &run.file.spec;
+        let fork = spec.parent.as_ref().map(|parent| parent.step);
+        labels
+            .entry((spec.label_index, &spec.label, fork))
+            .or_default()
+            .push(run);
+    }
+    let named = |wanted: &str| {
+        labels
+            .keys()
+            .filter(|(_, label, _)| *label == wanted)
+            .count()
+    };
+    let name = |label: &str, fork: Option<u64>| match fork {
+        Some(step) if named(label) > 1 => format!("{label}, from step {step}"),
+        _ => label.to_owned(),
+    };
+    labels
+        .iter()
+        .map(|((_, label, fork), runs)| (name(label, *fork), runs.clone()))
+        .collect()
+}
+
 /// A result, if the run has one: finished, or diverged.
-fn result(run: &Run) -> Option<&SummaryRow> {
+pub(crate) fn result(run: &Run) -> Option<&SummaryRow> {
     run.summary
         .as_ref()
         .filter(|summary| matches!(summary.status, RunStatus::Finished | RunStatus::Diverged))
@@ -158,6 +219,8 @@ fn row(label: &str, runs: &[&Run]) -> Row {
             .iter()
             .filter(|row| row.status == RunStatus::Diverged)
             .count(),
+        runs: runs.len(),
+        changed: runs.iter().filter(|run| !run.takeovers.is_empty()).count(),
         accuracies: results
             .iter()
             .filter_map(|row| Some((row.seed, row.final_eval_accuracy?)))
@@ -206,6 +269,15 @@ fn markdown(runs: &[Run], report: &Report) -> String {
         "\nAccuracy is that after the last step, never the best one. ± is half of the 95 % interval of the mean by \
          Student's t over the seeds; a run that diverged counts with the accuracy that it ended with.\n",
     );
+    for row in report.rows.iter().filter(|row| row.changed > 0) {
+        let _ = writeln!(
+            text,
+            "\n**{}**: {} of {} runs changed schedule while they trained, so that the label does not name all that they \
+             trained under: `pixelrate log` tells what took over, and when. Upright lines mark it in the picture of the \
+             learning rates, for the first run of each label.",
+            row.schedule, row.changed, row.runs
+        );
+    }
     if !report.missing.is_empty() {
         text.push_str("\nWithout a result:\n");
         report.missing.iter().for_each(|line| {
@@ -235,6 +307,7 @@ fn markdown(runs: &[Run], report: &Report) -> String {
     ] {
         let _ = writeln!(text, "\n![{what}]({file})");
     }
+    text.push_str(&lineage::markdown(&report.branches));
     text
 }
 
@@ -267,28 +340,30 @@ fn origin(found: &Found) -> String {
 }
 
 fn pictures(
-    labels: &BTreeMap<(u32, &str), Vec<&Run>>,
+    labels: &[(String, Vec<&Run>)],
     rows: &[Row],
     out: &Path,
     files: &mut Vec<PathBuf>,
 ) -> Result<(), Error> {
     let (mut rates, mut losses, mut curves) = (Vec::new(), Vec::new(), Vec::new());
-    for ((_, label), runs) in labels {
+    for (label, runs) in labels {
         let (mut rate, mut loss, mut accuracy): (Vec<(f64, f64)>, Points, Points) =
             Default::default();
+        let mut marks = Vec::new();
         for run in runs {
-            let steps = read_steps(&run.folder)?;
+            let mut steps = read_steps(&run.folder)?;
+            // A branch's log may begin with its trunk's last steps.
+            let begins = first_step(&run.file);
+            steps.retain(|row| row.step >= begins);
             if rate.is_empty() {
                 rate = steps
                     .iter()
                     .map(|row| (row.step as f64, row.learning_rate))
                     .collect();
+                let places = run.takeovers.iter().map(|takeover| takeover.step as f64);
+                marks = places.collect();
             }
-            let total = run
-                .file
-                .found
-                .as_ref()
-                .map_or(1, |found| found.total_steps.max(1));
+            let total = run.total_steps();
             for chunk in steps.chunk_by(|a, b| stretch(a.step, total) == stretch(b.step, total)) {
                 let values: Vec<f64> = chunk.iter().filter_map(|row| row.train_loss).collect();
                 let place = stretch(chunk[0].step, total) * total / STRETCHES as u64;
@@ -304,9 +379,10 @@ fn pictures(
             }
         }
         rates.push(Series {
-            name: (*label).to_owned(),
+            name: label.clone(),
             points: rate,
-            band: Vec::new(),
+            marks,
+            ..Series::default()
         });
         losses.push(averaged(label, &loss));
         curves.push(averaged(label, &accuracy));
@@ -316,9 +392,14 @@ fn pictures(
         files.push(path.clone());
         path
     };
+    let title = if rates.iter().all(|series| series.marks.is_empty()) {
+        "Learning rates, each on an axis of its own"
+    } else {
+        "Learning rates, and where a schedule took over"
+    };
     figure::panels(
         &path("learning-rates.svg"),
-        "Learning rates, each on an axis of its own",
+        title,
         "step",
         "learning rate",
         &rates,
@@ -360,7 +441,7 @@ fn pictures(
 /// Values of several runs by step.
 type Points = BTreeMap<u64, Vec<f64>>;
 
-fn stretch(step: u64, total: u64) -> u64 {
+pub(crate) fn stretch(step: u64, total: u64) -> u64 {
     step * STRETCHES as u64 / total
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pixelrate_sandbox::{GuardOptions, Limits, Value};
-use pixelrate_trainer::spec::{OptimizerKind, Training};
+use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -43,6 +43,13 @@ pub struct Study {
     pub pictures: Option<PathBuf>,
     /// Runs side by side; by default the machine's cores over the threads of a run.
     pub jobs: Option<usize>,
+    /// Whether a run takes a schedule's file over when it changes; by default it does.
+    #[serde(default = "RunSpec::default_watch")]
+    pub watch: bool,
+    /// A schedule that faults within so many steps after it took over is replaced by the one before it; 100 by default,
+    /// 0: never.
+    #[serde(default = "ScheduleSpec::default_rollback_steps")]
+    pub rollback_steps: u64,
 }
 
 /// Keys of training. Those that are left out have the defaults that [`TrainingKeys::resolve`] tells.
@@ -82,6 +89,11 @@ pub struct ScheduleEntry {
     /// Its parameters.
     #[serde(default)]
     pub params: BTreeMap<String, Value>,
+    /// A command of the shell that builds the plugin, called in the study's folder: before the study is planned if the
+    /// plugin's file is not there, and whenever a file of `sources` changes while the study runs.
+    pub build: Option<String>,
+    /// The folder of the sources, from the study's place; by default the plugin's.
+    pub sources: Option<PathBuf>,
     /// Keys of training that differ for it, such as `optimizer`.
     #[serde(default)]
     pub training: TrainingKeys,

@@ -18,7 +18,11 @@ use crate::optimizer::Optimizer;
 
 /// The newest so many are kept.
 const KEEP: usize = 3;
-const FORMAT: &str = "1";
+/// Version 2 added the checksum.
+const FORMAT: &str = "2";
+const CHECKSUM: &str = "crc32";
+/// The name of the checkpoint that a forked run begins with.
+pub const FORK: &str = "fork";
 const SCHEDULE: &str = "schedule.state";
 
 /// What a checkpoint holds besides tensors.
@@ -66,7 +70,7 @@ pub fn list(run: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-/// Writes a checkpoint, whole or not at all, and lets go of all but the newest three.
+/// Writes a checkpoint, whole or not at all, and lets go of all but the newest three. One with a name is kept for ever.
 ///
 /// # Errors
 /// The disk's.
@@ -75,24 +79,91 @@ pub fn write(
     model: &Model,
     optimizer: &Optimizer,
     at: &Position,
+    name: Option<&str>,
 ) -> Result<PathBuf, Error> {
     let folder = run.join("checkpoints");
-    let path = folder.join(format!("step-{:012}.safetensors", at.step));
+    let path = folder.join(file_name(at.step, name));
     // Beside the folder, so that whoever lists it never meets half a file.
     let scratch = run.join(".checkpoint");
     let bytes = encode(&path, model, optimizer, at)?;
     fs::create_dir_all(&folder).map_err(|source| Error::io("make", &folder, source))?;
     File::create(&scratch)
         .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
+        // Half a file would only fill the disk further.
+        .inspect_err(|_| drop(fs::remove_file(&scratch)))
         .map_err(|source| Error::io("write", &scratch, source))?;
     fs::rename(&scratch, &path)
         .and_then(|()| File::open(&folder)?.sync_all())
         .map_err(|source| Error::io("write", &path, source))?;
-    let all = list(run)?;
+    let mut all = list(run)?;
+    all.retain(|path| !is_named(path));
     for old in &all[..all.len().saturating_sub(KEEP)] {
         fs::remove_file(old).map_err(|source| Error::io("remove", old, source))?;
     }
     Ok(path)
+}
+
+/// The file of a checkpoint: `step-000000005000.safetensors`, or `step-000000005000.NAME.safetensors`.
+pub fn file_name(step: u64, name: Option<&str>) -> String {
+    match name {
+        None => format!("step-{step:012}.safetensors"),
+        Some(name) => format!("step-{step:012}.{name}.safetensors"),
+    }
+}
+
+/// The step of a checkpoint, by its file's name.
+pub fn step_of(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_prefix("step-")?.split('.').next()?.parse().ok()
+}
+
+/// The schedule's state in a checkpoint, if it holds any, read without a model.
+///
+/// # Errors
+/// [`Error::Checkpoint`] if the file is damaged.
+pub fn schedule_state(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    let bytes = fs::read(path).map_err(|source| Error::io("read", path, source))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| Error::Checkpoint {
+        path: path.to_owned(),
+        problem: format!("it is damaged ({e})"),
+    })?;
+    let state = tensors.tensor(SCHEDULE).ok();
+    Ok(state.map(|view| view.data().to_vec()))
+}
+
+/// Puts a checkpoint that cannot be used aside, so that it does not count as one of those that are kept.
+///
+/// # Errors
+/// The disk's.
+pub fn put_aside(path: &Path) -> Result<(), Error> {
+    let aside = path.with_extension("safetensors.damaged");
+    fs::rename(path, &aside).map_err(|source| Error::io("rename", path, source))
+}
+
+fn is_named(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.matches('.').count() > 1)
+}
+
+/// Over all facts and tensors: the format has no checksum of its own, and a flipped bit would train on unseen.
+fn checksum<'a>(
+    facts: &HashMap<String, String>,
+    tensors: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> String {
+    let mut crc = crc32fast::Hasher::new();
+    let mut facts: Vec<_> = facts.iter().filter(|(name, _)| *name != CHECKSUM).collect();
+    facts.sort_unstable();
+    for (name, value) in facts {
+        crc.update(name.as_bytes());
+        crc.update(value.as_bytes());
+    }
+    let mut tensors: Vec<_> = tensors.collect();
+    tensors.sort_unstable_by_key(|(name, _)| *name);
+    for (name, bytes) in tensors {
+        crc.update(name.as_bytes());
+        crc.update(bytes);
+    }
+    format!("{:08x}", crc.finalize())
 }
 
 fn encode(
@@ -159,6 +230,11 @@ fn encode(
     facts.insert("step".to_owned(), at.step.to_string());
     facts.insert("eval_step".to_owned(), t.eval_step.to_string());
     facts.insert("schedule".to_owned(), at.schedule.clone());
+    let held = held
+        .iter()
+        .map(|(name, _, _, bytes)| (name.as_str(), bytes.as_slice()));
+    let crc = checksum(&facts, held);
+    facts.insert(CHECKSUM.to_owned(), crc);
     safetensors::serialize(views, Some(facts)).map_err(|e| fail(e.to_string()))
 }
 
@@ -193,8 +269,15 @@ pub fn read(path: &Path, model: &Model, optimizer: &mut Optimizer) -> Result<Pos
             bits.map_err(|_| fail(format!("`{name}` is not a number")))?,
         ))
     };
-    if fact("pixelrate_checkpoint")? != FORMAT {
-        return Err(fail("another version of pixelrate wrote it".to_owned()));
+    match fact("pixelrate_checkpoint")?.as_str() {
+        FORMAT => {
+            let held = tensors.iter().map(|(name, view)| (name, view.data()));
+            if checksum(&facts, held) != *fact(CHECKSUM)? {
+                return Err(fail("it is damaged (its checksum differs)".to_owned()));
+            }
+        }
+        "1" => {}
+        _ => return Err(fail("another version of pixelrate wrote it".to_owned())),
     }
     let fill = |name: &str, into: &mut Tensor| -> Result<(), Error> {
         let view = tensors.tensor(name).map_err(|_| {

@@ -45,6 +45,9 @@ pub enum Error {
         "{0}\n  the study says on_fault = \"abort\"; \"hold\" would go on with the last good value"
     )]
     Fault(#[from] sandbox::Fault),
+    /// The run cannot be steered.
+    #[error(transparent)]
+    Control(#[from] pixelrate_control::Error),
     /// The log.
     #[error(transparent)]
     Log(#[from] pixelrate_runlog::Error),

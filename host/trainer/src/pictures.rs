@@ -5,15 +5,20 @@ use std::path::Path;
 use pixelrate_sandbox::{DecodedPicture, Limits, PictureError, Pictures};
 
 use crate::data;
-use crate::spec::RunSpec;
+use crate::spec::{RunSpec, ScheduleSpec};
 
 /// The post's picture of a digit: train picture 59915, labelled 4, which looks like a 7.
 const BAD_MNIST: usize = 59_915;
 
 /// The pictures that `spec`'s schedule may open.
 pub fn of(spec: &RunSpec) -> Pictures {
-    let (data, limits) = (spec.training.data_folder.clone(), spec.limits.clone());
-    let folder = spec.schedule.picture_folder.clone();
+    under(&spec.schedule, &spec.training.data_folder, &spec.limits)
+}
+
+/// The pictures that `schedule` may open, where the data sets lie in `data`.
+pub fn under(schedule: &ScheduleSpec, data: &Path, limits: &Limits) -> Pictures {
+    let (data, limits) = (data.to_owned(), limits.clone());
+    let folder = schedule.picture_folder.clone();
     Pictures::new(folder).with_fallback(move |name| fallback(name, &data, &limits))
 }
 

@@ -1,9 +1,9 @@
 //! What a run is: everything that is needed to run it again, as `run.toml` holds it.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use pixelrate_sandbox::{GuardOptions, Limits, OnFault, Value};
+pub use pixelrate_control::ScheduleSpec;
+use pixelrate_sandbox::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -30,6 +30,24 @@ pub struct RunSpec {
     /// The sandbox's limits.
     #[serde(default)]
     pub limits: Limits,
+    /// Whether the file of the schedule in force is watched, and taken over when it changes.
+    #[serde(default = "RunSpec::default_watch")]
+    pub watch: bool,
+    /// The run that this one was forked from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+}
+
+/// Where a forked run comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parent {
+    /// The run's study.
+    pub study: String,
+    /// The run.
+    pub run: String,
+    /// The first step under another schedule: up to it both are the same.
+    pub step: u64,
 }
 
 /// What is trained, on what, and how.
@@ -103,35 +121,12 @@ impl std::fmt::Display for OptimizerKind {
     }
 }
 
-/// Which schedule, with which parameters, held to what.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScheduleSpec {
-    /// A built-in schedule's name, or the path of a `.wasm` or `.wat` file.
-    pub plugin: String,
-    /// Numbers, and names of pictures.
-    #[serde(default)]
-    pub params: BTreeMap<String, Value>,
-    /// Where the study's own pictures lie.
-    #[serde(default)]
-    pub picture_folder: Option<PathBuf>,
-    /// The highest learning rate that the trainer takes; more is a fault.
-    pub max_learning_rate: f64,
-    /// What follows a fault.
-    pub on_fault: OnFault,
-}
-
-impl ScheduleSpec {
-    /// The sandbox's guard for this schedule.
-    pub fn guard(&self) -> GuardOptions {
-        GuardOptions {
-            max_learning_rate: self.max_learning_rate,
-            on_fault: self.on_fault,
-        }
-    }
-}
-
 impl RunSpec {
+    /// Whether files are watched, where a study says nothing.
+    pub const fn default_watch() -> bool {
+        true
+    }
+
     /// Says what is wrong with the numbers and names of this spec.
     ///
     /// # Errors
@@ -199,7 +194,7 @@ impl RunSpec {
     ///
     /// # Errors
     /// The file cannot be read, or is not a run: the message names file, line and key.
-    pub fn read(path: &std::path::Path) -> Result<Self, Error> {
+    pub fn read(path: &Path) -> Result<Self, Error> {
         let text =
             std::fs::read_to_string(path).map_err(|source| Error::io("read", path, source))?;
         let spec: Self = toml::from_str::<RunFile>(&text)
@@ -221,6 +216,23 @@ pub struct RunFile {
     /// What it came to. Absent until the run has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Found>,
+}
+
+impl RunFile {
+    /// Writes the run's `run.toml`, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        let text = toml::to_string_pretty(self).map_err(|problem| Error::Spec {
+            key: "run.toml".to_owned(),
+            problem: problem.to_string(),
+        })?;
+        Ok(pixelrate_control::write_whole(
+            &folder.join("run.toml"),
+            text.as_bytes(),
+        )?)
+    }
 }
 
 /// What a run found when it began: enough to tell whether it can be run again alike.

@@ -3,11 +3,16 @@
 mod attempt;
 mod evaluate;
 mod pending;
+mod redo;
+mod setup;
+mod start;
+mod takeover;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pixelrate_control::Stage;
 use pixelrate_runlog::{EvalRow, EventRow, SummaryRow};
 
 use crate::Error;
@@ -103,8 +108,45 @@ pub fn begin(
 /// # Errors
 /// [`Error::NoRun`] if there is none; else as [`begin`].
 pub fn resume(folder: &Path, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome, Error> {
+    taken_up(folder, true)?.train(observer, stop)
+}
+
+/// As [`resume`], without watching the files of schedules: what the run's record says takes over, and nothing else. Ends
+/// with a checkpoint before step `until`, if there is one.
+///
+/// # Errors
+/// As [`resume`].
+pub fn replay(
+    folder: &Path,
+    until: Option<u64>,
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<Outcome, Error> {
+    let mut attempt = taken_up(folder, false)?;
+    attempt.until = until.unwrap_or(u64::MAX);
+    attempt.train(observer, stop)
+}
+
+/// Where schedules that are offered to the run in `folder` are prepared, and what it found when it began. Reads no data
+/// and needs no model.
+///
+/// # Errors
+/// [`Error::NoRun`] if there is none, or it has not begun; what is wrong with its `run.toml`.
+pub fn stage(folder: &Path) -> Result<(RunSpec, Found, Stage), Error> {
     if !folder.join("run.toml").exists() {
         return Err(Error::NoRun(folder.to_owned()));
     }
-    attempt::Attempt::resume(folder)?.train(observer, stop)
+    let (spec, found) = (
+        RunSpec::read(&folder.join("run.toml"))?,
+        setup::found(folder)?,
+    );
+    let stage = setup::stage(&spec, &setup::engine(&spec)?, found.train_examples);
+    Ok((spec, found, stage))
+}
+
+fn taken_up(folder: &Path, watch: bool) -> Result<attempt::Attempt, Error> {
+    if !folder.join("run.toml").exists() {
+        return Err(Error::NoRun(folder.to_owned()));
+    }
+    attempt::Attempt::resume(folder, watch)
 }

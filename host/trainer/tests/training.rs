@@ -46,8 +46,11 @@ fn spec(model: &str, optimizer: OptimizerKind) -> RunSpec {
             picture_folder: None,
             max_learning_rate: 1.0,
             on_fault: OnFault::Abort,
+            rollback_steps: 100,
         },
         limits: Limits::default(),
+        watch: true,
+        parent: None,
     }
 }
 

@@ -49,6 +49,7 @@ mod tests {
                 .map(|i| (f64::from(i), 1e-4 * f64::from(i)))
                 .collect(),
             band: Vec::new(),
+            marks: Vec::new(),
         };
         let text = chart(&series, 60);
         let lines: Vec<&str> = text.lines().collect();

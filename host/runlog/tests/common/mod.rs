@@ -48,6 +48,7 @@ pub(crate) fn step_row(step: u64) -> StepRow {
         step_ns: 5_000_000 + mix(step) % 1_000_000,
         schedule_ns: 150 + mix(step + 4) % 50,
         schedule: Arc::from(sha(step / 1000)),
+        swaps: step / 1000,
     }
 }
 

@@ -84,7 +84,6 @@ pub(super) struct Rehearsal {
     rates: (f64, f64),
     faults: u64,
     first_fault: Option<Fault>,
-    last_fault: Option<Fault>,
     times: Vec<u64>,
     fuel: Vec<u64>,
     /// Bytes of memory at the end.
@@ -106,7 +105,6 @@ impl Rehearsal {
             rates: (f64::INFINITY, f64::NEG_INFINITY),
             faults: 0,
             first_fault: None,
-            last_fault: None,
             times: Vec::with_capacity(steps as usize),
             fuel: Vec::with_capacity(steps as usize),
             memory: 0,
@@ -129,7 +127,6 @@ impl Rehearsal {
                 Err(fault) => {
                     run.faults += 1;
                     run.first_fault.get_or_insert_with(|| fault.clone());
-                    run.last_fault = Some(fault.clone());
                 }
             }
             let spoilt = answer
@@ -154,11 +151,13 @@ impl Rehearsal {
         self.cut_short
     }
 
-    /// A fault at `step` or after it: the first of all faults, if it is, and else the last.
-    pub(super) fn fault_from(&self, step: u64) -> Option<&Fault> {
-        let late = |fault: &&Fault| fault.step.is_some_and(|at| at >= step);
-        let first = self.first_fault.as_ref().filter(late);
-        first.or_else(|| self.last_fault.as_ref().filter(late))
+    /// The first fault at `step` or after it: its step and message.
+    pub(super) fn fault_from(&self, step: u64) -> Option<(usize, &str)> {
+        let from = usize::try_from(step).unwrap_or(usize::MAX);
+        let answers = self.answers.iter().enumerate().skip(from);
+        let mut faults =
+            answers.filter_map(|(at, Bits(answer))| Some((at, answer.as_ref().err()?.as_str())));
+        faults.next()
     }
 
     /// Steps that were answered, at least one.

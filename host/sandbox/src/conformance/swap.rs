@@ -33,8 +33,8 @@ pub fn admit_from(
     } else {
         rehearsal.fault_from(step)
     };
-    if let Some(fault) = fault {
-        return Err(failed("values", fault.to_string()));
+    if let Some((at, message)) = fault {
+        return Err(failed("values", format!("at step {at}, {message}")));
     }
     if !plugin.exports().save {
         stage

@@ -1,138 +1,142 @@
 //! One process's part in a run: from its beginning, or from a checkpoint, to its end or to a stop.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use pixelrate_runlog::{
-    EvalRow, EventKind, EventRow, Identity, RunLog, RunStatus, StepRow, SummaryRow,
-};
-use pixelrate_sandbox::{
-    Engine, EngineOptions, Plugin, RunFacts, Schedule, TrainingValues, conformance,
-};
-use tch::{Device, Reduction, Tensor};
+use pixelrate_control::{Desk, DeskOptions, Stage, Takeovers, watch};
+use pixelrate_runlog::{EvalRow, EventKind, EventRow, RunLog, RunStatus, StepRow, SummaryRow};
+use pixelrate_sandbox::TrainingValues;
+use tch::{Reduction, Tensor};
 
 use super::evaluate::evaluate;
 use super::pending::Pending;
+use super::redo::Redo;
+use super::setup::Setup;
+use super::takeover::{InForce, Previous, Then, Turn};
 use super::{Ending, Observer, Outcome, Progress, Stop};
+use crate::Error;
 use crate::batches::{TestSet, TrainSet};
 use crate::checkpoint::{self, Position};
-use crate::data::{self, Dataset};
 use crate::model::Model;
 use crate::optimizer::{Optimizer, StepSizes};
-use crate::spec::{Found, RunFile, RunSpec, Training};
-use crate::{Error, device, pictures};
+use crate::spec::{Found, RunSpec};
+
+/// A checkpoint comes no sooner than so many times what the last one took: it costs less than 2 % of the time.
+const CHECKPOINT_SHARE: u32 = 50;
 
 /// All that a run needs between two steps.
 pub(super) struct Attempt {
-    spec: RunSpec,
-    found: Found,
-    folder: PathBuf,
-    log: RunLog,
-    schedule: Schedule,
-    sha256: Arc<str>,
+    pub(super) spec: RunSpec,
+    pub(super) found: Found,
+    pub(super) folder: PathBuf,
+    /// Dropped before the log: whoever asked for something and sees the lock gone finds the answer.
+    pub(super) desk: Desk,
+    pub(super) log: RunLog,
+    pub(super) stage: Stage,
+    pub(super) in_force: InForce,
+    pub(super) previous: Option<Previous>,
+    pub(super) takeovers: Takeovers,
+    /// What took over after the checkpoint that the run goes on from, and must do so again.
+    pub(super) redo: Redo,
+    pub(super) swaps: u64,
+    /// What was in force before the takeovers of the step that is next.
+    pub(super) turn: Option<Turn>,
+    /// The step before which it ends, whoever asks.
+    pub(super) until: u64,
+    pub(super) at: Position,
+    /// Time that the run was told to wait in.
+    pub(super) paused: Duration,
+    pub(super) stop_request: Option<String>,
+    pub(super) seconds_before: f64,
     model: Model,
     parameters: Vec<Tensor>,
     optimizer: Optimizer,
     train: TrainSet,
     test: TestSet,
     pending: Pending,
-    at: Position,
     last: Option<StepRow>,
+    checkpoint_took: Duration,
     began: Instant,
-    seconds_before: f64,
     started_unix_ms: i64,
 }
 
-impl Attempt {
-    /// Sets a new run up in `folder`, and keeps in it what is needed to run it again.
-    pub(super) fn begin(spec: &RunSpec, folder: &Path) -> Result<Self, Error> {
-        let engine = engine(spec)?;
-        let plugin = engine.load(&spec.schedule.plugin)?;
-        let setup = Setup::new(spec, &plugin)?;
-        let guard = spec.schedule.guard();
-        conformance::admit(&plugin, &setup.facts, &spec.limits, &guard)?;
-        let schedule = Schedule::start(&plugin, &setup.facts, &spec.limits, &guard)?;
-        // Everything that can be wrong with the spec has been found by now: the folder is made last.
-        let plugins = folder.join("plugins");
-        fs::create_dir_all(&plugins).map_err(|source| Error::io("make", &plugins, source))?;
-        write_whole(&plugin_path(folder, plugin.sha256()), plugin.bytes())?;
-        let log = RunLog::create(folder, identity(spec, &setup.found))?;
-        let file = RunFile {
-            spec: spec.clone(),
-            found: Some(setup.found.clone()),
-        };
-        let text = toml::to_string_pretty(&file).map_err(|problem| Error::Spec {
-            key: "run.toml".to_owned(),
-            problem: problem.to_string(),
-        })?;
-        write_whole(&folder.join("run.toml"), text.as_bytes())?;
-        let mut attempt = setup.attempt(spec, folder, log, schedule);
-        attempt.event(
-            &mut (),
-            EventKind::Loaded,
-            attempt.spec.schedule.plugin.clone(),
-            None,
-        )?;
-        Ok(attempt)
-    }
+/// What an attempt begins with, besides what it builds.
+pub(super) struct Start {
+    pub(super) log: RunLog,
+    pub(super) in_force: InForce,
+    pub(super) previous: Option<Previous>,
+    pub(super) redo: Redo,
+    pub(super) swaps: u64,
+    /// Where it goes on from; `None`: from its first step.
+    pub(super) position: Option<Position>,
+    /// Whether the files of its schedules are watched.
+    pub(super) watch: bool,
+    /// Whether it is taken up again.
+    pub(super) resumed: bool,
+}
 
-    /// Takes a run up again, from its newest checkpoint that can be read.
-    pub(super) fn resume(folder: &Path) -> Result<Self, Error> {
-        let spec = RunSpec::read(&folder.join("run.toml"))?;
-        let began = found(folder)?;
-        let engine = engine(&spec)?;
-        let path = plugin_path(folder, &began.schedule_sha256);
-        let plugin = engine.load(&path.to_string_lossy())?;
-        let setup = Setup::new(&spec, &plugin)?;
-        if setup.found.dataset_sha256 != began.dataset_sha256 {
-            return Err(Error::Spec {
-                key: "dataset".to_owned(),
-                problem: format!(
-                    "{} in {} is not what the run began with (its hash was {}, and is {}): give back the old files",
-                    spec.training.dataset,
-                    spec.training.data_folder.display(),
-                    began.dataset_sha256,
-                    setup.found.dataset_sha256
-                ),
-            });
-        }
-        let schedule =
-            Schedule::start(&plugin, &setup.facts, &spec.limits, &spec.schedule.guard())?;
-        let mut damaged = Vec::new();
-        let mut setup = setup;
-        let mut position = None;
-        for path in checkpoint::list(folder)?.into_iter().rev() {
-            match checkpoint::read(&path, &setup.model, &mut setup.optimizer) {
-                Ok(at) => {
-                    position = Some(at);
-                    break;
-                }
-                Err(problem @ Error::Checkpoint { .. }) => {
-                    damaged.push(problem.to_string());
-                    // What was read of it must not stay.
-                    setup.rebuild(&spec);
-                }
-                Err(other) => return Err(other),
-            }
-        }
-        let step = position.as_ref().map_or(0, |at| at.step);
-        let log = RunLog::resume(folder, identity(&spec, &setup.found), step)?;
-        let mut attempt = setup.attempt(&spec, folder, log, schedule);
-        if let Some(at) = position {
-            if let Some(state) = &at.schedule_state {
-                attempt.schedule.restore(state)?;
-            }
-            attempt.seconds_before = at.seconds;
-            attempt.at = at;
-        }
-        for problem in damaged {
-            attempt.event(&mut (), EventKind::Fault, problem, None)?;
-        }
-        attempt.event(&mut (), EventKind::Resumed, format!("at step {step}"), None)?;
-        Ok(attempt)
+impl Attempt {
+    pub(super) fn new(
+        setup: Setup,
+        spec: &RunSpec,
+        folder: &Path,
+        start: Start,
+    ) -> Result<Self, Error> {
+        let at = start.position.unwrap_or_else(|| Position {
+            step: 0,
+            schedule: start.in_force.sha256.to_string(),
+            schedule_state: None,
+            training: TrainingValues::NONE,
+            best_accuracy: f64::NAN,
+            seconds: 0.0,
+        });
+        let desk = Desk::open(DeskOptions {
+            run: folder.to_owned(),
+            stage: setup.stage.clone(),
+            total_steps: setup.found.total_steps,
+            step: at.step,
+            schedule: start.in_force.spec.clone(),
+            sha256: start.in_force.sha256.to_string(),
+            swaps: start.swaps,
+            watch: start.watch.then(watch::Options::default),
+            // Whoever takes a run up again is told of a change instead.
+            take_changes: !start.resumed,
+        })?;
+        Ok(Self {
+            spec: spec.clone(),
+            folder: folder.to_owned(),
+            log: start.log,
+            desk,
+            stage: setup.stage,
+            in_force: start.in_force,
+            previous: start.previous,
+            takeovers: Takeovers::open(folder)?,
+            redo: start.redo,
+            swaps: start.swaps,
+            turn: None,
+            until: u64::MAX,
+            paused: Duration::ZERO,
+            stop_request: None,
+            seconds_before: at.seconds,
+            parameters: setup.model.parameters(),
+            train: TrainSet::new(
+                &setup.dataset,
+                setup.found.train_examples,
+                spec.seed,
+                setup.device,
+            ),
+            test: TestSet::new(&setup.dataset, setup.device),
+            model: setup.model,
+            optimizer: setup.optimizer,
+            pending: Pending::default(),
+            at,
+            last: None,
+            checkpoint_took: Duration::ZERO,
+            began: Instant::now(),
+            started_unix_ms: unix_ms(),
+            found: setup.found,
+        })
     }
 
     /// Trains to the end, or until asked to stop.
@@ -145,6 +149,7 @@ impl Attempt {
         match self.steps(observer, stop) {
             Ok(Ending::Stopped) => {
                 self.checkpoint(observer)?;
+                self.answer_stop();
                 self.event(
                     observer,
                     EventKind::Stopped,
@@ -169,6 +174,7 @@ impl Attempt {
                     None,
                 )?;
                 let summary = self.summary(status, None);
+                drop(self.desk);
                 self.log.finish(&summary)?;
                 Ok(Outcome {
                     ending,
@@ -180,6 +186,7 @@ impl Attempt {
                 let rows = self.flush_losses(observer);
                 let event = self.event(observer, EventKind::Failed, problem.to_string(), None);
                 let summary = self.summary(RunStatus::Failed, Some(problem.to_string()));
+                drop(self.desk);
                 let _ = rows
                     .and(event)
                     .and_then(|()| Ok(self.log.finish(&summary)?));
@@ -190,27 +197,30 @@ impl Attempt {
 
     fn steps(&mut self, observer: &mut dyn Observer, stop: &Stop) -> Result<Ending, Error> {
         let total = self.found.total_steps;
-        let reads_training = self.schedule.plugin().reads_training();
-        let wants_norm = reads_training || self.spec.training.log_grad_norm;
         let mut checkpointed = Instant::now();
         while self.at.step < total {
-            if stop.asked() {
-                return Ok(Ending::Stopped);
+            let step = self.at.step;
+            let stops = stop.asked() || step >= self.until;
+            if stops || self.desk.wanted(step) || self.redo.due(step) {
+                // A loss that nobody has read yet may be where the run ended.
+                self.flush_losses(observer)?;
+                if self.diverged() {
+                    self.evaluate(observer)?;
+                    return Ok(Ending::Diverged);
+                }
+                if stops || self.attend(observer, stop)? == Then::Stop {
+                    return Ok(Ending::Stopped);
+                }
             }
-            self.step(wants_norm)?;
+            self.step(observer)?;
             self.drain_schedule(observer)?;
             let (evaluates, last) = (self.evaluation_due(), self.at.step == total);
-            let keeps =
-                checkpointed.elapsed().as_secs_f64() >= self.spec.training.checkpoint_seconds;
-            if reads_training || self.pending.is_full() || evaluates || keeps || last {
+            let keeps = checkpointed.elapsed() >= self.checkpoint_distance();
+            if self.in_force.reads_training || self.pending.is_full() || evaluates || keeps || last
+            {
                 self.flush_losses(observer)?;
             }
-            if self
-                .last
-                .as_ref()
-                .and_then(|row| row.train_loss)
-                .is_some_and(|loss| !loss.is_finite())
-            {
+            if self.diverged() {
                 self.evaluate(observer)?;
                 return Ok(Ending::Diverged);
             }
@@ -225,11 +235,40 @@ impl Attempt {
         Ok(Ending::Finished)
     }
 
-    fn step(&mut self, wants_norm: bool) -> Result<(), Error> {
-        let (step, training) = (self.at.step, &self.spec.training);
+    /// Whether the newest loss that was read back is infinite or NaN.
+    fn diverged(&self) -> bool {
+        let loss = self.last.as_ref().and_then(|row| row.train_loss);
+        loss.is_some_and(|loss| !loss.is_finite())
+    }
+
+    fn checkpoint_distance(&self) -> Duration {
+        let asked = Duration::from_secs_f64(self.spec.training.checkpoint_seconds);
+        asked.max(self.checkpoint_took * CHECKPOINT_SHARE)
+    }
+
+    fn step(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let step = self.at.step;
+        if self.previous.is_some() {
+            self.settle_probation();
+        }
         let began = Instant::now();
-        let said = self.schedule.step(step, self.at.training)?;
+        let said = loop {
+            match self.in_force.schedule.step(step, self.at.training) {
+                Ok(said) => break said,
+                Err(fault) => {
+                    // The one before may read what training has shown up to now.
+                    self.flush_losses(observer)?;
+                    if self.diverged() {
+                        return Ok(());
+                    }
+                    // Asks the one before, which takes its place, or gives the fault back.
+                    self.roll_back(fault, observer)?;
+                }
+            }
+        };
         let schedule_ns = nanoseconds(began);
+        let training = &self.spec.training;
+        let wants_norm = self.in_force.reads_training || training.log_grad_norm;
         let sizes = StepSizes {
             learning_rate: said.learning_rate,
             momentum: said.momentum.unwrap_or(training.momentum),
@@ -257,16 +296,23 @@ impl Attempt {
             grad_norm: None,
             step_ns: nanoseconds(began),
             schedule_ns,
-            schedule: Arc::clone(&self.sha256),
+            schedule: Arc::clone(&self.in_force.sha256),
+            swaps: self.swaps,
         };
         self.pending.push(row, loss.detach(), norm);
         self.at.step += 1;
+        let loss = self.at.training.train_loss;
+        self.desk.tell(self.at.step, sizes.learning_rate, loss);
         Ok(())
     }
 
     /// Logs the steps whose losses were waiting, up to the first that is not finite.
-    fn flush_losses(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        for row in self.pending.read_back()? {
+    pub(super) fn flush_losses(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let rows = self.pending.read_back()?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in rows {
             let loss = row.train_loss.unwrap_or(f64::NAN);
             self.at.training.train_loss = loss;
             self.at.training.grad_norm = row.grad_norm.unwrap_or(f64::NAN);
@@ -289,8 +335,8 @@ impl Attempt {
         Ok(())
     }
 
-    fn drain_schedule(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        for event in self.schedule.drain_events() {
+    pub(super) fn drain_schedule(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        for event in self.in_force.schedule.drain_events() {
             let kind = if event.is_fault() {
                 EventKind::Fault
             } else {
@@ -330,14 +376,24 @@ impl Attempt {
         Ok(())
     }
 
-    /// The log reaches the disk first: a checkpoint never stands beyond what is logged.
-    fn checkpoint(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+    pub(super) fn checkpoint(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        self.named_checkpoint(observer, None)
+    }
+
+    /// The log and the takeovers reach the disk first: a checkpoint never stands beyond what is known.
+    pub(super) fn named_checkpoint(
+        &mut self,
+        observer: &mut dyn Observer,
+        name: Option<&str>,
+    ) -> Result<(), Error> {
         let began = Instant::now();
         self.flush_losses(observer)?;
-        self.at.schedule_state = self.schedule.save()?;
+        (self.at.schedule, self.at.schedule_state) = self.state_before(observer)?;
         self.at.seconds = self.seconds();
         self.log.sync()?;
-        let path = checkpoint::write(&self.folder, &self.model, &self.optimizer, &self.at)?;
+        self.takeovers.sync()?;
+        let path = checkpoint::write(&self.folder, &self.model, &self.optimizer, &self.at, name)?;
+        self.checkpoint_took = began.elapsed();
         let name = path
             .file_name()
             .unwrap_or_default()
@@ -351,7 +407,13 @@ impl Attempt {
         )
     }
 
-    fn event(
+    fn answer_stop(&mut self) {
+        if let Some(request) = self.stop_request.take() {
+            self.desk.done(&request, self.at.step);
+        }
+    }
+
+    pub(super) fn event(
         &mut self,
         observer: &mut dyn Observer,
         kind: EventKind,
@@ -362,7 +424,7 @@ impl Attempt {
             step: self.at.step,
             time_unix_ms: unix_ms(),
             kind,
-            schedule: Some(self.sha256.to_string()),
+            schedule: Some(self.in_force.sha256.to_string()),
             message,
             duration_ns,
         };
@@ -378,7 +440,7 @@ impl Attempt {
             study: spec.study.clone(),
             run: spec.run.clone(),
             schedule: spec.label.clone(),
-            schedule_sha256: self.sha256.to_string(),
+            schedule_sha256: self.found.schedule_sha256.clone(),
             seed: spec.seed,
             dataset: training.dataset.clone(),
             model: training.model.clone(),
@@ -404,209 +466,13 @@ impl Attempt {
     }
 
     fn seconds(&self) -> f64 {
-        self.seconds_before + self.began.elapsed().as_secs_f64()
+        let waited = self.began.elapsed().saturating_sub(self.paused);
+        self.seconds_before + waited.as_secs_f64()
     }
 
     fn epoch(&self, step: u64) -> f64 {
         step as f64 * f64::from(self.spec.training.batch_size) / self.train.examples() as f64
     }
-}
-
-/// What both a new and a resumed run build from the spec.
-struct Setup {
-    found: Found,
-    facts: RunFacts,
-    dataset: Dataset,
-    device: Device,
-    model: Model,
-    optimizer: Optimizer,
-}
-
-impl Setup {
-    fn new(spec: &RunSpec, plugin: &Plugin) -> Result<Self, Error> {
-        let training = &spec.training;
-        device::set_threads(training.threads);
-        let device = device::open(&training.device)?;
-        let dataset = data::load(&training.dataset, &training.data_folder)?;
-        let examples = examples(training, &dataset)?;
-        let total_steps = training.total_steps(examples);
-        if total_steps == 0 {
-            return Err(Error::Spec {
-                key: "epochs".to_owned(),
-                problem: format!(
-                    "{} epochs of {examples} pictures are less than one batch of {}",
-                    training.epochs, training.batch_size
-                ),
-            });
-        }
-        let (model, optimizer) = build(spec, &dataset, device)?;
-        let found = Found {
-            schedule_sha256: plugin.sha256().to_owned(),
-            dataset_sha256: dataset.sha256.clone(),
-            dataset_origin: dataset.origin.to_string(),
-            train_examples: examples,
-            total_steps,
-            parameters: model.parameter_count(),
-            device: device::name(device),
-            pixelrate_version: env!("CARGO_PKG_VERSION").to_owned(),
-            libtorch_version: option_env!("PIXELRATE_LIBTORCH")
-                .unwrap_or("unknown")
-                .to_owned(),
-            git_commit: option_env!("PIXELRATE_GIT_COMMIT").map(str::to_owned),
-            machine: device::machine(),
-        };
-        let facts = RunFacts {
-            total_steps,
-            steps_per_epoch: training.steps_per_epoch(examples),
-            train_examples: examples,
-            batch_size: training.batch_size,
-            seed: spec.seed,
-            params: spec.schedule.params.clone(),
-            pictures: pictures::of(spec),
-        };
-        Ok(Self {
-            found,
-            facts,
-            dataset,
-            device,
-            model,
-            optimizer,
-        })
-    }
-
-    /// Weights and optimizer as they were before the first step.
-    fn rebuild(&mut self, spec: &RunSpec) {
-        if let Ok((model, optimizer)) = build(spec, &self.dataset, self.device) {
-            self.model = model;
-            self.optimizer = optimizer;
-        }
-    }
-
-    fn attempt(self, spec: &RunSpec, folder: &Path, log: RunLog, schedule: Schedule) -> Attempt {
-        let sha256: Arc<str> = self.found.schedule_sha256.as_str().into();
-        Attempt {
-            spec: spec.clone(),
-            folder: folder.to_owned(),
-            log,
-            schedule,
-            parameters: self.model.parameters(),
-            train: TrainSet::new(
-                &self.dataset,
-                self.found.train_examples,
-                spec.seed,
-                self.device,
-            ),
-            test: TestSet::new(&self.dataset, self.device),
-            model: self.model,
-            optimizer: self.optimizer,
-            pending: Pending::default(),
-            at: Position {
-                step: 0,
-                schedule: sha256.to_string(),
-                schedule_state: None,
-                training: TrainingValues {
-                    train_loss: f64::NAN,
-                    grad_norm: f64::NAN,
-                    eval_loss: f64::NAN,
-                    eval_accuracy: f64::NAN,
-                    eval_step: 0,
-                },
-                best_accuracy: f64::NAN,
-                seconds: 0.0,
-            },
-            last: None,
-            began: Instant::now(),
-            seconds_before: 0.0,
-            started_unix_ms: unix_ms(),
-            found: self.found,
-            sha256,
-        }
-    }
-}
-
-fn build(spec: &RunSpec, dataset: &Dataset, device: Device) -> Result<(Model, Optimizer), Error> {
-    let training = &spec.training;
-    let architecture = training.model.parse().map_err(|problem| Error::Spec {
-        key: "model".to_owned(),
-        problem,
-    })?;
-    let model = Model::new(architecture, dataset, spec.seed, device);
-    let optimizer = Optimizer::new(
-        training.optimizer,
-        training.beta2,
-        training.epsilon,
-        &model.parameters(),
-    );
-    Ok((model, optimizer))
-}
-
-fn examples(training: &Training, dataset: &Dataset) -> Result<u64, Error> {
-    let all = dataset.train.labels.len() as u64;
-    match training.train_examples {
-        0 => Ok(all),
-        some if some <= all => Ok(some),
-        some => Err(Error::Spec {
-            key: "train_examples".to_owned(),
-            problem: format!(
-                "is {some}, and {} has {all} training pictures: use at most that, or 0 for all",
-                dataset.name
-            ),
-        }),
-    }
-}
-
-fn engine(spec: &RunSpec) -> Result<Engine, Error> {
-    Ok(Engine::new(&EngineOptions::from(&spec.limits))?)
-}
-
-fn found(folder: &Path) -> Result<Found, Error> {
-    let path = folder.join("run.toml");
-    let text = fs::read_to_string(&path).map_err(|source| Error::io("read", &path, source))?;
-    let file: RunFile = toml::from_str(&text).map_err(|source| Error::SpecFile {
-        path,
-        source: Box::new(source),
-    })?;
-    file.found.ok_or_else(|| Error::NoRun(folder.to_owned()))
-}
-
-/// What every file of the run's log tells of it.
-fn identity(spec: &RunSpec, found: &Found) -> Identity {
-    let training = &spec.training;
-    let facts = BTreeMap::from([
-        ("label".to_owned(), spec.label.clone()),
-        ("label_index".to_owned(), spec.label_index.to_string()),
-        ("seed".to_owned(), spec.seed.to_string()),
-        ("dataset".to_owned(), training.dataset.clone()),
-        ("dataset_sha256".to_owned(), found.dataset_sha256.clone()),
-        ("dataset_origin".to_owned(), found.dataset_origin.clone()),
-        ("model".to_owned(), training.model.clone()),
-        ("optimizer".to_owned(), training.optimizer.to_string()),
-        ("device".to_owned(), found.device.clone()),
-        ("machine".to_owned(), found.machine.clone()),
-        ("libtorch".to_owned(), found.libtorch_version.clone()),
-        ("pixelrate".to_owned(), found.pixelrate_version.clone()),
-        (
-            "git_commit".to_owned(),
-            found.git_commit.clone().unwrap_or_default(),
-        ),
-    ]);
-    Identity {
-        study: spec.study.clone(),
-        run: spec.run.clone(),
-        facts,
-    }
-}
-
-fn plugin_path(folder: &Path, sha256: &str) -> PathBuf {
-    folder.join("plugins").join(format!("{sha256}.wasm"))
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let scratch = path.with_extension("part");
-    fs::write(&scratch, bytes)
-        .and_then(|()| fs::File::open(&scratch)?.sync_all())
-        .and_then(|()| fs::rename(&scratch, path))
-        .map_err(|source| Error::io("write", path, source))
 }
 
 /// One seed out of two numbers, spread over all bits: the finaliser of SplitMix64 (Steele et al., 2014).
@@ -617,11 +483,11 @@ fn mix(seed: u64, step: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn nanoseconds(since: Instant) -> u64 {
+pub(super) fn nanoseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn unix_ms() -> i64 {
+pub(super) fn unix_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -1,0 +1,128 @@
+//! `pixelrate fork`: schedules compared from one point of a run.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use pixelrate_study::engine::{self, RunEnd};
+use pixelrate_study::fork;
+use pixelrate_study::plan::Plan;
+use pixelrate_study::steer::Wish;
+
+use crate::{chosen, run, signals, swap};
+
+/// Begin new runs from one step of a run, one for each schedule, and train them to their end.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: pixelrate fork runs/demo/cyclic-seed0 --at-step 500 --schedule fixed --schedule a.wasm"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    runs: chosen::Args,
+    /// The first step under the new schedules [default: that of the run's newest checkpoint].
+    #[arg(long, conflicts_with = "at_epoch")]
+    at_step: Option<u64>,
+    /// The same in passes over the training set.
+    #[arg(long)]
+    at_epoch: Option<f64>,
+    /// A built-in schedule, or a .wasm or .wat file; each gives a run of its own. Without any, the schedule in force goes
+    /// on with other parameters.
+    #[arg(long = "schedule", required_unless_present = "params")]
+    schedules: Vec<String>,
+    /// A parameter of the schedules; may be given again.
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    params: Vec<String>,
+    /// Begin without the state of the run's own schedule.
+    #[arg(long)]
+    fresh: bool,
+    /// Make the new runs' folders, and train nothing: `pixelrate resume` takes each up.
+    #[arg(long)]
+    only_prepare: bool,
+    /// Runs side by side [default: cores over threads a run].
+    #[arg(long)]
+    jobs: Option<usize>,
+}
+
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    let stop = signals::stop()?;
+    let (params, at) = (
+        run::params(&args.params)?,
+        swap::at(args.at_step, args.at_epoch)?,
+    );
+    let named = args.schedules.iter().map(|name| Some(name.clone()));
+    let names: Vec<Option<String>> = if args.schedules.is_empty() {
+        vec![None]
+    } else {
+        named.collect()
+    };
+    let wishes: Vec<Wish> = names
+        .into_iter()
+        .map(|schedule| Wish {
+            schedule,
+            params: params.clone(),
+            at,
+            carry_state: !args.fresh,
+        })
+        .collect();
+    let mut branches = Vec::new();
+    for folder in args.runs.folders()? {
+        match fork::fork(&folder, at, &wishes, &mut run::Bar::new(), &stop)? {
+            Some(made) => branches.extend(made),
+            None => return Ok(ExitCode::from(130)),
+        }
+    }
+    for branch in &branches {
+        println!("{}", branch.folder.display());
+    }
+    if args.only_prepare {
+        return Ok(ExitCode::SUCCESS);
+    }
+    train(branches, args.jobs, &stop)
+}
+
+fn train(
+    branches: Vec<fork::Branch>,
+    jobs: Option<usize>,
+    stop: &pixelrate_trainer::train::Stop,
+) -> Result<ExitCode> {
+    let Some(study) = branches
+        .first()
+        .and_then(|b| b.folder.parent())
+        .map(PathBuf::from)
+    else {
+        bail!("no run was forked");
+    };
+    let threads = branches
+        .iter()
+        .map(|b| b.spec.training.threads as usize)
+        .max();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = jobs.unwrap_or((cores / threads.unwrap_or(1)).max(1));
+    let plan = Plan {
+        name: branches[0].spec.study.clone(),
+        jobs: None,
+        runs: branches.into_iter().map(|branch| branch.spec).collect(),
+        builds: Vec::new(),
+    };
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let ends = engine::run(&plan, &std::path::absolute(&study)?, &program, jobs, stop)?;
+    let mut code = ExitCode::SUCCESS;
+    for (spec, end) in plan.runs.iter().zip(ends) {
+        match end {
+            RunEnd::Failed(problem) => {
+                eprintln!("error: {} failed: {problem}", spec.run);
+                code = ExitCode::FAILURE;
+            }
+            RunEnd::Stopped => {
+                eprintln!(
+                    "{} is not finished: `pixelrate resume` takes it up",
+                    spec.run
+                );
+                code = ExitCode::from(130);
+            }
+            RunEnd::Finished | RunEnd::Diverged => {}
+        }
+    }
+    eprintln!("`pixelrate report {}` draws the family", study.display());
+    Ok(code)
+}

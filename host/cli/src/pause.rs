@@ -1,0 +1,23 @@
+//! `pixelrate pause`: let runs wait.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use pixelrate_control::What;
+use pixelrate_study::steer;
+
+use crate::chosen;
+
+/// Let a run wait between two steps; it keeps a checkpoint first. `pixelrate resume` lets it go on.
+#[derive(clap::Args)]
+#[command(after_help = "Example: pixelrate pause runs/demo --where seed=1")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    runs: chosen::Args,
+}
+
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    let runs = args.runs.running()?;
+    let answers = chosen::each(&runs, |folder| steer::ask(folder, What::Pause, None));
+    Ok(chosen::tell(&runs, answers, "waits", "waits"))
+}

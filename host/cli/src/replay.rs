@@ -1,0 +1,59 @@
+//! `pixelrate replay`: a run again, held against its log.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use pixelrate_study::replay;
+
+use crate::{run, signals};
+
+/// Run a run again, with every swap at its step and from the plugins that it kept, and say whether every value that it
+/// logged agrees bit for bit.
+#[derive(clap::Args)]
+#[command(after_help = "Example: pixelrate replay runs/demo/cyclic-seed0")]
+pub(crate) struct Args {
+    /// The run's folder.
+    run: PathBuf,
+    /// Keep the second run in this new folder.
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
+    /// Print the outcome as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    let stop = signals::stop()?;
+    let mut bar = run::Bar::new();
+    let Some(found) = replay::replay(&args.run, args.keep.as_deref(), &mut bar, &stop)? else {
+        eprintln!("stopped: nothing was compared");
+        return Ok(ExitCode::from(130));
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&found)?);
+    }
+    Ok(match &found.difference {
+        None => {
+            if !args.json {
+                println!(
+                    "all {} steps and {} evaluations agree bit for bit",
+                    found.steps, found.evals
+                );
+            }
+            ExitCode::SUCCESS
+        }
+        Some(first) => {
+            eprintln!(
+                "error: {} differs from step {} on: `{}` was {}, and is {} now ({} steps before agree)",
+                args.run.display(),
+                first.step,
+                first.column,
+                first.logged,
+                first.replayed,
+                found.steps
+            );
+            ExitCode::FAILURE
+        }
+    })
+}

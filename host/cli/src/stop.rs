@@ -1,0 +1,23 @@
+//! `pixelrate stop`: end runs so that they can be resumed.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use pixelrate_control::What;
+use pixelrate_study::steer;
+
+use crate::chosen;
+
+/// Let a run keep a checkpoint and end. `pixelrate resume` takes it up again.
+#[derive(clap::Args)]
+#[command(after_help = "Example: pixelrate stop runs/demo/cyclic-seed0")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    runs: chosen::Args,
+}
+
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    let runs = args.runs.running()?;
+    let answers = chosen::each(&runs, |folder| steer::ask(folder, What::Stop, None));
+    Ok(chosen::tell(&runs, answers, "stops", "stopped"))
+}

@@ -1,0 +1,67 @@
+//! `pixelrate swap`: another schedule for runs that train, or are stopped.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use pixelrate_study::steer::{self, At, Wish};
+
+use crate::{chosen, run, trial};
+
+/// Give a run another schedule, while it trains or is stopped. It is compiled, checked and rehearsed first: one that
+/// fails changes nothing.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples: pixelrate swap runs/demo/cyclic-seed0 --schedule fixed --param learning_rate=0.01\n          pixelrate swap runs/demo --where schedule=cyclic --param max_lr=0.3 --at-epoch 2"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    runs: chosen::Args,
+    #[command(flatten)]
+    schedule: Offered,
+    /// Take over before this step, instead of as soon as it is ready.
+    #[arg(long, conflicts_with = "at_epoch")]
+    at_step: Option<u64>,
+    /// Take over once so many passes over the training set are done.
+    #[arg(long)]
+    at_epoch: Option<f64>,
+}
+
+/// What is offered.
+#[derive(clap::Args)]
+#[group(skip)]
+struct Offered {
+    /// A built-in schedule, or a .wasm or .wat file; by default the one in force, with other parameters.
+    #[arg(long, required_unless_present = "params")]
+    schedule: Option<String>,
+    /// A parameter of the schedule; may be given again.
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    params: Vec<String>,
+    /// Begin without the state of the schedule before it.
+    #[arg(long)]
+    fresh: bool,
+}
+
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    let wish = Wish {
+        schedule: args.schedule.schedule.clone(),
+        params: run::params(&args.schedule.params)?,
+        at: at(args.at_step, args.at_epoch)?,
+        carry_state: !args.schedule.fresh,
+    };
+    let runs = args.runs.folders()?;
+    // All are asked at once, so that the first does not train on under the new schedule while the last waits for it.
+    let answers = trial::busy("compiling and rehearsing it", || {
+        chosen::each(&runs, |folder| steer::swap(folder, &wish))
+    });
+    Ok(chosen::tell(&runs, answers, "takes over", "took over"))
+}
+
+/// When it is to be.
+pub(crate) fn at(step: Option<u64>, epoch: Option<f64>) -> Result<At> {
+    match (step, epoch) {
+        (Some(step), _) => Ok(At::Step(step)),
+        (None, Some(epoch)) if epoch >= 0.0 && epoch.is_finite() => Ok(At::Epoch(epoch)),
+        (None, Some(epoch)) => bail!("--at-epoch {epoch}: must be a number, 0 or more"),
+        (None, None) => Ok(At::Once),
+    }
+}

@@ -1,0 +1,141 @@
+//! The thread beside a trainer that watches, reads requests and prepares schedules.
+
+mod clerk;
+mod orders;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use orders::{Order, Refusal};
+
+use crate::{Error, ScheduleSpec, Stage, Takeover, watch};
+use clerk::{Clerk, Message};
+use orders::Orders;
+use pixelrate_sandbox::Schedule;
+
+/// What a desk must know of its run.
+#[derive(Debug)]
+pub struct DeskOptions {
+    /// The run's folder.
+    pub run: PathBuf,
+    /// Where candidates are prepared.
+    pub stage: Stage,
+    /// Steps of the whole run.
+    pub total_steps: u64,
+    /// The first step that this process will do.
+    pub step: u64,
+    /// The schedule in force there.
+    pub schedule: ScheduleSpec,
+    /// SHA-256 of its file.
+    pub sha256: String,
+    /// Schedules that took over before.
+    pub swaps: u64,
+    /// How files are watched; `None`: they are not, and requests alone are served.
+    pub watch: Option<watch::Options>,
+    /// Whether the file of the schedule in force is taken over if it changed before it could be watched.
+    pub take_changes: bool,
+}
+
+/// A trainer's end of its desk. Dropping it ends the thread, and leaves the run's last status on the disk.
+#[derive(Debug)]
+pub struct Desk {
+    orders: Arc<Orders>,
+    clerk: Sender<Message>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Desk {
+    /// Opens a desk: from here on requests are served.
+    ///
+    /// # Errors
+    /// No thread can be had, or the file of the schedule in force cannot be watched.
+    pub fn open(options: DeskOptions) -> Result<Self, Error> {
+        let orders = Arc::new(Orders::new(options.step));
+        let (clerk, messages) = channel();
+        let run = options.run.clone();
+        let served = Clerk::new(options, Arc::clone(&orders), clerk.clone())?;
+        let thread = std::thread::Builder::new()
+            .name("desk".to_owned())
+            .spawn(move || served.serve(&messages))
+            .map_err(Error::io("start a thread for", &run))?;
+        Ok(Self {
+            orders,
+            clerk,
+            thread: Some(thread),
+        })
+    }
+
+    /// Whether an order waits for the time before `step`: one load of an atomic number.
+    pub fn wanted(&self, step: u64) -> bool {
+        self.orders.wanted(step)
+    }
+
+    /// The oldest order that is due before `step`.
+    pub fn order(&self, step: u64) -> Option<Order> {
+        self.orders.take(step)
+    }
+
+    /// Adds an order that is due before `step`: what a run that is resumed must do again.
+    pub fn put(&self, step: u64, order: Order) {
+        self.orders.put(step, order);
+    }
+
+    /// Whether a schedule that was to take over before `step`, by a request that is older than this desk, is not ready yet:
+    /// the run waits for it rather than break its word.
+    pub fn awaits(&self, step: u64) -> bool {
+        self.orders.awaits(step)
+    }
+
+    /// Waits for an order, `longest` at the most: for a run that was told to wait.
+    pub fn wait(&self, longest: Duration) {
+        self.orders.wait(longest);
+    }
+
+    /// Tells where the run is: steps done, and what the newest was like. Takes some nanoseconds.
+    pub fn tell(&self, step: u64, learning_rate: f64, train_loss: f64) {
+        self.orders.tell(step, learning_rate, train_loss);
+    }
+
+    /// Tells that the run waits, or goes on.
+    pub fn paused(&self, paused: bool) {
+        self.send(Message::Paused(paused));
+    }
+
+    /// Tells that a schedule took over; what it replaced is dropped on the desk's thread.
+    pub fn took_over(&self, takeover: &Takeover) {
+        self.send(Message::TookOver(Box::new(takeover.clone())));
+    }
+
+    /// Lets go of a schedule on the desk's thread: to free its memory takes longer than a swap may.
+    pub fn retire(&self, schedule: Schedule) {
+        self.send(Message::Retired(Box::new(schedule)));
+    }
+
+    /// Answers a request that was done before `step`.
+    pub fn done(&self, request: &str, step: u64) {
+        self.send(Message::Done(request.to_owned(), step));
+    }
+
+    /// Answers a request that could not be done.
+    pub fn refuse(&self, request: &str, reason: &str) {
+        self.send(Message::Refused(request.to_owned(), reason.to_owned()));
+    }
+
+    fn send(&self, message: Message) {
+        // The thread ends when this is dropped, and not before.
+        let _ = self.clerk.send(message);
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.send(Message::Closed);
+        if let Some(thread) = self.thread.take() {
+            // One that panicked has said so on standard error.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! What the desk's thread does.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use pixelrate_sandbox::Schedule;
+use sha2::{Digest, Sha256};
+
+use super::DeskOptions;
+use super::orders::{Order, Orders, Refusal};
+use crate::watch::{self, Change, Target, Watch};
+use crate::{
+    Activity, Candidate, Cause, Error, Mailbox, Offer, Reply, Request, ScheduleSpec, Stage, Status,
+    Takeover, Takeovers, What,
+};
+
+/// How often the mailbox is looked into.
+const LOOK: Duration = Duration::from_millis(20);
+/// How often the run's status is written, if it changed.
+const TELL: Duration = Duration::from_millis(500);
+
+/// What the desk's thread hears.
+pub(super) enum Message {
+    /// A watched file is another.
+    Changed(Change),
+    /// A schedule was prepared, or refused.
+    Prepared(Box<Prepared>),
+    TookOver(Box<Takeover>),
+    Retired(Box<Schedule>),
+    Paused(bool),
+    Done(String, u64),
+    Refused(String, String),
+    Closed,
+}
+
+/// What came of preparing a schedule.
+pub(super) struct Prepared {
+    outcome: Result<Candidate, String>,
+    name: String,
+    request: Option<String>,
+    /// The number of the file's change that offered it.
+    reload: Option<u64>,
+    took: Duration,
+}
+
+pub(super) struct Clerk {
+    run: PathBuf,
+    stage: Stage,
+    total_steps: u64,
+    schedule: ScheduleSpec,
+    sha256: String,
+    swaps: u64,
+    activity: Activity,
+    mailbox: Mailbox,
+    /// Requests that are being dealt with.
+    taken: BTreeSet<String>,
+    /// Requests whose schedules took over before this process began.
+    done: BTreeSet<String>,
+    orders: Arc<Orders>,
+    sender: Sender<Message>,
+    watch: Option<Watch>,
+    /// Counts the changes of the file in force: only the newest may take over.
+    reload: u64,
+    told: Option<(Status, Instant)>,
+}
+
+impl Clerk {
+    pub(super) fn new(
+        options: DeskOptions,
+        orders: Arc<Orders>,
+        sender: Sender<Message>,
+    ) -> Result<Self, Error> {
+        let watch = options
+            .watch
+            .map(|how| watching(how, sender.clone()))
+            .transpose()?;
+        // One that cannot be read ends the run elsewhere.
+        let done = Takeovers::read(&options.run).unwrap_or_default();
+        let clerk = Self {
+            done: done.into_iter().filter_map(|it| it.request).collect(),
+            mailbox: Mailbox::of(&options.run),
+            run: options.run,
+            stage: options.stage,
+            total_steps: options.total_steps,
+            schedule: options.schedule,
+            sha256: options.sha256,
+            swaps: options.swaps,
+            activity: Activity::Training,
+            taken: BTreeSet::new(),
+            orders,
+            sender,
+            watch,
+            reload: 0,
+            told: None,
+        };
+        clerk.promise(options.step);
+        clerk.watch_file_in_force();
+        if options.take_changes && clerk.watch.is_some() {
+            clerk.look_for_a_change();
+        }
+        Ok(clerk)
+    }
+
+    /// Promises their steps to the schedules that were asked for before this process began.
+    fn promise(&self, step: u64) {
+        for Request { id, what } in self.mailbox.waiting().unwrap_or_default() {
+            if let What::Swap(offer) = what
+                && let Some(at) = offer.at_step.filter(|&at| at >= step)
+                && !self.done.contains(&id)
+            {
+                self.orders.promise(&id, at);
+            }
+        }
+    }
+
+    pub(super) fn serve(mut self, messages: &Receiver<Message>) {
+        self.tell();
+        loop {
+            match messages.recv_timeout(LOOK) {
+                Ok(Message::Closed) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(message) => self.hear(message),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.read_mail();
+            self.tell_now_and_then();
+        }
+        // What the trainer said before it closed the desk still counts.
+        while let Ok(message) = messages.try_recv() {
+            self.hear(message);
+        }
+        self.tell();
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Changed(change) => self.reload(change),
+            Message::Prepared(prepared) => self.hand_over(*prepared),
+            Message::TookOver(takeover) => self.took_over(&takeover),
+            Message::Retired(schedule) => drop(schedule),
+            Message::Paused(paused) => {
+                self.activity = if paused {
+                    Activity::Paused
+                } else {
+                    Activity::Training
+                };
+                self.tell();
+            }
+            Message::Done(request, step) => self.answer(&request, &Reply::Done { step }),
+            Message::Refused(request, reason) => self.answer(&request, &Reply::Rejected { reason }),
+            Message::Closed => {}
+        }
+    }
+
+    fn reload(&mut self, change: Change) {
+        let Some(content) = change.content else {
+            return;
+        };
+        self.reload += 1;
+        self.orders.drop_reloads();
+        let offer = Offer {
+            schedule: self.schedule.clone(),
+            at_step: None,
+            carry_state: true,
+        };
+        self.prepare(offer, Some(content), None, Some(self.reload));
+    }
+
+    fn read_mail(&mut self) {
+        // A folder that cannot be listed now may be listed the next time.
+        let waiting = self.mailbox.waiting().unwrap_or_default();
+        for Request { id, what } in waiting {
+            if !self.taken.insert(id.clone()) {
+                continue;
+            }
+            let request = id.clone();
+            match what {
+                What::Swap(offer) => self.offered(offer, id),
+                What::Pause => self.orders.put(0, Order::Pause { request }),
+                What::Continue => self.orders.put(0, Order::Continue { request }),
+                What::Stop => self.orders.put(0, Order::Stop { request }),
+                What::Checkpoint { name } => {
+                    self.orders.put(0, Order::Checkpoint { request, name });
+                }
+            }
+        }
+    }
+
+    fn offered(&mut self, offer: Offer, id: String) {
+        if self.done.contains(&id) {
+            // It took over, and a crash came before it was answered.
+            return self.close(&id);
+        }
+        let bytes = match self.mailbox.plugin(&id) {
+            Ok(bytes) => bytes,
+            Err(problem) => {
+                let reason = problem.to_string();
+                return self.answer(&id, &Reply::Rejected { reason });
+            }
+        };
+        self.prepare(offer, bytes, Some(id), None);
+    }
+
+    /// Prepares a schedule on a thread of its own: to compile it may take a minute, and others are not to wait for it.
+    fn prepare(
+        &self,
+        offer: Offer,
+        bytes: Option<Vec<u8>>,
+        request: Option<String>,
+        reload: Option<u64>,
+    ) {
+        let (stage, run, sender) = (self.stage.clone(), self.run.clone(), self.sender.clone());
+        let orders = Arc::clone(&self.orders);
+        let (total, asked) = (self.total_steps, request.clone());
+        let name = offer.schedule.name();
+        let work = move || {
+            let began = Instant::now();
+            let step = orders.step();
+            let outcome = due(offer.at_step, step, total).and_then(|()| {
+                let from = offer.at_step.unwrap_or(step);
+                let schedule = stage.admit(&run, &offer.schedule, bytes.as_deref(), from)?;
+                Ok(Candidate {
+                    schedule,
+                    cause: if reload.is_some() {
+                        Cause::Reload
+                    } else {
+                        Cause::Swap
+                    },
+                    request: request.clone(),
+                    at_step: offer.at_step,
+                    carry_state: offer.carry_state,
+                    again: None,
+                    prepared_in: began.elapsed(),
+                    spec: offer.schedule.clone(),
+                })
+            });
+            let prepared = Prepared {
+                outcome,
+                name: offer.schedule.name(),
+                request,
+                reload,
+                took: began.elapsed(),
+            };
+            // A desk that was closed meanwhile takes nothing more; a request stays for the next.
+            let _ = sender.send(Message::Prepared(Box::new(prepared)));
+        };
+        let started = std::thread::Builder::new()
+            .name("admission".to_owned())
+            .spawn(work);
+        if let Err(problem) = started {
+            let message = format!("{name}: no thread can be had to prepare it: {problem}");
+            self.refuse(asked.as_deref(), message, Duration::ZERO);
+        }
+    }
+
+    fn hand_over(&mut self, prepared: Prepared) {
+        if prepared.reload.is_some_and(|change| change != self.reload) {
+            return; // The file has changed again.
+        }
+        let request = prepared.request.as_deref();
+        match prepared.outcome {
+            Err(problem) => {
+                // Most problems begin with the plugin's name.
+                let message = if problem.contains(&prepared.name) {
+                    problem
+                } else {
+                    format!("{}: {problem}", prepared.name)
+                };
+                self.refuse(request, message, prepared.took);
+            }
+            Ok(candidate) => {
+                let same = candidate.schedule.plugin().sha256() == self.sha256;
+                if prepared.reload.is_some() && same {
+                    return; // It was changed back.
+                }
+                let at_step = candidate.at_step;
+                self.orders
+                    .put(at_step.unwrap_or(0), Order::Swap(Box::new(candidate)));
+                if let (Some(id), Some(step)) = (request, at_step) {
+                    self.orders.keep_promise(id);
+                    // The request stays until it is done: the run may end before.
+                    let _ = self.mailbox.answer(id, &Reply::Planned { step });
+                }
+            }
+        }
+    }
+
+    fn refuse(&self, request: Option<&str>, message: String, took: Duration) {
+        if let Some(id) = request {
+            let reason = message.clone();
+            self.answer(id, &Reply::Rejected { reason });
+        }
+        self.orders
+            .put(0, Order::Refused(Refusal { message, took }));
+    }
+
+    fn took_over(&mut self, takeover: &Takeover) {
+        if self.schedule.plugin != takeover.schedule.plugin {
+            // A change of a file that is no longer in force comes too late.
+            self.reload += 1;
+            self.orders.drop_reloads();
+        }
+        self.schedule = takeover.schedule.clone();
+        self.sha256.clone_from(&takeover.sha256);
+        self.swaps += 1;
+        self.watch_file_in_force();
+        if let Some(id) = &takeover.request {
+            self.answer(
+                id,
+                &Reply::Done {
+                    step: takeover.step,
+                },
+            );
+        }
+        self.tell();
+    }
+
+    /// Answers a request and closes it. Whoever asked may be gone, and a disk that is full must not end the training: a
+    /// request that could not be closed is known by its takeover the next time.
+    fn answer(&self, id: &str, reply: &Reply) {
+        let _ = self.mailbox.answer(id, reply);
+        self.orders.keep_promise(id);
+        self.close(id);
+    }
+
+    fn close(&self, id: &str) {
+        let _ = self.mailbox.close(id);
+    }
+
+    /// Offers the file of the schedule in force if it is another by now: it is watched only from here on.
+    fn look_for_a_change(&self) {
+        let Some(file) = self.schedule.file() else {
+            return;
+        };
+        if let Ok(content) = std::fs::read(file)
+            && !content.is_empty()
+            && hex::encode(Sha256::digest(&content)) != self.sha256
+        {
+            let _ = self.sender.send(Message::Changed(Change {
+                path: file.to_owned(),
+                content: Some(content),
+                seen: Instant::now(),
+            }));
+        }
+    }
+
+    fn watch_file_in_force(&self) {
+        if let Some(watch) = &self.watch {
+            let file = self.schedule.file().map(std::path::Path::to_owned);
+            watch.set(file.into_iter().map(Target::File).collect());
+        }
+    }
+
+    fn tell_now_and_then(&mut self) {
+        let due = self
+            .told
+            .as_ref()
+            .is_none_or(|(_, when)| when.elapsed() >= TELL);
+        if due {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        let (learning_rate, train_loss) = self.orders.newest();
+        let finite = |value: f64| value.is_finite().then_some(value);
+        let status = Status {
+            process: std::process::id(),
+            activity: self.activity,
+            step: self.orders.step(),
+            total_steps: self.total_steps,
+            learning_rate: finite(learning_rate),
+            train_loss: finite(train_loss),
+            schedule: self.schedule.told(),
+            sha256: self.sha256.clone(),
+            swaps: self.swaps,
+        };
+        let changed = self.told.as_ref().is_none_or(|(told, _)| *told != status);
+        // Nobody is helped by a run that ends because its status could not be told.
+        if changed {
+            let _ = status.write(&self.run);
+        }
+        self.told = Some((status, Instant::now()));
+    }
+}
+
+/// Whether a schedule can take over before `at_step` in a run that has done `step` of `total` steps.
+fn due(at_step: Option<u64>, step: u64, total: u64) -> Result<(), String> {
+    match at_step {
+        Some(at) if at < step => Err(format!(
+            "step {at} is over: the run is at step {step} of {total}"
+        )),
+        Some(at) if at >= total => Err(format!(
+            "the run has {total} steps, from 0: there is no {at}"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn watching(how: watch::Options, sender: Sender<Message>) -> Result<Watch, Error> {
+    let tell = move |change| {
+        // A desk that was closed hears of no more changes.
+        let _ = sender.send(Message::Changed(change));
+    };
+    Ok(Watch::start(how, tell)?)
+}

@@ -1,0 +1,72 @@
+//! A schedule as a study names it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use pixelrate_sandbox::{GuardOptions, OnFault, Value};
+use serde::{Deserialize, Serialize};
+
+/// Which schedule, with which parameters, held to what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleSpec {
+    /// A built-in schedule's name, or the path of a `.wasm` or `.wat` file.
+    pub plugin: String,
+    /// Numbers, and names of pictures.
+    #[serde(default)]
+    pub params: BTreeMap<String, Value>,
+    /// Where the study's own pictures lie.
+    #[serde(default)]
+    pub picture_folder: Option<PathBuf>,
+    /// The highest learning rate that the trainer takes; more is a fault.
+    pub max_learning_rate: f64,
+    /// What follows a fault.
+    pub on_fault: OnFault,
+    /// A schedule that faults within so many steps after it took over is replaced by the one before it; 0: never.
+    #[serde(default = "ScheduleSpec::default_rollback_steps")]
+    pub rollback_steps: u64,
+}
+
+impl ScheduleSpec {
+    /// Steps in which a schedule that took over is on probation, where a study says nothing.
+    pub const fn default_rollback_steps() -> u64 {
+        100
+    }
+
+    /// The sandbox's guard for this schedule.
+    pub fn guard(&self) -> GuardOptions {
+        GuardOptions {
+            max_learning_rate: self.max_learning_rate,
+            on_fault: self.on_fault,
+        }
+    }
+
+    /// The plugin's name for people: a file's without its folder and extension.
+    pub fn name(&self) -> String {
+        let path = Path::new(&self.plugin);
+        let stem = path.file_stem().unwrap_or(path.as_os_str());
+        stem.to_string_lossy().into_owned()
+    }
+
+    /// The plugin's file; `None` for a built-in one.
+    pub fn file(&self) -> Option<&Path> {
+        let path = Path::new(&self.plugin);
+        (path.components().count() > 1 || path.extension().is_some()).then_some(path)
+    }
+
+    /// The schedule in a line: `cosine (max_lr = 0.3, warmup = 100)`.
+    pub fn told(&self) -> String {
+        if self.params.is_empty() {
+            return self.name();
+        }
+        let params: Vec<String> = self
+            .params
+            .iter()
+            .map(|(name, value)| match value {
+                Value::Number(number) => format!("{name} = {number}"),
+                Value::Text(text) => format!("{name} = {text}"),
+            })
+            .collect();
+        format!("{} ({})", self.name(), params.join(", "))
+    }
+}

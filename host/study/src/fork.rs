@@ -1,0 +1,228 @@
+//! New runs from one point of another: schedules compared from the same state of training.
+
+use std::path::{Path, PathBuf};
+
+use pixelrate_control::Takeovers;
+use pixelrate_sandbox::Schedule;
+use pixelrate_trainer::checkpoint;
+use pixelrate_trainer::spec::{Found, Parent, RunSpec};
+use pixelrate_trainer::train::{self, Ending, Observer, Stop};
+
+use crate::copy::{self, Copy};
+use crate::steer::{self, Wish, fork_takeover};
+use crate::{Error, steer::At};
+
+/// A run that was forked, ready to be taken up.
+#[derive(Debug, Clone)]
+pub struct Branch {
+    /// Its folder, beside the run that it was forked from.
+    pub folder: PathBuf,
+    /// What it is.
+    pub spec: RunSpec,
+}
+
+/// Forks the run in `folder`: one new run for each wish, all from one checkpoint. Where the run has kept none at that
+/// step, the way there is trained once more from the newest before it, which gives the same bits on the CPU; `observer`
+/// sees that.
+///
+/// Nothing is left behind if a schedule is refused: the others are not forked either.
+///
+/// # Errors
+/// The run has not come so far; a schedule is refused; a branch of that name is there; the disk's.
+pub fn fork(
+    folder: &Path,
+    at: At,
+    wishes: &[Wish],
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<Option<Vec<Branch>>, Error> {
+    let (spec, found, stage) = train::stage(folder)?;
+    let done = pixelrate_runlog::steps(folder)?
+        .last()
+        .transpose()?
+        .map_or(0, |row| row.step + 1);
+    let newest = checkpoint::list(folder)?
+        .last()
+        .and_then(|path| checkpoint::step_of(path))
+        .unwrap_or(0);
+    let step = at.step(&spec, &found).unwrap_or(newest);
+    let refuse = |problem: String| Error::Fork {
+        folder: folder.to_owned(),
+        problem,
+    };
+    if step > done {
+        return Err(refuse(format!(
+            "it has done {done} steps, and cannot be forked at step {step}"
+        )));
+    }
+    if step >= found.total_steps {
+        return Err(refuse(format!(
+            "it has {} steps: nothing would be left to train from step {step} on",
+            found.total_steps
+        )));
+    }
+    let mut branches = Vec::new();
+    for wish in wishes {
+        let (schedule, bytes) = steer::offered(folder, &spec, &found, wish)?;
+        let schedule_run = stage
+            .admit(folder, &schedule, bytes.as_deref(), step)
+            .map_err(|problem| refuse(format!("{}: {problem}", schedule.told())))?;
+        let label = label(&spec, wish, &schedule.name(), step);
+        let branch = RunSpec {
+            run: format!("{label}-seed{}", spec.seed),
+            label,
+            parent: Some(Parent {
+                study: spec.study.clone(),
+                run: spec.run.clone(),
+                step,
+            }),
+            ..spec.clone()
+        };
+        let to = folder.with_file_name(&branch.run);
+        if to.exists()
+            || branches
+                .iter()
+                .any(|(b, ..): &(Branch, _, _, _)| b.folder == to)
+        {
+            return Err(refuse(format!(
+                "{} is there already: fork at another step, or move it away",
+                to.display()
+            )));
+        }
+        let branch = Branch {
+            folder: to,
+            spec: branch,
+        };
+        branches.push((branch, schedule, schedule_run, wish.carry_state));
+    }
+    let Some(base) = base(folder, &spec, &found, step, observer, stop)? else {
+        return Ok(None);
+    };
+    let left = match &base.checkpoint {
+        Some(path) => checkpoint::schedule_state(path)?,
+        None => None,
+    };
+    let trunk = Takeovers::read(folder)?;
+    let mut made = Vec::new();
+    for (branch, schedule, mut live, carries) in branches {
+        let state = left
+            .clone()
+            .filter(|_| carries && live.plugin().exports().restore);
+        takes(&mut live, state.as_deref(), &branch)?;
+        let sha256 = live.plugin().sha256().to_owned();
+        let mut takeovers: Vec<_> = trunk.iter().filter(|t| t.step < step).cloned().collect();
+        takeovers.push(fork_takeover(step, schedule, sha256, state, left.clone()));
+        Copy {
+            from: folder,
+            to: &branch.folder,
+            spec: branch.spec.clone(),
+            found: found.clone(),
+            checkpoint: base.checkpoint.clone(),
+            takeovers,
+        }
+        .make()?;
+        made.push(branch);
+    }
+    if let Some(scratch) = base.scratch {
+        copy::remove(&scratch)?;
+    }
+    Ok(Some(made))
+}
+
+/// Where branches begin: a checkpoint at exactly the step, or nothing for the first.
+struct Base {
+    checkpoint: Option<PathBuf>,
+    scratch: Option<PathBuf>,
+}
+
+/// `None` if it was stopped on the way.
+fn base(
+    folder: &Path,
+    spec: &RunSpec,
+    found: &Found,
+    step: u64,
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<Option<Base>, Error> {
+    if step == 0 {
+        return Ok(Some(Base {
+            checkpoint: None,
+            scratch: None,
+        }));
+    }
+    let nearest = copy::checkpoint_before(folder, step)?;
+    if let Some(path) = nearest
+        .as_ref()
+        .filter(|path| checkpoint::step_of(path) == Some(step))
+    {
+        return Ok(Some(Base {
+            checkpoint: Some(path.clone()),
+            scratch: None,
+        }));
+    }
+    let scratch = folder.join(format!(".fork-{step}"));
+    copy::remove(&scratch)?;
+    Copy {
+        from: folder,
+        to: &scratch,
+        spec: spec.clone(),
+        found: found.clone(),
+        checkpoint: nearest,
+        takeovers: Takeovers::read(folder)?,
+    }
+    .make()?;
+    let outcome = train::replay(&scratch, Some(step), observer, stop)?;
+    let reached = copy::checkpoint_before(&scratch, step)?
+        .filter(|path| checkpoint::step_of(path) == Some(step));
+    match (outcome.ending, reached) {
+        (Ending::Stopped, Some(path)) => Ok(Some(Base {
+            checkpoint: Some(path),
+            scratch: Some(scratch),
+        })),
+        (Ending::Stopped, None) => {
+            copy::remove(&scratch)?;
+            Ok(None)
+        }
+        _ => Err(Error::Fork {
+            folder: folder.to_owned(),
+            problem: format!("its way to step {step}, trained once more, ended before that step"),
+        }),
+    }
+}
+
+fn label(spec: &RunSpec, wish: &Wish, name: &str, step: u64) -> String {
+    let params: String = wish
+        .params
+        .iter()
+        .map(|(key, value)| match value {
+            pixelrate_sandbox::Value::Number(number) => format!("-{key}={number}"),
+            pixelrate_sandbox::Value::Text(text) => format!("-{key}={text}"),
+        })
+        .collect();
+    let label = format!("{}-{name}{params}-at{step}", spec.label);
+    // A folder is called after it.
+    label
+        .chars()
+        .map(|c| {
+            if c.is_alphanumeric() || "-_.+=,".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect()
+}
+
+/// Whether a schedule takes the state of the trunk's.
+fn takes(live: &mut Schedule, state: Option<&[u8]>, branch: &Branch) -> Result<(), Error> {
+    let Some(state) = state else {
+        return Ok(());
+    };
+    live.restore(state).map_err(|fault| Error::Fork {
+        folder: branch.folder.clone(),
+        problem: format!(
+            "the schedule does not take the state of the run's own ({}): `--fresh` lets it begin without",
+            fault.message
+        ),
+    })
+}

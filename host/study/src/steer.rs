@@ -1,0 +1,239 @@
+//! Asking runs for something, whether they run now or not.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use pixelrate_control::{
+    Cause, Mailbox, Offer, Reply, ScheduleSpec, Takeover, Takeovers, What, plugin_path,
+};
+use pixelrate_runlog::{Held, held, read_summary};
+use pixelrate_sandbox::Value;
+use pixelrate_trainer::spec::{Found, RunSpec};
+use pixelrate_trainer::{checkpoint, train};
+
+use crate::Error;
+
+/// How often an answer is looked for.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What came of asking a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It was done before this step.
+    Done(u64),
+    /// It will be done before this step.
+    Planned(u64),
+    /// The run does not run now: it will be done when it is taken up again, at its first step where none is named.
+    Kept(Option<u64>),
+    /// It was not done, and nothing changed. Why.
+    Rejected(String),
+}
+
+/// A schedule that somebody wants to offer to runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wish {
+    /// A built-in schedule or a file; `None`: the one in force.
+    pub schedule: Option<String>,
+    /// Parameters. Those of the schedule in force that are not named stay, if it is the one in force that is wanted.
+    pub params: std::collections::BTreeMap<String, Value>,
+    /// When it is to take over.
+    pub at: At,
+    /// Whether it is given the state of the schedule before it.
+    pub carry_state: bool,
+}
+
+/// When a schedule is to take over.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum At {
+    /// As soon as it is ready.
+    Once,
+    /// Before this step.
+    Step(u64),
+    /// Before the first step at which so many passes over the training set are done.
+    Epoch(f64),
+}
+
+impl At {
+    /// The step in the run of `spec`, if one is named.
+    pub fn step(self, spec: &RunSpec, found: &Found) -> Option<u64> {
+        match self {
+            Self::Once => None,
+            Self::Step(step) => Some(step),
+            Self::Epoch(epoch) => {
+                let steps =
+                    epoch * found.train_examples as f64 / f64::from(spec.training.batch_size);
+                // A float's last bit must not cost a step.
+                Some((steps - 1e-9).ceil().max(0.0) as u64)
+            }
+        }
+    }
+}
+
+/// Offers a schedule to the run in `folder`, and waits until it took over, is planned or was refused. A run that does
+/// not run now is offered it when it is taken up again; what is wrong with it is known now all the same.
+///
+/// # Errors
+/// There is no run, it has ended, or its folder cannot be written.
+pub fn swap(folder: &Path, wish: &Wish) -> Result<Answer, Error> {
+    let (spec, found, stage) = train::stage(folder)?;
+    not_over(folder)?;
+    let (schedule, bytes) = offered(folder, &spec, &found, wish)?;
+    let offer = Offer {
+        at_step: wish.at.step(&spec, &found),
+        carry_state: wish.carry_state,
+        schedule,
+    };
+    if held(folder)? == Held::No {
+        let done = newest_step(folder)?;
+        let at_step = offer.at_step;
+        let refused = match at_step {
+            Some(at) if at < done => {
+                Some(format!("step {at} is over: the run goes on at step {done}"))
+            }
+            Some(at) if at >= found.total_steps => Some(format!(
+                "the run has {} steps, from 0: there is no {at}",
+                found.total_steps
+            )),
+            _ => stage
+                .admit(
+                    folder,
+                    &offer.schedule,
+                    bytes.as_deref(),
+                    at_step.unwrap_or(done),
+                )
+                .err(),
+        };
+        if let Some(reason) = refused {
+            return Ok(Answer::Rejected(reason));
+        }
+        Mailbox::of(folder).post(What::Swap(offer), bytes.as_deref())?;
+        return Ok(Answer::Kept(at_step));
+    }
+    ask(folder, What::Swap(offer), bytes.as_deref())
+}
+
+/// Asks the run in `folder`, which must run now, and waits for its answer.
+///
+/// # Errors
+/// It does not run, or ended before it answered.
+pub fn ask(folder: &Path, what: What, plugin: Option<&[u8]>) -> Result<Answer, Error> {
+    not_over(folder)?;
+    if held(folder)? == Held::No {
+        return Err(Error::NotRunning(folder.to_owned()));
+    }
+    let swaps = matches!(what, What::Swap(_));
+    let mailbox = Mailbox::of(folder);
+    let id = mailbox.post(what, plugin)?;
+    loop {
+        // Looked up first: what it answers before it ends is there then.
+        let runs = held(folder)? != Held::No;
+        if let Some(reply) = mailbox.reply(&id)? {
+            return Ok(match reply {
+                Reply::Done { step } => {
+                    mailbox.clear(&id)?;
+                    Answer::Done(step)
+                }
+                // The request itself waits for its step.
+                Reply::Planned { step } => Answer::Planned(step),
+                Reply::Rejected { reason } => {
+                    mailbox.clear(&id)?;
+                    Answer::Rejected(reason)
+                }
+            });
+        }
+        if !runs {
+            if swaps && read_summary(folder)?.is_none() {
+                return Ok(Answer::Kept(None));
+            }
+            mailbox.clear(&id)?;
+            return Err(Error::EndedUnasked(folder.to_owned()));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// The schedule that is wished for in the run of `spec`, and its file's bytes unless it is built in.
+///
+/// # Errors
+/// Its file cannot be read.
+pub fn offered(
+    folder: &Path,
+    spec: &RunSpec,
+    found: &Found,
+    wish: &Wish,
+) -> Result<(ScheduleSpec, Option<Vec<u8>>), Error> {
+    let takeovers = Takeovers::read(folder)?;
+    let in_force = takeovers
+        .last()
+        .map_or(&spec.schedule, |takeover| &takeover.schedule);
+    let mut schedule = in_force.clone();
+    let read = |path: &Path| fs::read(path).map_err(|source| Error::io("read", path, source));
+    let bytes = match &wish.schedule {
+        None => {
+            schedule.params.extend(wish.params.clone());
+            let sha256 = takeovers
+                .last()
+                .map_or(&found.schedule_sha256, |takeover| &takeover.sha256);
+            Some(read(&plugin_path(folder, sha256))?)
+        }
+        Some(name) => {
+            schedule.plugin.clone_from(name);
+            schedule.params.clone_from(&wish.params);
+            match schedule.file() {
+                None => None,
+                Some(file) => {
+                    let file = std::path::absolute(file)
+                        .map_err(|source| Error::io("find", file, source))?;
+                    schedule.plugin = file.to_string_lossy().into_owned();
+                    Some(read(&file)?)
+                }
+            }
+        }
+    };
+    Ok((schedule, bytes))
+}
+
+fn not_over(folder: &Path) -> Result<(), Error> {
+    match read_summary(folder)? {
+        Some(summary) if summary.status != pixelrate_runlog::RunStatus::Failed => {
+            Err(Error::Over {
+                folder: folder.to_owned(),
+                status: summary.status.to_string(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The step that a run which does not run now goes on at.
+fn newest_step(folder: &Path) -> Result<u64, Error> {
+    let newest = checkpoint::list(folder)?;
+    Ok(newest
+        .last()
+        .and_then(|path| checkpoint::step_of(path))
+        .unwrap_or(0))
+}
+
+/// The takeover that makes a fork of a run.
+pub(crate) fn fork_takeover(
+    step: u64,
+    schedule: ScheduleSpec,
+    sha256: String,
+    state: Option<Vec<u8>>,
+    left: Option<Vec<u8>>,
+) -> Takeover {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Takeover {
+        step,
+        cause: Cause::Fork,
+        schedule,
+        sha256,
+        state,
+        left,
+        request: None,
+        time_unix_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+    }
+}

@@ -1,0 +1,180 @@
+//! What a run is built from: data, model, optimizer, and the stage that its schedules are prepared on.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use pixelrate_control::Stage;
+use pixelrate_runlog::Identity;
+use pixelrate_sandbox::{Engine, EngineOptions, RunFacts};
+use tch::Device;
+
+use crate::data::{self, Dataset};
+use crate::model::Model;
+use crate::optimizer::Optimizer;
+use crate::spec::{Found, RunFile, RunSpec, ScheduleSpec, Training};
+use crate::{Error, device, pictures};
+
+/// What both a new and a resumed run build from the spec.
+pub(super) struct Setup {
+    pub(super) found: Found,
+    pub(super) stage: Stage,
+    pub(super) dataset: Dataset,
+    pub(super) device: Device,
+    pub(super) model: Model,
+    pub(super) optimizer: Optimizer,
+}
+
+impl Setup {
+    pub(super) fn new(
+        spec: &RunSpec,
+        engine: &Engine,
+        schedule_sha256: &str,
+    ) -> Result<Self, Error> {
+        let training = &spec.training;
+        device::set_threads(training.threads);
+        let device = device::open(&training.device)?;
+        let dataset = data::load(&training.dataset, &training.data_folder)?;
+        let examples = examples(training, &dataset)?;
+        let total_steps = training.total_steps(examples);
+        if total_steps == 0 {
+            return Err(Error::Spec {
+                key: "epochs".to_owned(),
+                problem: format!(
+                    "{} epochs of {examples} pictures are less than one batch of {}",
+                    training.epochs, training.batch_size
+                ),
+            });
+        }
+        let (model, optimizer) = build(spec, &dataset, device)?;
+        let found = Found {
+            schedule_sha256: schedule_sha256.to_owned(),
+            dataset_sha256: dataset.sha256.clone(),
+            dataset_origin: dataset.origin.to_string(),
+            train_examples: examples,
+            total_steps,
+            parameters: model.parameter_count(),
+            device: device::name(device),
+            pixelrate_version: env!("CARGO_PKG_VERSION").to_owned(),
+            libtorch_version: option_env!("PIXELRATE_LIBTORCH")
+                .unwrap_or("unknown")
+                .to_owned(),
+            git_commit: option_env!("PIXELRATE_GIT_COMMIT").map(str::to_owned),
+            machine: device::machine(),
+        };
+        let stage = stage(spec, engine, examples);
+        Ok(Self {
+            found,
+            stage,
+            dataset,
+            device,
+            model,
+            optimizer,
+        })
+    }
+
+    /// Weights and optimizer as they were before the first step.
+    pub(super) fn rebuild(&mut self, spec: &RunSpec) {
+        if let Ok((model, optimizer)) = build(spec, &self.dataset, self.device) {
+            self.model = model;
+            self.optimizer = optimizer;
+        }
+    }
+}
+
+/// Where the run's schedules are prepared. `examples`: training pictures.
+pub(super) fn stage(spec: &RunSpec, engine: &Engine, examples: u64) -> Stage {
+    let training = &spec.training;
+    let facts = RunFacts {
+        total_steps: training.total_steps(examples),
+        steps_per_epoch: training.steps_per_epoch(examples),
+        train_examples: examples,
+        batch_size: training.batch_size,
+        seed: spec.seed,
+        ..RunFacts::default()
+    };
+    let (data, limits) = (training.data_folder.clone(), spec.limits.clone());
+    Stage {
+        engine: engine.clone(),
+        limits: spec.limits.clone(),
+        facts: Arc::new(move |schedule: &ScheduleSpec| RunFacts {
+            params: schedule.params.clone(),
+            pictures: pictures::under(schedule, &data, &limits),
+            ..facts.clone()
+        }),
+    }
+}
+
+fn build(spec: &RunSpec, dataset: &Dataset, device: Device) -> Result<(Model, Optimizer), Error> {
+    let training = &spec.training;
+    let architecture = training.model.parse().map_err(|problem| Error::Spec {
+        key: "model".to_owned(),
+        problem,
+    })?;
+    let model = Model::new(architecture, dataset, spec.seed, device);
+    let optimizer = Optimizer::new(
+        training.optimizer,
+        training.beta2,
+        training.epsilon,
+        &model.parameters(),
+    );
+    Ok((model, optimizer))
+}
+
+fn examples(training: &Training, dataset: &Dataset) -> Result<u64, Error> {
+    let all = dataset.train.labels.len() as u64;
+    match training.train_examples {
+        0 => Ok(all),
+        some if some <= all => Ok(some),
+        some => Err(Error::Spec {
+            key: "train_examples".to_owned(),
+            problem: format!(
+                "is {some}, and {} has {all} training pictures: use at most that, or 0 for all",
+                dataset.name
+            ),
+        }),
+    }
+}
+
+pub(super) fn engine(spec: &RunSpec) -> Result<Engine, Error> {
+    Ok(Engine::new(&EngineOptions::from(&spec.limits))?)
+}
+
+pub(super) fn found(folder: &Path) -> Result<Found, Error> {
+    let path = folder.join("run.toml");
+    let text = fs::read_to_string(&path).map_err(|source| Error::io("read", &path, source))?;
+    let file: RunFile = toml::from_str(&text).map_err(|source| Error::SpecFile {
+        path,
+        source: Box::new(source),
+    })?;
+    file.found.ok_or_else(|| Error::NoRun(folder.to_owned()))
+}
+
+/// What every file of the run's log tells of it.
+pub(super) fn identity(spec: &RunSpec, found: &Found) -> Identity {
+    let training = &spec.training;
+    let facts = BTreeMap::from([
+        ("label".to_owned(), spec.label.clone()),
+        ("label_index".to_owned(), spec.label_index.to_string()),
+        ("seed".to_owned(), spec.seed.to_string()),
+        ("dataset".to_owned(), training.dataset.clone()),
+        ("dataset_sha256".to_owned(), found.dataset_sha256.clone()),
+        ("dataset_origin".to_owned(), found.dataset_origin.clone()),
+        ("model".to_owned(), training.model.clone()),
+        ("optimizer".to_owned(), training.optimizer.to_string()),
+        ("device".to_owned(), found.device.clone()),
+        ("machine".to_owned(), found.machine.clone()),
+        ("libtorch".to_owned(), found.libtorch_version.clone()),
+        ("pixelrate".to_owned(), found.pixelrate_version.clone()),
+        (
+            "git_commit".to_owned(),
+            found.git_commit.clone().unwrap_or_default(),
+        ),
+    ]);
+    Identity {
+        study: spec.study.clone(),
+        run: spec.run.clone(),
+        facts,
+    }
+}

@@ -1,0 +1,273 @@
+//! How a run begins, and how it is taken up again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pixelrate_control::{Takeover, Takeovers, in_force, keep_plugin};
+use pixelrate_runlog::{EventKind, Held, Identity, RunLog, StepRow, held, steps};
+use pixelrate_sandbox::{OnFault, Schedule, StepValues, conformance};
+
+use super::attempt::{Attempt, Start};
+use super::redo::Redo;
+use super::setup::{Setup, engine, found, identity};
+use super::takeover::{InForce, Previous};
+use crate::Error;
+use crate::checkpoint::{self, Position};
+use crate::spec::{Found, RunFile, RunSpec};
+
+impl Attempt {
+    /// Sets a new run up in `folder`, and keeps in it what is needed to run it again.
+    pub(super) fn begin(spec: &RunSpec, folder: &Path) -> Result<Self, Error> {
+        let engine = engine(spec)?;
+        let plugin = engine.load(&spec.schedule.plugin)?;
+        let setup = Setup::new(spec, &engine, plugin.sha256())?;
+        let (facts, guard) = ((setup.stage.facts)(&spec.schedule), spec.schedule.guard());
+        conformance::admit(&plugin, &facts, &spec.limits, &guard)?;
+        let schedule = Schedule::start(&plugin, &facts, &spec.limits, &guard)?;
+        // Everything that can be wrong with the spec has been found by now: the folder is made last.
+        keep_plugin(folder, plugin.sha256(), plugin.bytes())?;
+        let log = RunLog::create(folder, identity(spec, &setup.found))?;
+        let file = RunFile {
+            spec: spec.clone(),
+            found: Some(setup.found.clone()),
+        };
+        file.write(folder)?;
+        let start = Start {
+            log,
+            in_force: InForce::new(schedule, spec.schedule.clone()),
+            previous: None,
+            redo: Redo::default(),
+            swaps: 0,
+            position: None,
+            watch: spec.watch,
+            resumed: false,
+        };
+        let mut attempt = Self::new(setup, spec, folder, start)?;
+        let message = spec.schedule.told();
+        attempt.event(&mut (), EventKind::Loaded, message, None)?;
+        Ok(attempt)
+    }
+
+    /// Takes a run up again, from its newest checkpoint that can be read. `watch`: whether the files of its schedules are
+    /// watched, where its spec says so.
+    pub(super) fn resume(folder: &Path, watch: bool) -> Result<Self, Error> {
+        let spec = RunSpec::read(&folder.join("run.toml"))?;
+        let began = found(folder)?;
+        let mut setup = Setup::new(&spec, &engine(&spec)?, &began.schedule_sha256)?;
+        if setup.found.dataset_sha256 != began.dataset_sha256 {
+            return Err(Error::Spec {
+                key: "dataset".to_owned(),
+                problem: format!(
+                    "{} in {} is not what the run began with (its hash was {}, and is {}): give back the old files",
+                    spec.training.dataset,
+                    spec.training.data_folder.display(),
+                    began.dataset_sha256,
+                    setup.found.dataset_sha256
+                ),
+            });
+        }
+        // Nothing of a run that another process trains may be judged, or put aside, by what was true a moment ago.
+        if let Held::By(pid) = held(folder)? {
+            return Err(pixelrate_runlog::Error::Locked {
+                folder: folder.to_owned(),
+                pid,
+            }
+            .into());
+        }
+        let takeovers = Takeovers::read(folder)?;
+        let (position, damaged) = newest_checkpoint(folder, &spec, &began, &takeovers, &mut setup)?;
+        let step = position.as_ref().map_or(0, |(_, at)| at.step);
+        let done = in_force(&takeovers, step);
+        let log = open_log(folder, identity(&spec, &setup.found), position.as_ref())?;
+        let (held, previous) = held_at(folder, &spec, &began, &takeovers[..done], &setup, step)?;
+        let mut start = Start {
+            log,
+            in_force: held,
+            previous,
+            redo: Redo::new(&takeovers[done..]),
+            swaps: done as u64,
+            position: position.map(|(_, at)| at),
+            watch: watch && spec.watch,
+            resumed: true,
+        };
+        if let Some(state) = start
+            .position
+            .as_ref()
+            .and_then(|at| at.schedule_state.as_ref())
+        {
+            start.in_force.schedule.restore(state)?;
+        }
+        if start.in_force.spec.on_fault == OnFault::Hold
+            && let Some(row) = row_before(folder, step)?
+        {
+            start.in_force.hold(&row);
+        }
+        let changed = changed_file(&start.in_force);
+        let mut attempt = Self::new(setup, &spec, folder, start)?;
+        for problem in damaged {
+            attempt.event(&mut (), EventKind::Fault, problem, None)?;
+        }
+        let message = format!("at step {step}{}", changed.unwrap_or_default());
+        attempt.event(&mut (), EventKind::Resumed, message, None)?;
+        Ok(attempt)
+    }
+}
+
+/// A checkpoint's file, and what it holds.
+type Checkpoint = (PathBuf, Position);
+
+/// The newest checkpoint that can be used, read into `setup`, and what is wrong with those that cannot: they are put
+/// aside.
+fn newest_checkpoint(
+    folder: &Path,
+    spec: &RunSpec,
+    began: &Found,
+    takeovers: &[Takeover],
+    setup: &mut Setup,
+) -> Result<(Option<Checkpoint>, Vec<String>), Error> {
+    let mut damaged = Vec::new();
+    for path in checkpoint::list(folder)?.into_iter().rev() {
+        let read = checkpoint::read(&path, &setup.model, &mut setup.optimizer).and_then(|at| {
+            let done = in_force(takeovers, at.step);
+            let known = takeovers[..done]
+                .last()
+                .map_or(&began.schedule_sha256, |last| &last.sha256);
+            if at.schedule == *known {
+                return Ok(at);
+            }
+            Err(Error::Checkpoint {
+                path: path.clone(),
+                problem: format!(
+                    "it stands under the schedule {}, and by swaps.jsonl {known} was in force",
+                    at.schedule
+                ),
+            })
+        });
+        match read {
+            Ok(at) => return Ok((Some((path, at)), damaged)),
+            Err(problem @ Error::Checkpoint { .. }) => {
+                damaged.push(problem.to_string());
+                checkpoint::put_aside(&path)?;
+                // What was read of it must not stay.
+                setup.rebuild(spec);
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Ok((None, damaged))
+}
+
+/// The log, to go on from `position`. That of a run which began from another's checkpoint has no rows before it.
+fn open_log(
+    folder: &Path,
+    identity: Identity,
+    position: Option<&Checkpoint>,
+) -> Result<RunLog, Error> {
+    let step = position.map_or(0, |(_, at)| at.step);
+    let forked = position.is_some_and(|(path, at)| {
+        path.ends_with(checkpoint::file_name(at.step, Some(checkpoint::FORK)))
+    });
+    if step > 0 && !forked {
+        return Ok(RunLog::resume(folder, identity, step)?);
+    }
+    match steps(folder) {
+        Err(pixelrate_runlog::Error::Missing { .. }) => Ok(RunLog::create(folder, identity)?),
+        Err(problem) => Err(problem.into()),
+        Ok(mut rows) => {
+            let keep_below = if rows.next().transpose()?.is_some() {
+                step
+            } else {
+                0
+            };
+            Ok(RunLog::resume(folder, identity, keep_below)?)
+        }
+    }
+}
+
+/// The schedule in force at `step`, after all of `done` took over, and the one before it if that may come back yet.
+fn held_at(
+    folder: &Path,
+    spec: &RunSpec,
+    began: &Found,
+    done: &[Takeover],
+    setup: &Setup,
+    step: u64,
+) -> Result<(InForce, Option<Previous>), Error> {
+    let first = (&spec.schedule, &began.schedule_sha256);
+    let of = |count: usize| match count.checked_sub(1).map(|index| &done[index]) {
+        Some(takeover) => (&takeover.schedule, &takeover.sha256),
+        None => first,
+    };
+    let kept = |count: usize| {
+        let (schedule, sha256) = of(count);
+        let started = setup.stage.kept(folder, schedule, sha256);
+        started
+            .map(|live| InForce::new(live, schedule.clone()))
+            .map_err(|problem| Error::Spec {
+                key: "plugins".to_owned(),
+                problem: format!("{} cannot be started again: {problem}", schedule.told()),
+            })
+    };
+    let mut held = kept(done.len())?;
+    let mut previous = None;
+    if let Some(last) = done.last()
+        && let until = last.step.saturating_add(last.schedule.rollback_steps)
+        && last.may_roll_back()
+        && until > step
+    {
+        let mut before = kept(done.len() - 1)?;
+        if let Some(left) = &last.left {
+            before.schedule.restore(left)?;
+        }
+        if let Some(row) = row_before(folder, last.step)? {
+            before.hold(&row);
+        }
+        previous = Some(Previous {
+            held: before,
+            left: last.left.clone(),
+            until,
+        });
+    } else {
+        held.schedule.set_on_fault(held.spec.on_fault);
+    }
+    Ok((held, previous))
+}
+
+/// The step before `step`, as it was logged.
+fn row_before(folder: &Path, step: u64) -> Result<Option<StepRow>, Error> {
+    let Some(before) = step.checked_sub(1) else {
+        return Ok(None);
+    };
+    for row in steps(folder)? {
+        let row = row?;
+        if row.step == before {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
+}
+
+impl InForce {
+    /// Lets it fall back on what was in force at `row`, where its study says `hold`.
+    fn hold(&mut self, row: &StepRow) {
+        let exports = self.schedule.plugin().exports();
+        self.schedule.set_last_good(StepValues {
+            learning_rate: row.learning_rate,
+            momentum: row.momentum.filter(|_| exports.momentum),
+            weight_decay: row.weight_decay.filter(|_| exports.weight_decay),
+        });
+    }
+}
+
+/// Says so if the file of the schedule in force is no longer what the run goes on with.
+fn changed_file(held: &InForce) -> Option<String> {
+    let file = held.spec.file()?;
+    let bytes = fs::read(file).ok()?;
+    let kept = held.schedule.plugin().bytes();
+    (bytes != kept).then(|| {
+        format!(
+            "; {} was changed since, and the run goes on with what it had: save it again, or `pixelrate swap`, to take it over",
+            file.display()
+        )
+    })
+}

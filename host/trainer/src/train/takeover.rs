@@ -1,0 +1,417 @@
+//! Schedules that take over between two steps, and what else a run is asked for there.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pixelrate_control::{Candidate, Cause, Order, Takeover};
+use pixelrate_runlog::EventKind;
+use pixelrate_sandbox::{Fault, OnFault, Schedule, StepValues};
+
+use super::attempt::{Attempt, nanoseconds, unix_ms};
+use super::{Observer, Stop};
+use crate::Error;
+use crate::spec::ScheduleSpec;
+
+/// How long a run that waits does not look whether it was asked to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A schedule in a run, and what it is.
+pub(super) struct InForce {
+    pub(super) schedule: Schedule,
+    pub(super) spec: ScheduleSpec,
+    pub(super) sha256: Arc<str>,
+    /// Whether it must be shown every loss before it is asked for the next step.
+    pub(super) reads_training: bool,
+}
+
+impl InForce {
+    pub(super) fn new(schedule: Schedule, spec: ScheduleSpec) -> Self {
+        Self {
+            sha256: schedule.plugin().sha256().into(),
+            reads_training: schedule.plugin().reads_training(),
+            schedule,
+            spec,
+        }
+    }
+}
+
+/// The schedule that comes back if the one after it faults before `until`.
+pub(super) struct Previous {
+    pub(super) held: InForce,
+    /// The state that it left, for the record of a rollback.
+    pub(super) left: Option<Vec<u8>>,
+    /// The first step that is no longer on probation.
+    pub(super) until: u64,
+}
+
+/// What was in force before the first takeover of a step: a checkpoint of that step stands before all of them, and they
+/// are done again when a run goes on from it.
+pub(super) struct Turn {
+    step: u64,
+    sha256: String,
+    state: Option<Vec<u8>>,
+}
+
+/// What a run does after its orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    Train,
+    Stop,
+}
+
+impl Attempt {
+    /// Does what is due before the next step.
+    pub(super) fn attend(
+        &mut self,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<Then, Error> {
+        let mut paused: Option<Instant> = None;
+        loop {
+            if let Some(takeover) = self.redo.take(self.at.step) {
+                self.swap_again(&takeover, observer)?;
+                continue;
+            }
+            match self.desk.order(self.at.step) {
+                Some(Order::Swap(candidate)) => self.offered(candidate, observer)?,
+                Some(Order::Refused(refusal)) => self.event(
+                    observer,
+                    EventKind::Rejected,
+                    refusal.message,
+                    u64::try_from(refusal.took.as_nanos()).ok(),
+                )?,
+                Some(Order::Checkpoint { request, name }) => {
+                    self.named_checkpoint(observer, Some(&name))?;
+                    self.desk.done(&request, self.at.step);
+                }
+                Some(Order::Pause { request }) => {
+                    if paused.is_none() {
+                        self.pause(observer)?;
+                        paused = Some(Instant::now());
+                    }
+                    self.desk.done(&request, self.at.step);
+                }
+                Some(Order::Continue { request }) => {
+                    if let Some(since) = paused.take() {
+                        self.go_on(observer, since)?;
+                    }
+                    self.desk.done(&request, self.at.step);
+                }
+                Some(Order::Stop { request }) => {
+                    // The answer comes when the checkpoint is there.
+                    self.stop_request = Some(request);
+                    self.paused += paused.map_or(Duration::ZERO, |since| since.elapsed());
+                    return Ok(Then::Stop);
+                }
+                None if stop.asked() => {
+                    self.paused += paused.map_or(Duration::ZERO, |since| since.elapsed());
+                    return Ok(Then::Stop);
+                }
+                None if paused.is_none() && !self.desk.awaits(self.at.step) => {
+                    return Ok(Then::Train);
+                }
+                None => self.desk.wait(LOOK),
+            }
+        }
+    }
+
+    /// Whoever told the run to wait may switch the machine off: nothing must be lost by it.
+    fn pause(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        self.checkpoint(observer)?;
+        let message = format!("before step {}", self.at.step);
+        self.event(observer, EventKind::Paused, message, None)?;
+        self.log.flush()?;
+        self.desk.paused(true);
+        Ok(())
+    }
+
+    fn go_on(&mut self, observer: &mut dyn Observer, since: Instant) -> Result<(), Error> {
+        self.desk.paused(false);
+        self.paused += since.elapsed();
+        let message = format!("before step {}", self.at.step);
+        let waited = Some(nanoseconds(since));
+        self.event(observer, EventKind::Continued, message, waited)
+    }
+
+    /// Lets a schedule take over that is new to the run. What the run trained under before it went back to a checkpoint
+    /// comes first, step by step as it was: who offers a schedule means it to replace what was in force then.
+    fn offered(
+        &mut self,
+        candidate: Box<Candidate>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let Some(last) = self.redo.last() else {
+            return self.swap(*candidate, observer);
+        };
+        match candidate.at_step {
+            None => self.desk.put(last, Order::Swap(candidate)),
+            Some(at) => {
+                let reason = format!(
+                    "step {at} was over before the run went back to a checkpoint: another schedule took over at step {last}"
+                );
+                self.reject(*candidate, &reason, observer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a schedule take over, or says why it cannot.
+    fn swap(&mut self, mut candidate: Candidate, observer: &mut dyn Observer) -> Result<(), Error> {
+        let began = Instant::now();
+        let step = self.at.step;
+        if let Some(at) = candidate.at_step.filter(|&at| at < step) {
+            let reason = format!("step {at} was over when it was ready: the run is at {step}");
+            return self.reject(candidate, &reason, observer);
+        }
+        let again = candidate.again.take();
+        let (state, left) = match &again {
+            // What is left is what it was, unless this machine does not give the bits of the one before.
+            Some(takeover) => {
+                let left = self.in_force.schedule.save();
+                let known = takeover.left.clone();
+                (takeover.state.clone(), left.unwrap_or(known))
+            }
+            None => match self.in_force.schedule.save() {
+                Ok(left) => {
+                    let takes =
+                        candidate.carry_state && candidate.schedule.plugin().exports().restore;
+                    (left.clone().filter(|_| takes), left)
+                }
+                Err(fault) if self.in_force.spec.on_fault == OnFault::Hold => {
+                    let reason = format!("the schedule in force could not be saved: {fault}");
+                    return self.reject(candidate, &reason, observer);
+                }
+                Err(fault) => return Err(fault.into()),
+            },
+        };
+        if let Some(state) = &state
+            && let Err(fault) = candidate.schedule.restore(state)
+        {
+            if again.is_some() {
+                // Anything but the very same schedule would be another run.
+                return Err(fault.into());
+            }
+            let reason = format!(
+                "it does not take the state of the schedule in force ({}): `--fresh` lets it begin without",
+                fault.message
+            );
+            return self.reject(candidate, &reason, observer);
+        }
+        // What `hold` falls back on, until it has answered once.
+        if let Some(values) = self.in_force.schedule.last_good() {
+            let exports = candidate.schedule.plugin().exports();
+            candidate.schedule.set_last_good(StepValues {
+                learning_rate: values.learning_rate,
+                momentum: values.momentum.filter(|_| exports.momentum),
+                weight_decay: values.weight_decay.filter(|_| exports.weight_decay),
+            });
+        }
+        let held = InForce::new(candidate.schedule, candidate.spec);
+        let takeover = Takeover {
+            step,
+            cause: candidate.cause,
+            schedule: held.spec.clone(),
+            sha256: held.sha256.to_string(),
+            state,
+            left,
+            request: candidate.request,
+            time_unix_ms: unix_ms(),
+        };
+        let before = std::mem::replace(&mut self.in_force, held);
+        self.turn(&before.sha256, takeover.left.clone());
+        let told = before.spec.told();
+        self.put_on_probation(before, &takeover);
+        self.record(&takeover, again.is_some())?;
+        let message = format!(
+            "{} took over{} from {told}{} ({}, ready after {:.1} ms)",
+            takeover.schedule.told(),
+            if again.is_some() { " again" } else { "" },
+            if takeover.state.is_some() {
+                ", with its state"
+            } else {
+                ""
+            },
+            takeover.cause.as_str(),
+            candidate.prepared_in.as_secs_f64() * 1e3
+        );
+        self.event(
+            observer,
+            EventKind::Swapped,
+            message,
+            Some(nanoseconds(began)),
+        )
+    }
+
+    /// Repeats what took over here before the run went back to a checkpoint.
+    fn swap_again(
+        &mut self,
+        takeover: &Takeover,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        if takeover.cause == Cause::Rollback
+            && let Some(previous) = self
+                .previous
+                .take_if(|previous| *previous.held.sha256 == *takeover.sha256)
+        {
+            return self.put_back(previous, Some(takeover), observer);
+        }
+        let candidate = self
+            .stage
+            .again(&self.folder, takeover)
+            .map_err(|problem| {
+                let told = takeover.schedule.told();
+                Error::Spec {
+                    key: "swaps.jsonl".to_owned(),
+                    problem: format!(
+                        "{told} cannot take over again at step {}: {problem}",
+                        takeover.step
+                    ),
+                }
+            })?;
+        self.swap(candidate, observer)
+    }
+
+    /// Keeps the schedule before, as long as it may have to come back.
+    fn put_on_probation(&mut self, before: InForce, takeover: &Takeover) {
+        let gone = if takeover.may_roll_back() {
+            self.previous.replace(Previous {
+                held: before,
+                left: takeover.left.clone(),
+                until: takeover
+                    .step
+                    .saturating_add(takeover.schedule.rollback_steps),
+            })
+        } else {
+            self.desk.retire(before.schedule);
+            self.previous.take()
+        };
+        if let Some(gone) = gone {
+            self.desk.retire(gone.held.schedule);
+        }
+        if self.previous.is_none() {
+            let on_fault = self.in_force.spec.on_fault;
+            self.in_force.schedule.set_on_fault(on_fault);
+        }
+    }
+
+    /// Writes a takeover down, unless it was written down when it happened first.
+    fn record(&mut self, takeover: &Takeover, again: bool) -> Result<(), Error> {
+        self.swaps += 1;
+        if !again {
+            self.takeovers.add(takeover)?;
+        }
+        self.desk.took_over(takeover);
+        Ok(())
+    }
+
+    fn reject(
+        &mut self,
+        candidate: Candidate,
+        reason: &str,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let message = format!("{}: {reason}", candidate.spec.told());
+        if let Some(request) = &candidate.request {
+            self.desk.refuse(request, &message);
+        }
+        let took = u64::try_from(candidate.prepared_in.as_nanos()).ok();
+        self.desk.retire(candidate.schedule);
+        self.event(observer, EventKind::Rejected, message, took)
+    }
+
+    /// Puts the schedule before this one back, if this one is on probation; else the fault stands.
+    pub(super) fn roll_back(
+        &mut self,
+        fault: Fault,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let step = self.at.step;
+        let Some(previous) = self.previous.take_if(|previous| step < previous.until) else {
+            return Err(fault.into());
+        };
+        self.drain_schedule(observer)?;
+        self.event(observer, EventKind::Fault, fault.to_string(), None)?;
+        self.put_back(previous, None, observer)
+    }
+
+    /// Lets the schedule before take over. `again`: as it did once before at this step.
+    fn put_back(
+        &mut self,
+        previous: Previous,
+        again: Option<&Takeover>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let (began, step) = (Instant::now(), self.at.step);
+        let faulty = std::mem::replace(&mut self.in_force, previous.held);
+        // Nobody goes on from the state of one that faulted.
+        self.turn(&faulty.sha256, None);
+        // It proved itself before.
+        let on_fault = self.in_force.spec.on_fault;
+        self.in_force.schedule.set_on_fault(on_fault);
+        let takeover = again.cloned().unwrap_or_else(|| Takeover {
+            step,
+            cause: Cause::Rollback,
+            schedule: self.in_force.spec.clone(),
+            sha256: self.in_force.sha256.to_string(),
+            state: previous.left,
+            left: None,
+            request: None,
+            time_unix_ms: unix_ms(),
+        });
+        self.record(&takeover, again.is_some())?;
+        let message = format!(
+            "{} is back{}: {} faulted at step {step}, soon after it took over",
+            takeover.schedule.told(),
+            if again.is_some() { " again" } else { "" },
+            faulty.spec.told()
+        );
+        self.desk.retire(faulty.schedule);
+        self.event(
+            observer,
+            EventKind::Reverted,
+            message,
+            Some(nanoseconds(began)),
+        )
+    }
+
+    /// Keeps what was in force before the first takeover of the next step.
+    fn turn(&mut self, sha256: &str, state: Option<Vec<u8>>) {
+        let step = self.at.step;
+        if self.turn.as_ref().is_none_or(|turn| turn.step != step) {
+            self.turn = Some(Turn {
+                step,
+                sha256: sha256.to_owned(),
+                state,
+            });
+        }
+    }
+
+    /// The schedule that a checkpoint stands under now, and its state. One that cannot be saved while it is on probation
+    /// has faulted.
+    pub(super) fn state_before(
+        &mut self,
+        observer: &mut dyn Observer,
+    ) -> Result<(String, Option<Vec<u8>>), Error> {
+        loop {
+            if let Some(turn) = &self.turn
+                && turn.step == self.at.step
+            {
+                return Ok((turn.sha256.clone(), turn.state.clone()));
+            }
+            match self.in_force.schedule.save() {
+                Ok(state) => return Ok((self.in_force.sha256.to_string(), state)),
+                Err(fault) => self.roll_back(fault, observer)?,
+            }
+        }
+    }
+
+    /// Ends the probation of a schedule that has lasted long enough: from here on its faults follow the study.
+    pub(super) fn settle_probation(&mut self) {
+        let over = |previous: &mut Previous| previous.until <= self.at.step;
+        if let Some(previous) = self.previous.take_if(over) {
+            let on_fault = self.in_force.spec.on_fault;
+            self.in_force.schedule.set_on_fault(on_fault);
+            self.desk.retire(previous.held.schedule);
+        }
+    }
+}
