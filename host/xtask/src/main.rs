@@ -89,6 +89,8 @@ fn run(arguments: &[String]) -> Result<()> {
                     "pixelrate-sandbox",
                     "--package",
                     "pixelrate-runlog",
+                    "--package",
+                    "pixelrate-trainer",
                 ],
             )
         }

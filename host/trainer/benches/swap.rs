@@ -1,0 +1,271 @@
+//! What a swap costs: from the end of a save to the first step under the new schedule, what it takes from the trainer,
+//! what watching costs a step, and whether memory grows with swaps.
+//!
+//! `cargo bench --package pixelrate-trainer --bench swap -- [FILE.wasm …]`: files are plugins to reload beside the small
+//! module, such as one of Python's. `PIXELRATE_SWAPS` sets how many swaps memory is watched over (10,000).
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark stops at the first thing that is wrong"
+)]
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use pixelrate_control::{Mailbox, Offer, What};
+use pixelrate_runlog::{EventKind, EventRow, read_events, read_steps};
+use pixelrate_sandbox::{Limits, OnFault};
+use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
+use pixelrate_trainer::train::{Observer, Stop, begin};
+
+/// Saves of a plugin whose time is taken.
+const SAVES: u32 = 20;
+/// Between two saves: longer than the watcher takes a file for a busy one.
+const APART: Duration = Duration::from_millis(1_300);
+
+fn main() {
+    let files: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with("--"))
+        .collect();
+    println!(
+        "from close(2) to the first step under the new schedule, and what the trainer waited:"
+    );
+    reload("a module of WAT", |at| module(at).into_bytes());
+    for file in &files {
+        let bytes = std::fs::read(file).unwrap();
+        // Another file each time, and the same plugin: a custom section at the end.
+        reload(file, |at| [&bytes[..], &section(at)].concat());
+    }
+    println!("a step of a small convnet, batch 16:");
+    let plain = steps("no watcher", false, None);
+    let watched = steps("a watcher", true, None);
+    let swapped = steps(
+        "a watcher, and a swap every second",
+        true,
+        Some(Duration::from_secs(1)),
+    );
+    println!(
+        "  median with a watcher {:.3} of that without; with swaps {:.3}",
+        watched / plain,
+        swapped / plain
+    );
+    memory();
+}
+
+/// A plugin that says a rate of its own.
+fn module(at: u32) -> String {
+    format!(
+        "(module (func (export \"learning-rate\") (param i64) (result f64) f64.const {}))",
+        0.01 + f64::from(at % 1_000) * 1e-6
+    )
+}
+
+/// A custom section that holds a number.
+fn section(at: u32) -> Vec<u8> {
+    let mut bytes = vec![0, 6, 1, b'n'];
+    bytes.extend(at.to_le_bytes());
+    bytes
+}
+
+fn spec(plugin: &Path, watch: bool) -> RunSpec {
+    RunSpec {
+        study: "bench".into(),
+        run: "one".into(),
+        label: "one".into(),
+        label_index: 0,
+        seed: 0,
+        training: Training {
+            dataset: "synthetic".into(),
+            data_folder: "data".into(),
+            model: "convnet".into(),
+            batch_size: 16,
+            epochs: 1e6,
+            train_examples: 320,
+            optimizer: OptimizerKind::Momentum,
+            momentum: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            eval_every_epochs: 1e6,
+            checkpoint_seconds: 1e6,
+            log_grad_norm: false,
+            device: "cpu".into(),
+            threads: 1,
+        },
+        schedule: ScheduleSpec {
+            plugin: plugin.to_string_lossy().into_owned(),
+            params: [].into(),
+            picture_folder: None,
+            max_learning_rate: 1.0,
+            on_fault: OnFault::Abort,
+            rollback_steps: 100,
+        },
+        limits: Limits::default(),
+        watch,
+        parent: None,
+    }
+}
+
+/// Tells another thread of every takeover, at the moment before the first step under the new schedule.
+struct Tell {
+    swapped: Sender<Instant>,
+    begun: Sender<()>,
+}
+
+impl Observer for Tell {
+    fn started(&mut self, _: &pixelrate_trainer::spec::Found, _: u64) {
+        let _ = self.begun.send(());
+    }
+
+    fn event(&mut self, row: &EventRow) {
+        if row.kind == EventKind::Swapped {
+            let _ = self.swapped.send(Instant::now());
+        }
+        assert_ne!(row.kind, EventKind::Rejected, "{}", row.message);
+    }
+}
+
+/// Trains while `work` goes on, and gives what that gives.
+fn while_it_trains<T: Send>(
+    folder: &Path,
+    plugin: &Path,
+    watch: bool,
+    work: impl FnOnce(&Receiver<Instant>) -> T + Send,
+) -> T {
+    let (swapped, takeovers) = channel();
+    let (begun, started) = channel();
+    let stop = Stop::default();
+    let asked = stop.clone();
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(move || {
+            started.recv().unwrap();
+            std::thread::sleep(Duration::from_secs(3));
+            let found = work(&takeovers);
+            asked.ask();
+            found
+        });
+        let mut tell = Tell { swapped, begun };
+        begin(&spec(plugin, watch), folder, &mut tell, &stop).unwrap();
+        worker.join().unwrap()
+    })
+}
+
+fn reload(name: &str, plugin: impl Fn(u32) -> Vec<u8> + Sync) {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, file) = (place.path().join("run"), place.path().join("plugin.wasm"));
+    std::fs::write(&file, plugin(0)).unwrap();
+    let mut took = while_it_trains(&folder, &file, true, |takeovers| {
+        let save = |at: u32| {
+            std::fs::write(&file, plugin(at)).unwrap();
+            let closed = Instant::now();
+            let over = takeovers.recv_timeout(Duration::from_secs(300)).unwrap();
+            std::thread::sleep(APART);
+            over.saturating_duration_since(closed).as_secs_f64() * 1e3
+        };
+        (1..=SAVES).map(save).collect::<Vec<_>>()
+    });
+    let first = took[0];
+    took.sort_unstable_by(f64::total_cmp);
+    let waited: Vec<f64> = read_events(&folder)
+        .unwrap()
+        .into_iter()
+        .filter(|row| row.kind == EventKind::Swapped)
+        .filter_map(|row| Some(row.duration_ns? as f64 / 1e6))
+        .collect();
+    let worst = waited.iter().copied().fold(0.0, f64::max);
+    println!(
+        "  {name}: median {:.1} ms, worst {:.1} (the first {first:.1}); the trainer waited {worst:.2} ms at the most",
+        took[took.len() / 2],
+        took[took.len() - 1]
+    );
+}
+
+/// Trains for some seconds, and gives the median of a step in milliseconds.
+fn steps(name: &str, watch: bool, every: Option<Duration>) -> f64 {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, file) = (place.path().join("run"), place.path().join("plugin.wat"));
+    std::fs::write(&file, module(0)).unwrap();
+    while_it_trains(&folder, &file, watch, |_| {
+        let began = Instant::now();
+        let mut at = 0;
+        while began.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(every.unwrap_or(Duration::from_secs(1)));
+            if every.is_some() {
+                at += 1;
+                post(&folder, &file, at);
+            }
+        }
+    });
+    let rows = read_steps(&folder).unwrap();
+    let swaps: Vec<u64> = rows
+        .windows(2)
+        .filter(|pair| pair[0].swaps != pair[1].swaps)
+        .map(|pair| pair[1].step)
+        .collect();
+    // The first steps warm up.
+    let mut times: Vec<u64> = rows.iter().skip(50).map(|row| row.step_ns).collect();
+    let around: Vec<u64> = rows
+        .iter()
+        .filter(|row| row.step > 50 && swaps.contains(&row.step))
+        .map(|row| row.step_ns)
+        .collect();
+    times.sort_unstable();
+    let ms = |ns: u64| ns as f64 / 1e6;
+    let median = ms(times[times.len() / 2]);
+    println!(
+        "  {name}: {} steps, median {median:.2} ms, 99 % under {:.2}, worst {:.2}{}",
+        times.len(),
+        ms(times[times.len() * 99 / 100]),
+        ms(times[times.len() - 1]),
+        around
+            .iter()
+            .max()
+            .map_or_else(String::new, |&worst| format!(
+                "; of {} steps right after a swap the worst {:.2}",
+                around.len(),
+                ms(worst)
+            ))
+    );
+    median
+}
+
+fn post(folder: &Path, file: &Path, at: u32) {
+    let offer = Offer {
+        schedule: spec(file, false).schedule,
+        at_step: None,
+        carry_state: true,
+    };
+    Mailbox::of(folder)
+        .post(What::Swap(offer), Some(module(at).as_bytes()))
+        .unwrap();
+}
+
+fn memory() {
+    let swaps: u32 = std::env::var("PIXELRATE_SWAPS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(10_000);
+    let place = tempfile::tempdir().unwrap();
+    let (folder, file) = (place.path().join("run"), place.path().join("plugin.wat"));
+    std::fs::write(&file, module(0)).unwrap();
+    println!("memory of the process, over {swaps} swaps:");
+    while_it_trains(&folder, &file, false, |takeovers| {
+        let shown = [swaps / 10, swaps / 2, swaps];
+        for at in 1..=swaps {
+            post(&folder, &file, at);
+            takeovers.recv_timeout(Duration::from_secs(60)).unwrap();
+            if shown.contains(&at) {
+                println!("  after {at}: {:.1} MB", resident() / 1e6);
+            }
+        }
+    });
+}
+
+/// Bytes of this process that are in memory; NaN where the system does not say.
+fn resident() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: Option<f64> = text.split(' ').nth(1).and_then(|word| word.parse().ok());
+    pages.map_or(f64::NAN, |pages| pages * 4_096.0)
+}
