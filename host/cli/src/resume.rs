@@ -24,8 +24,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    if held(&args.folder)? != Held::No
-        && Status::read(&args.folder)?.is_some_and(|status| status.activity == Activity::Paused)
+    // A process that was killed while it waited leaves a status that is no longer true.
+    if let Held::By(process) = held(&args.folder)?
+        && let Some(status) = Status::read(&args.folder)?
+        && status.activity == Activity::Paused
+        && process == Some(status.process)
     {
         let answer = steer::ask(&args.folder, What::Continue, None);
         let runs = [args.folder.clone()];

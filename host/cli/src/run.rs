@@ -213,7 +213,7 @@ fn from_flags(args: &Args) -> Result<RunSpec> {
         seed: args.seed,
         training,
         schedule: ScheduleSpec {
-            plugin,
+            plugin: absolute(plugin)?,
             params: params(&args.params)?,
             picture_folder: args.pictures.clone(),
             max_learning_rate: args.max_learning_rate,
@@ -249,6 +249,15 @@ fn told(row: &EventRow) -> String {
         EventKind::Log => format!("step {}: {}", row.step, row.message),
         kind => format!("step {}: {kind}: {}", row.step, row.message),
     }
+}
+
+/// A run that is resumed from another folder watches the same file: its whole path. Built-in names stay.
+fn absolute(plugin: String) -> Result<String> {
+    let path = Path::new(&plugin);
+    if path.components().count() == 1 && path.extension().is_none() {
+        return Ok(plugin);
+    }
+    Ok(std::path::absolute(path)?.to_string_lossy().into_owned())
 }
 
 /// A progress bar, for a person.

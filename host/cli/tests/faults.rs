@@ -152,7 +152,7 @@ impl Means {
     }
 }
 
-/// Builds a library whose system clock jumps by up to eleven days either way, ten times a second. The monotonic one is
+/// Builds a library whose system clock jumps by up to six days either way, ten times a second. The monotonic one is
 /// the system's.
 fn jumping_clock(place: &Path) -> Option<PathBuf> {
     if !cfg!(target_os = "linux") {
