@@ -15,8 +15,8 @@ pub(crate) struct Args {
     /// A run's folder, or a study's, for all of its runs that are not over.
     run: PathBuf,
     /// Only those runs that match; may be given again.
-    #[arg(long = "where", value_name = "KEY=VALUE")]
-    filters: Vec<String>,
+    #[arg(long = "where", value_name = "KEY=VALUE", value_parser = Filter::parse)]
+    filters: Vec<Filter>,
 }
 
 impl Args {
@@ -40,12 +40,8 @@ impl Args {
     }
 
     fn those(&self, others: &str, wanted: impl Fn(State) -> bool) -> Result<Vec<PathBuf>> {
-        let filters = self.filters.iter().map(|text| Filter::parse(text));
-        let filters = filters
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(anyhow::Error::msg)?;
         let mut folders = Vec::new();
-        for run in runs::pick(&self.run, &filters)? {
+        for run in runs::pick(&self.run, &self.filters)? {
             if run.path() == self.run || wanted(run.look()?.state) {
                 folders.push(run.path().to_owned());
             }

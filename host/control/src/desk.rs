@@ -78,7 +78,7 @@ impl Desk {
         self.orders.take(step)
     }
 
-    /// Adds an order that is due before `step`: what a run that is resumed must do again.
+    /// Adds an order that is due before `step`: one that was taken too early.
     pub fn put(&self, step: u64, order: Order) {
         self.orders.put(step, order);
     }
@@ -104,7 +104,7 @@ impl Desk {
         self.send(Message::Paused(paused));
     }
 
-    /// Tells that a schedule took over; what it replaced is dropped on the desk's thread.
+    /// Tells that a schedule took over: its file is watched from here on, and whoever asked for it is answered.
     pub fn took_over(&self, takeover: &Takeover) {
         self.send(Message::TookOver(Box::new(takeover.clone())));
     }
