@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use pixelrate_control::Takeovers;
+use pixelrate_control::{Cause, ScheduleSpec, Takeover, Takeovers};
 use pixelrate_sandbox::Schedule;
 use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::spec::{Found, Parent, RunSpec};
 use pixelrate_trainer::train::{self, Ending, Observer, Stop};
 
 use crate::copy::{self, Copy};
-use crate::steer::{self, Wish, fork_takeover};
+use crate::steer::{self, Wish};
 use crate::{Error, steer::At};
 
 /// A run that was forked, ready to be taken up.
@@ -225,4 +225,27 @@ fn takes(live: &mut Schedule, state: Option<&[u8]>, branch: &Branch) -> Result<(
             fault.message
         ),
     })
+}
+
+/// The takeover that makes a fork of a run.
+fn fork_takeover(
+    step: u64,
+    schedule: ScheduleSpec,
+    sha256: String,
+    state: Option<Vec<u8>>,
+    left: Option<Vec<u8>>,
+) -> Takeover {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Takeover {
+        step,
+        cause: Cause::Fork,
+        schedule,
+        sha256,
+        state,
+        left,
+        request: None,
+        time_unix_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+    }
 }

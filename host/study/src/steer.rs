@@ -4,9 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use pixelrate_control::{
-    Cause, Mailbox, Offer, Reply, ScheduleSpec, Takeover, Takeovers, What, plugin_path,
-};
+use pixelrate_control::{Mailbox, Offer, Reply, ScheduleSpec, Takeovers, What, plugin_path};
 use pixelrate_runlog::{Held, held, read_summary};
 use pixelrate_sandbox::Value;
 use pixelrate_trainer::spec::{Found, RunSpec};
@@ -213,27 +211,4 @@ fn newest_step(folder: &Path) -> Result<u64, Error> {
         .last()
         .and_then(|path| checkpoint::step_of(path))
         .unwrap_or(0))
-}
-
-/// The takeover that makes a fork of a run.
-pub(crate) fn fork_takeover(
-    step: u64,
-    schedule: ScheduleSpec,
-    sha256: String,
-    state: Option<Vec<u8>>,
-    left: Option<Vec<u8>>,
-) -> Takeover {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    Takeover {
-        step,
-        cause: Cause::Fork,
-        schedule,
-        sha256,
-        state,
-        left,
-        request: None,
-        time_unix_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
-    }
 }
