@@ -3,6 +3,7 @@
 mod attempt;
 mod evaluate;
 mod pending;
+mod probation;
 mod redo;
 mod setup;
 mod start;

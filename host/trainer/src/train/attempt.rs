@@ -11,6 +11,7 @@ use tch::{Reduction, Tensor};
 
 use super::evaluate::evaluate;
 use super::pending::Pending;
+use super::probation::Probation;
 use super::redo::Redo;
 use super::setup::Setup;
 use super::takeover::{InForce, Previous, Then, Turn};
@@ -35,7 +36,7 @@ pub(super) struct Attempt {
     pub(super) log: RunLog,
     pub(super) stage: Stage,
     pub(super) in_force: InForce,
-    pub(super) previous: Option<Previous>,
+    pub(super) probation: Probation<Previous>,
     pub(super) takeovers: Takeovers,
     /// What took over after the checkpoint that the run goes on from, and must do so again.
     pub(super) redo: Redo,
@@ -65,7 +66,7 @@ pub(super) struct Attempt {
 pub(super) struct Start {
     pub(super) log: RunLog,
     pub(super) in_force: InForce,
-    pub(super) previous: Option<Previous>,
+    pub(super) probation: Probation<Previous>,
     pub(super) redo: Redo,
     pub(super) swaps: u64,
     /// Where it goes on from; `None`: from its first step.
@@ -110,7 +111,7 @@ impl Attempt {
             desk,
             stage: setup.stage,
             in_force: start.in_force,
-            previous: start.previous,
+            probation: start.probation,
             takeovers: Takeovers::open(folder)?,
             redo: start.redo,
             swaps: start.swaps,
@@ -248,7 +249,7 @@ impl Attempt {
 
     fn step(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let step = self.at.step;
-        if self.previous.is_some() {
+        if self.probation.is_on() {
             self.settle_probation();
         }
         let began = Instant::now();

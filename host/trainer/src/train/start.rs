@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pixelrate_control::{Takeover, Takeovers, in_force, keep_plugin};
+use pixelrate_control::{Cause, Takeover, Takeovers, in_force, keep_plugin};
 use pixelrate_runlog::{EventKind, Held, Identity, RunLog, StepRow, held, steps};
 use pixelrate_sandbox::{OnFault, Schedule, StepValues, conformance};
 
 use super::attempt::{Attempt, Start};
+use super::probation::Probation;
 use super::redo::Redo;
 use super::setup::{Setup, engine, found, identity};
 use super::takeover::{InForce, Previous};
@@ -35,7 +36,7 @@ impl Attempt {
         let start = Start {
             log,
             in_force: InForce::new(schedule, spec.schedule.clone()),
-            previous: None,
+            probation: Probation::default(),
             redo: Redo::default(),
             swaps: 0,
             position: None,
@@ -79,11 +80,11 @@ impl Attempt {
         let step = position.as_ref().map_or(0, |(_, at)| at.step);
         let done = in_force(&takeovers, step);
         let log = open_log(folder, identity(&spec, &setup.found), position.as_ref())?;
-        let (held, previous) = held_at(folder, &spec, &began, &takeovers[..done], &setup, step)?;
+        let (held, probation) = held_at(folder, &spec, &began, &takeovers[..done], &setup, step)?;
         let mut start = Start {
             log,
             in_force: held,
-            previous,
+            probation,
             redo: Redo::new(&takeovers[done..]),
             swaps: done as u64,
             position: position.map(|(_, at)| at),
@@ -184,7 +185,7 @@ fn open_log(
     }
 }
 
-/// The schedule in force at `step`, after all of `done` took over, and the one before it if that may come back yet.
+/// The schedule in force at `step`, after all of `done` took over, and those before it that may come back yet.
 fn held_at(
     folder: &Path,
     spec: &RunSpec,
@@ -192,7 +193,7 @@ fn held_at(
     done: &[Takeover],
     setup: &Setup,
     step: u64,
-) -> Result<(InForce, Option<Previous>), Error> {
+) -> Result<(InForce, Probation<Previous>), Error> {
     let first = (&spec.schedule, &began.schedule_sha256);
     let of = |count: usize| match count.checked_sub(1).map(|index| &done[index]) {
         Some(takeover) => (&takeover.schedule, &takeover.sha256),
@@ -209,28 +210,30 @@ fn held_at(
             })
     };
     let mut held = kept(done.len())?;
-    let mut previous = None;
-    if let Some(last) = done.last()
-        && let until = last.step.saturating_add(last.schedule.rollback_steps)
-        && last.may_roll_back()
-        && until > step
-    {
-        let mut before = kept(done.len() - 1)?;
-        if let Some(left) = &last.left {
-            before.schedule.restore(left)?;
+    let mut waiting = Probation::default();
+    for (before, takeover) in done.iter().enumerate() {
+        if takeover.cause != Cause::Rollback || waiting.roll_back(takeover.step).is_none() {
+            waiting.took_over((before, takeover), takeover);
         }
-        if let Some(row) = row_before(folder, last.step)? {
-            before.hold(&row);
-        }
-        previous = Some(Previous {
-            held: before,
-            left: last.left.clone(),
-            until,
-        });
-    } else {
+    }
+    waiting.settle(step);
+    if !waiting.is_on() {
         held.schedule.set_on_fault(held.spec.on_fault);
     }
-    Ok((held, previous))
+    let probation = waiting.try_map(|(before, takeover)| {
+        let mut held = kept(before)?;
+        if let Some(left) = &takeover.left {
+            held.schedule.restore(left)?;
+        }
+        if let Some(row) = row_before(folder, takeover.step)? {
+            held.hold(&row);
+        }
+        Ok::<_, Error>(Previous {
+            held,
+            left: takeover.left.clone(),
+        })
+    })?;
+    Ok((held, probation))
 }
 
 /// The step before `step`, as it was logged.

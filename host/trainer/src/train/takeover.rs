@@ -35,13 +35,11 @@ impl InForce {
     }
 }
 
-/// The schedule that comes back if the one after it faults before `until`.
+/// A schedule that comes back if the one after it faults too soon.
 pub(super) struct Previous {
     pub(super) held: InForce,
     /// The state that it left, for the record of a rollback.
     pub(super) left: Option<Vec<u8>>,
-    /// The first step that is no longer on probation.
-    pub(super) until: u64,
 }
 
 /// What was in force before the first takeover of a step: a checkpoint of that step stands before all of them, and they
@@ -248,10 +246,10 @@ impl Attempt {
         takeover: &Takeover,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
+        let comes_back = |previous: &Previous| *previous.held.sha256 == *takeover.sha256;
         if takeover.cause == Cause::Rollback
-            && let Some(previous) = self
-                .previous
-                .take_if(|previous| *previous.held.sha256 == *takeover.sha256)
+            && self.probation.top().is_some_and(comes_back)
+            && let Some(previous) = self.probation.roll_back(takeover.step)
         {
             return self.put_back(previous, Some(takeover), observer);
         }
@@ -273,25 +271,12 @@ impl Attempt {
 
     /// Keeps the schedule before, as long as it may have to come back.
     fn put_on_probation(&mut self, before: InForce, takeover: &Takeover) {
-        let gone = if takeover.may_roll_back() {
-            self.previous.replace(Previous {
-                held: before,
-                left: takeover.left.clone(),
-                until: takeover
-                    .step
-                    .saturating_add(takeover.schedule.rollback_steps),
-            })
-        } else {
-            self.desk.retire(before.schedule);
-            self.previous.take()
+        let before = Previous {
+            held: before,
+            left: takeover.left.clone(),
         };
-        if let Some(gone) = gone {
-            self.desk.retire(gone.held.schedule);
-        }
-        if self.previous.is_none() {
-            let on_fault = self.in_force.spec.on_fault;
-            self.in_force.schedule.set_on_fault(on_fault);
-        }
+        let gone = self.probation.took_over(before, takeover);
+        self.let_go(gone);
     }
 
     /// Writes a takeover down, unless it was written down when it happened first.
@@ -326,7 +311,7 @@ impl Attempt {
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         let step = self.at.step;
-        let Some(previous) = self.previous.take_if(|previous| step < previous.until) else {
+        let Some(previous) = self.probation.roll_back(step) else {
             return Err(fault.into());
         };
         self.drain_schedule(observer)?;
@@ -345,9 +330,7 @@ impl Attempt {
         let faulty = std::mem::replace(&mut self.in_force, previous.held);
         // Nobody goes on from the state of one that faulted.
         self.turn(&faulty.sha256, None);
-        // It proved itself before.
-        let on_fault = self.in_force.spec.on_fault;
-        self.in_force.schedule.set_on_fault(on_fault);
+        self.settle_probation();
         let takeover = again.cloned().unwrap_or_else(|| Takeover {
             step,
             cause: Cause::Rollback,
@@ -405,13 +388,21 @@ impl Attempt {
         }
     }
 
-    /// Ends the probation of a schedule that has lasted long enough: from here on its faults follow the study.
+    /// Ends the probation of a schedule that has lasted long enough.
     pub(super) fn settle_probation(&mut self) {
-        let over = |previous: &mut Previous| previous.until <= self.at.step;
-        if let Some(previous) = self.previous.take_if(over) {
+        let gone = self.probation.settle(self.at.step);
+        self.let_go(gone);
+    }
+
+    /// Lets go of what need not come back any more. Once the schedule in force is not on probation, its faults follow the
+    /// study.
+    fn let_go(&mut self, gone: Vec<Previous>) {
+        for previous in gone {
+            self.desk.retire(previous.held.schedule);
+        }
+        if !self.probation.is_on() {
             let on_fault = self.in_force.spec.on_fault;
             self.in_force.schedule.set_on_fault(on_fault);
-            self.desk.retire(previous.held.schedule);
         }
     }
 }
