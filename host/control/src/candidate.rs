@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pixelrate_sandbox::{Engine, Limits, OnFault, RunFacts, Schedule, conformance};
+use pixelrate_sandbox::{Engine, Limits, OnFault, Opened, RunFacts, Schedule, conformance};
 
 use crate::{Cause, ScheduleSpec, Takeover, files};
 
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Stage {
 
 impl Stage {
     /// Compiles `bytes` (or the built-in schedule that `spec` names), holds it to the conformance suite, runs it over the
-    /// steps before `step` and those from there on, keeps its file in `run` and starts an instance. Takes milliseconds for
+    /// steps before `step` and those from there on, keeps its file and its pictures in `run` and starts an instance. Takes milliseconds for
     /// a small module, and up to a minute for one that brings an interpreter along.
     ///
     /// # Errors
@@ -65,11 +65,13 @@ impl Stage {
             None => self.engine.load(&spec.plugin),
         };
         let plugin = plugin.map_err(|e| e.to_string())?;
-        let facts = (self.facts)(spec);
+        let (mut facts, opened) = ((self.facts)(spec), Opened::default());
+        facts.pictures = facts.pictures.noting(&opened);
         conformance::admit_from(&plugin, &facts, &self.limits, &spec.guard(), step)
             .map_err(|e| e.to_string())?;
         files::keep_plugin(run, plugin.sha256(), plugin.bytes()).map_err(|e| e.to_string())?;
-        self.start(&plugin, &facts, spec)
+        files::keep_pictures(run, opened.take()).map_err(|e| e.to_string())?;
+        self.start(&plugin, &(self.facts)(spec), spec)
     }
 
     /// Starts what took over in the run in `run` once before, from the file that was kept.

@@ -1,5 +1,6 @@
 //! Files of a run's folder that appear whole or not at all.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,26 @@ pub fn keep_plugin(folder: &Path, sha256: &str, bytes: &[u8]) -> Result<(), Erro
         fs::create_dir_all(plugins).map_err(Error::io("make", plugins))?;
     }
     write_whole(&path, bytes)
+}
+
+/// Where the run in `folder` keeps the pictures that its schedules opened.
+pub fn pictures_folder(folder: &Path) -> PathBuf {
+    folder.join("pictures")
+}
+
+/// Keeps pictures in the run's folder, on the disk when this returns.
+///
+/// # Errors
+/// The disk's.
+pub fn keep_pictures(folder: &Path, opened: BTreeMap<PathBuf, Vec<u8>>) -> Result<(), Error> {
+    for (place, file) in opened {
+        let path = pictures_folder(folder).join(place);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(Error::io("make", parent))?;
+        }
+        write_whole(&path, &file)?;
+    }
+    Ok(())
 }
 
 /// Writes a file whole or not at all, on the disk when this returns.

@@ -13,6 +13,7 @@
 //! <run>/status.json          where the run is, for `pixelrate ps`
 //! <run>/control/             requests of other processes, and the answers to them
 //! <run>/plugins/<sha256>.wasm
+//! <run>/pictures/            the pictures that its schedules opened
 //! ```
 
 mod candidate;
@@ -29,7 +30,7 @@ pub mod watch;
 pub use candidate::{Candidate, Stage};
 pub use desk::{Desk, DeskOptions, Order, Refusal};
 pub use error::Error;
-pub use files::{keep_plugin, plugin_path, write_whole};
+pub use files::{keep_pictures, keep_plugin, pictures_folder, plugin_path, write_whole};
 pub use mailbox::Mailbox;
 pub use request::{Offer, Reply, Request, What};
 pub use spec::ScheduleSpec;

@@ -59,6 +59,6 @@ pub use facts::{RunFacts, TrainingValues, Value};
 pub use fault::{Fault, FaultKind};
 pub use limits::{GuardOptions, Limits, OnFault};
 pub use parameters::{Parameter, ParameterKind};
-pub use pictures::{DecodedPicture, Filter, PictureError, Pictures};
+pub use pictures::{DecodedPicture, Filter, Opened, PictureError, Pictures};
 pub use plugin::{Exports, Plugin};
 pub use schedule::{SandboxEvent, Schedule, StepValues};

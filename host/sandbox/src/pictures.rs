@@ -1,5 +1,6 @@
 //! Pictures that a schedule may open: from the study's folder only, decoded under limits.
 
+mod opened;
 mod resample;
 mod resize;
 
@@ -8,8 +9,10 @@ use std::io::Cursor;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use image::{ColorType, DynamicImage, ImageDecoder, ImageReader};
+use image::codecs::png::PngEncoder;
+use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader};
 
+pub use opened::Opened;
 pub use resize::Filter;
 
 use crate::Limits;
@@ -22,16 +25,19 @@ const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif"
 
 type Fallback = dyn Fn(&str) -> Option<Result<DecodedPicture, PictureError>> + Send + Sync;
 
-/// Where pictures come from: the study's folder, then whatever the trainer has besides.
+/// Where pictures come from: what the run has kept, the study's folder, then whatever the trainer has besides.
 #[derive(Clone, Default)]
 pub struct Pictures {
+    kept: Option<PathBuf>,
     folder: Option<PathBuf>,
     fallback: Option<Arc<Fallback>>,
+    opened: Option<Opened>,
 }
 
 impl fmt::Debug for Pictures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pictures")
+            .field("kept", &self.kept)
             .field("folder", &self.folder)
             .finish_non_exhaustive()
     }
@@ -65,8 +71,24 @@ impl Pictures {
     pub fn new(folder: Option<PathBuf>) -> Self {
         Self {
             folder,
-            fallback: None,
+            ..Self::default()
         }
+    }
+
+    /// Looks into the folder `kept` first, which need not be there: what a run has kept of the pictures that it opened
+    /// ([`Self::noting`]).
+    #[must_use]
+    pub fn with_kept(mut self, kept: PathBuf) -> Self {
+        self.kept = Some(kept);
+        self
+    }
+
+    /// Notes in `opened` what is opened, so that it can be kept. A picture that was kept before and is another by now is
+    /// refused: a run must not mean two pictures by one name.
+    #[must_use]
+    pub fn noting(mut self, opened: &Opened) -> Self {
+        self.opened = Some(opened.clone());
+        self
     }
 
     /// Asks `fallback` for what the folder does not hold. It answers `None` to a name that it does not know.
@@ -79,7 +101,8 @@ impl Pictures {
         self
     }
 
-    /// The picture `name`: a file of the folder (whose extension may be left out), or else the fallback's.
+    /// The picture `name`: a file of the folder (whose extension may be left out), or else the fallback's; before both,
+    /// what was kept.
     ///
     /// # Errors
     /// [`PictureError`], if there is none, or it lies outside the folder, or is too large or damaged.
@@ -96,30 +119,65 @@ impl Pictures {
         {
             return Err(fail("a picture is named by its place in the study's picture folder, without `..` and not from the root".to_owned()));
         }
+        if let Some(kept) = &self.kept
+            && let Some(file) = find(kept, name).map_err(fail)?
+        {
+            let bytes = read(&file, limits).map_err(fail)?;
+            let picture = DecodedPicture::decode(name, &bytes, limits)?;
+            if self.opened.is_some() && self.changed(name, &picture, limits) {
+                return Err(fail(
+                    "it has changed since the run kept it: give the new one another name"
+                        .to_owned(),
+                ));
+            }
+            return Ok(picture);
+        }
         if let Some(folder) = &self.folder
             && let Some(file) = find(folder, name).map_err(fail)?
         {
-            let size = std::fs::metadata(&file)
-                .map_err(|e| fail(e.to_string()))?
-                .len();
-            if size > limits.picture_bytes {
-                return Err(fail(format!(
-                    "its file has {size} bytes, over the {} of `picture_bytes`",
-                    limits.picture_bytes
-                )));
+            let bytes = read(&file, limits).map_err(fail)?;
+            let picture = DecodedPicture::decode(name, &bytes, limits)?;
+            if let Some(opened) = &self.opened
+                && let Ok(place) = file.strip_prefix(folder)
+            {
+                opened.note(place, || bytes);
             }
-            let bytes = std::fs::read(&file)
-                .map_err(|e| fail(format!("cannot read {}: {e}", file.display())))?;
-            return DecodedPicture::decode(name, &bytes, limits);
+            return Ok(picture);
         }
         if let Some(answer) = self.fallback.as_ref().and_then(|fallback| fallback(name)) {
-            return answer;
+            let picture = answer?;
+            if let Some(opened) = &self.opened {
+                let png = picture.to_png()?;
+                opened.note(Path::new(&format!("{name}.png")), || png);
+            }
+            return Ok(picture);
         }
         Err(fail(match &self.folder {
             Some(folder) => format!("{} does not hold it, and it is no built-in picture", folder.display()),
             None => "it is no built-in picture, and the study names no picture folder (`pictures = \"…\"`)".to_owned(),
         }))
     }
+
+    /// Whether the study's own picture of this name is another than `kept`. One that is gone has not changed.
+    fn changed(&self, name: &str, kept: &DecodedPicture, limits: &Limits) -> bool {
+        let study = Self {
+            kept: None,
+            opened: None,
+            ..self.clone()
+        };
+        study.open(name, limits).is_ok_and(|now| now != *kept)
+    }
+}
+
+fn read(file: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
+    let size = std::fs::metadata(file).map_err(|e| e.to_string())?.len();
+    if size > limits.picture_bytes {
+        return Err(format!(
+            "its file has {size} bytes, over the {} of `picture_bytes`",
+            limits.picture_bytes
+        ));
+    }
+    std::fs::read(file).map_err(|e| format!("cannot read {}: {e}", file.display()))
 }
 
 /// The file that `name` stands for, if `folder` holds one.
@@ -196,6 +254,23 @@ impl DecodedPicture {
             channels,
             values,
         })
+    }
+
+    /// The picture as a PNG, of which [`Self::decode`] makes the same again.
+    fn to_png(&self) -> Result<Vec<u8>, PictureError> {
+        let mut png = Vec::new();
+        let colour = if self.channels == 1 {
+            ExtendedColorType::L8
+        } else {
+            ExtendedColorType::Rgb8
+        };
+        PngEncoder::new(&mut png)
+            .write_image(&self.values, self.width, self.height, colour)
+            .map_err(|e| PictureError {
+                name: "kept".to_owned(),
+                problem: e.to_string(),
+            })?;
+        Ok(png)
     }
 
     /// The picture resized as the post did, so that it has about `samples` values if it is a colour picture:

@@ -12,7 +12,8 @@ use std::path::Path;
 use common::{engine, facts, limits, rate};
 use image::{GrayImage, ImageFormat, RgbImage};
 use pixelrate_sandbox::{
-    DecodedPicture, Error, Filter, GuardOptions, Limits, Pictures, RunFacts, Schedule, Value,
+    DecodedPicture, Error, Filter, GuardOptions, Limits, Opened, Pictures, RunFacts, Schedule,
+    Value,
 };
 use tempfile::tempdir;
 
@@ -59,6 +60,50 @@ fn a_picture_is_named_with_or_without_its_extension() {
         pictures.open("below/x", &Limits::default()).unwrap().width,
         4
     );
+}
+
+#[test]
+fn what_was_opened_can_be_kept_and_stands_for_its_name_from_then_on() {
+    let (folder, kept) = (tempdir().unwrap(), tempdir().unwrap());
+    std::fs::create_dir(folder.path().join("below")).unwrap();
+    write(&folder.path().join("below/x.jpg"), 5, 3);
+    let drawn = DecodedPicture {
+        width: 2,
+        height: 1,
+        channels: 1,
+        values: vec![3, 200],
+    };
+    let answer = drawn.clone();
+    let study = Pictures::new(Some(folder.path().to_owned()))
+        .with_fallback(move |name| (name == "mnist:train/4").then(|| Ok(answer.clone())))
+        .with_kept(kept.path().to_owned());
+    let (opened, limits) = (Opened::default(), Limits::default());
+    let first = study.open("below/x", &limits).unwrap();
+    assert!(opened.take().is_empty());
+    for name in ["below/x", "below/x", "mnist:train/4"] {
+        study.clone().noting(&opened).open(name, &limits).unwrap();
+    }
+    let noted = opened.take();
+    let places: Vec<_> = noted.keys().map(|place| place.to_str().unwrap()).collect();
+    assert_eq!(places, ["below/x.jpg", "mnist:train/4.png"]);
+    for (place, file) in noted {
+        let path = kept.path().join(place);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, file).unwrap();
+    }
+    write(&folder.path().join("below/x.jpg"), 6, 3);
+    let alone = Pictures::default().with_kept(kept.path().to_owned());
+    for pictures in [&study, &alone] {
+        assert_eq!(pictures.open("below/x", &limits).unwrap(), first);
+    }
+    assert_eq!(alone.open("mnist:train/4", &limits).unwrap(), drawn);
+    let problem = problem(&study.noting(&opened), "below/x", &limits);
+    assert!(
+        problem.contains("has changed since the run kept it"),
+        "{problem}"
+    );
+    alone.noting(&opened).open("below/x", &limits).unwrap();
+    assert!(opened.take().is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pixelrate_control::{Takeover, Takeovers, plugin_path};
+use pixelrate_control::{Takeover, Takeovers, pictures_folder, plugin_path};
 use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::spec::{Found, RunFile, RunSpec};
 
@@ -43,6 +43,7 @@ impl Copy<'_> {
                 copy(&from, &to)?;
             }
         }
+        copy_all(&pictures_folder(self.from), &pictures_folder(self.to))?;
         if let Some(from) = &self.checkpoint
             && let Some(step) = checkpoint::step_of(from)
         {
@@ -64,6 +65,25 @@ impl Copy<'_> {
         };
         Ok(file.write(self.to)?)
     }
+}
+
+/// Copies a folder that need not be there, and what it holds.
+fn copy_all(from: &Path, to: &Path) -> Result<(), Error> {
+    let entries = match fs::read_dir(from) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(|e| Error::io("read", from, e))?,
+    };
+    fs::create_dir_all(to).map_err(|e| Error::io("make", to, e))?;
+    for entry in entries {
+        let from = entry.map_err(|e| Error::io("read", from, e))?.path();
+        let to = to.join(from.file_name().unwrap_or_default());
+        if from.is_dir() {
+            copy_all(&from, &to)?;
+        } else {
+            fs::copy(&from, &to).map_err(|e| Error::io("copy", &from, e))?;
+        }
+    }
+    Ok(())
 }
 
 /// The newest checkpoint of `folder` that stands at `step` or before it.

@@ -141,7 +141,7 @@ pub fn stage(folder: &Path) -> Result<(RunSpec, Found, Stage), Error> {
         RunSpec::read(&folder.join("run.toml"))?,
         setup::found(folder)?,
     );
-    let stage = setup::stage(&spec, &setup::engine(&spec)?, found.train_examples);
+    let stage = setup::stage(&spec, folder, &setup::engine(&spec)?, found.train_examples);
     Ok((spec, found, stage))
 }
 

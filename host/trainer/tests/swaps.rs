@@ -272,13 +272,18 @@ fn events(run: &Path, kind: EventKind) -> Vec<EventRow> {
 fn replays(run: &Path) {
     let again = run.with_extension("again");
     fs::create_dir(&again).unwrap();
-    fs::create_dir(again.join("plugins")).unwrap();
     for name in ["run.toml", "swaps.jsonl"] {
         fs::copy(run.join(name), again.join(name)).unwrap();
     }
-    for entry in fs::read_dir(run.join("plugins")).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), again.join("plugins").join(entry.file_name())).unwrap();
+    for folder in ["plugins", "pictures"] {
+        let Ok(entries) = fs::read_dir(run.join(folder)) else {
+            continue;
+        };
+        fs::create_dir(again.join(folder)).unwrap();
+        for entry in entries {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), again.join(folder).join(entry.file_name())).unwrap();
+        }
     }
     let outcome = replay(&again, None, &mut (), &Stop::default()).unwrap();
     assert_eq!(outcome.ending, Ending::Finished);
@@ -818,6 +823,56 @@ fn a_named_checkpoint_stays_and_a_damaged_one_is_put_aside() {
     assert_eq!(aside.count(), 1);
     assert!(all[0].exists());
     same(&run, &unstopped);
+}
+
+#[test]
+fn a_picture_is_kept_with_the_run_and_its_name_means_no_other() {
+    let place = Place::new();
+    let run = place.run("run");
+    let pictures = place.run("pictures");
+    fs::create_dir(&pictures).unwrap();
+    let save = |drawn: &str| {
+        let drawn = pixelrate_images::get(drawn).unwrap();
+        fs::write(pictures.join("mine.png"), drawn).unwrap();
+    };
+    save("hinton");
+    let picture = |name: &str| ScheduleSpec {
+        params: [
+            ("image".to_owned(), Value::Text(name.to_owned())),
+            ("max_lr".to_owned(), Value::Number(1e-4)),
+        ]
+        .into(),
+        picture_folder: Some(pictures.clone()),
+        ..schedule("image")
+    };
+    assert_eq!(
+        begin_with(
+            &run,
+            &picture("mine"),
+            &[(20, picture("puppy"), false)],
+            Some(30)
+        ),
+        Ending::Stopped
+    );
+    // Its name stands for the old one in this run.
+    save("mona_lisa");
+    let (_, _, stage) = pixelrate_trainer::train::stage(&run).unwrap();
+    let problem = stage.admit(&run, &picture("mine"), None, 30).unwrap_err();
+    assert!(
+        problem.contains("has changed since the run kept it"),
+        "{problem}"
+    );
+    // Neither the study's folder nor a built-in picture of another version is needed any more.
+    fs::remove_dir_all(&pictures).unwrap();
+    let mut kept: Vec<_> = fs::read_dir(run.join("pictures"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    kept.sort();
+    assert_eq!(kept, ["mine.png", "puppy.png"]);
+    resume(&run, &mut (), &Stop::default()).unwrap();
+    whole(&run, &[20]);
+    replays(&run);
 }
 
 #[test]

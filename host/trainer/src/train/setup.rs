@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use pixelrate_control::Stage;
+use pixelrate_control::{Stage, pictures_folder};
 use pixelrate_runlog::Identity;
 use pixelrate_sandbox::{Engine, EngineOptions, RunFacts};
 use tch::Device;
@@ -29,6 +29,7 @@ pub(super) struct Setup {
 impl Setup {
     pub(super) fn new(
         spec: &RunSpec,
+        folder: &Path,
         engine: &Engine,
         schedule_sha256: &str,
     ) -> Result<Self, Error> {
@@ -63,7 +64,7 @@ impl Setup {
             git_commit: option_env!("PIXELRATE_GIT_COMMIT").map(str::to_owned),
             machine: device::machine(),
         };
-        let stage = stage(spec, engine, examples);
+        let stage = stage(spec, folder, engine, examples);
         Ok(Self {
             found,
             stage,
@@ -83,8 +84,8 @@ impl Setup {
     }
 }
 
-/// Where the run's schedules are prepared. `examples`: training pictures.
-pub(super) fn stage(spec: &RunSpec, engine: &Engine, examples: u64) -> Stage {
+/// Where the schedules of the run in `folder` are prepared. `examples`: training pictures.
+pub(super) fn stage(spec: &RunSpec, folder: &Path, engine: &Engine, examples: u64) -> Stage {
     let training = &spec.training;
     let facts = RunFacts {
         total_steps: training.total_steps(examples),
@@ -95,12 +96,13 @@ pub(super) fn stage(spec: &RunSpec, engine: &Engine, examples: u64) -> Stage {
         ..RunFacts::default()
     };
     let (data, limits) = (training.data_folder.clone(), spec.limits.clone());
+    let kept = pictures_folder(folder);
     Stage {
         engine: engine.clone(),
         limits: spec.limits.clone(),
         facts: Arc::new(move |schedule: &ScheduleSpec| RunFacts {
             params: schedule.params.clone(),
-            pictures: pictures::under(schedule, &data, &limits),
+            pictures: pictures::under(schedule, &data, &limits).with_kept(kept.clone()),
             ..facts.clone()
         }),
     }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pixelrate_control::{Cause, Takeover, Takeovers, in_force, keep_plugin};
+use pixelrate_control::{Cause, Takeover, Takeovers, in_force, keep_pictures, keep_plugin};
 use pixelrate_runlog::{EventKind, Held, Identity, RunLog, StepRow, held, steps};
-use pixelrate_sandbox::{OnFault, Schedule, StepValues, conformance};
+use pixelrate_sandbox::{OnFault, Opened, Schedule, StepValues, conformance};
 
 use super::attempt::{Attempt, Start};
 use super::probation::Probation;
@@ -21,12 +21,15 @@ impl Attempt {
     pub(super) fn begin(spec: &RunSpec, folder: &Path) -> Result<Self, Error> {
         let engine = engine(spec)?;
         let plugin = engine.load(&spec.schedule.plugin)?;
-        let setup = Setup::new(spec, &engine, plugin.sha256())?;
-        let (facts, guard) = ((setup.stage.facts)(&spec.schedule), spec.schedule.guard());
+        let setup = Setup::new(spec, folder, &engine, plugin.sha256())?;
+        let (mut facts, guard) = ((setup.stage.facts)(&spec.schedule), spec.schedule.guard());
+        let opened = Opened::default();
+        facts.pictures = facts.pictures.noting(&opened);
         conformance::admit(&plugin, &facts, &spec.limits, &guard)?;
         let schedule = Schedule::start(&plugin, &facts, &spec.limits, &guard)?;
         // Everything that can be wrong with the spec has been found by now: the folder is made last.
         keep_plugin(folder, plugin.sha256(), plugin.bytes())?;
+        keep_pictures(folder, opened.take())?;
         let log = RunLog::create(folder, identity(spec, &setup.found))?;
         let file = RunFile {
             spec: spec.clone(),
@@ -54,7 +57,7 @@ impl Attempt {
     pub(super) fn resume(folder: &Path, watch: bool) -> Result<Self, Error> {
         let spec = RunSpec::read(&folder.join("run.toml"))?;
         let began = found(folder)?;
-        let mut setup = Setup::new(&spec, &engine(&spec)?, &began.schedule_sha256)?;
+        let mut setup = Setup::new(&spec, folder, &engine(&spec)?, &began.schedule_sha256)?;
         if setup.found.dataset_sha256 != began.dataset_sha256 {
             return Err(Error::Spec {
                 key: "dataset".to_owned(),
