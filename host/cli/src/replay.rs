@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use pixelrate_study::replay;
+use pixelrate_trainer::train;
 
 use crate::{run, signals};
 
@@ -15,6 +16,9 @@ use crate::{run, signals};
 pub(crate) struct Args {
     /// The run's folder.
     run: PathBuf,
+    /// Where the run's data set lies now, if the folder came from another machine. The run remembers it.
+    #[arg(long, value_name = "FOLDER")]
+    data_folder: Option<PathBuf>,
     /// Keep the second run in this new folder.
     #[arg(long, value_name = "FOLDER")]
     keep: Option<PathBuf>,
@@ -24,6 +28,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    if let Some(data) = &args.data_folder {
+        train::move_data(&args.run, data)?;
+    }
     let stop = signals::stop()?;
     let mut bar = run::Bar::new();
     let Some(found) = replay::replay(&args.run, args.keep.as_deref(), &mut bar, &stop)? else {

@@ -18,6 +18,9 @@ use crate::{chosen, run, signals};
 pub(crate) struct Args {
     /// The run's folder.
     folder: PathBuf,
+    /// Where the run's data set lies now, if the folder came from another machine. The run remembers it.
+    #[arg(long, value_name = "FOLDER")]
+    data_folder: Option<PathBuf>,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -33,6 +36,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         let answer = steer::ask(&args.folder, What::Continue, None);
         let runs = [args.folder.clone()];
         return Ok(chosen::tell(&runs, vec![answer], "goes on", "went on"));
+    }
+    if let Some(data) = &args.data_folder {
+        train::move_data(&args.folder, data)?;
     }
     let stop = signals::stop()?;
     let outcome = train::resume(&args.folder, &mut run::Bar::new(), &stop)?;

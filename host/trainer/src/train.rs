@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pixelrate_control::Stage;
 use pixelrate_runlog::{EvalRow, EventRow, SummaryRow};
 
-use crate::Error;
-use crate::spec::{Found, RunSpec};
+use crate::spec::{Found, RunFile, RunSpec};
+use crate::{Error, data};
 
 /// Who looks on while a run trains. Nothing here may take long: it is called between steps.
 pub trait Observer {
@@ -143,6 +143,25 @@ pub fn stage(folder: &Path) -> Result<(RunSpec, Found, Stage), Error> {
     );
     let stage = setup::stage(&spec, folder, &setup::engine(&spec)?, found.train_examples);
     Ok((spec, found, stage))
+}
+
+/// Tells the run in `folder` that its data set lies in `data` from now on, as it may on another machine. Nothing changes
+/// unless it is the same data set.
+///
+/// # Errors
+/// [`Error::NoRun`] if there is none; the data cannot be read, or are not those that the run began with.
+pub fn move_data(folder: &Path, data: &Path) -> Result<(), Error> {
+    let (mut spec, found, _) = stage(folder)?;
+    spec.training.data_folder =
+        std::path::absolute(data).map_err(|source| Error::io("find", data, source))?;
+    let training = &spec.training;
+    let dataset = data::load(&training.dataset, &training.data_folder)?;
+    start::same_data(training, &dataset.sha256, &found)?;
+    let file = RunFile {
+        spec,
+        found: Some(found),
+    };
+    file.write(folder)
 }
 
 fn taken_up(folder: &Path, watch: bool) -> Result<attempt::Attempt, Error> {

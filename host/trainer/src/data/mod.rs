@@ -83,7 +83,7 @@ pub enum DataError {
     #[error("no data set \"{0}\": use cifar10, cifar100, mnist, fashion-mnist or synthetic")]
     Unknown(String),
     /// A file that is not there.
-    #[error("{dataset} is not in {}: {file} is missing; run `pixelrate data get {dataset}`, or name the folder that holds it", folder.display())]
+    #[error("{dataset} is not in {}: {file} is missing; run `pixelrate data get {dataset}`, or name the folder that holds it (`--data-folder`)", folder.display())]
     Missing {
         /// The data set.
         dataset: String,

@@ -14,7 +14,7 @@ use super::setup::{Setup, engine, found, identity};
 use super::takeover::{InForce, Previous};
 use crate::Error;
 use crate::checkpoint::{self, Position};
-use crate::spec::{Found, RunFile, RunSpec};
+use crate::spec::{Found, RunFile, RunSpec, Training};
 
 impl Attempt {
     /// Sets a new run up in `folder`, and keeps in it what is needed to run it again.
@@ -58,18 +58,7 @@ impl Attempt {
         let spec = RunSpec::read(&folder.join("run.toml"))?;
         let began = found(folder)?;
         let mut setup = Setup::new(&spec, folder, &engine(&spec)?, &began.schedule_sha256)?;
-        if setup.found.dataset_sha256 != began.dataset_sha256 {
-            return Err(Error::Spec {
-                key: "dataset".to_owned(),
-                problem: format!(
-                    "{} in {} is not what the run began with (its hash was {}, and is {}): give back the old files",
-                    spec.training.dataset,
-                    spec.training.data_folder.display(),
-                    began.dataset_sha256,
-                    setup.found.dataset_sha256
-                ),
-            });
-        }
+        same_data(&spec.training, &setup.found.dataset_sha256, &began)?;
         // Nothing of a run that another process trains may be judged, or put aside, by what was true a moment ago.
         if let Held::By(pid) = held(folder)? {
             return Err(pixelrate_runlog::Error::Locked {
@@ -115,6 +104,22 @@ impl Attempt {
         attempt.event(&mut (), EventKind::Resumed, message, None)?;
         Ok(attempt)
     }
+}
+
+/// Says so if the data set is not the one that the run began with.
+pub(super) fn same_data(training: &Training, sha256: &str, began: &Found) -> Result<(), Error> {
+    if sha256 == began.dataset_sha256 {
+        return Ok(());
+    }
+    Err(Error::Spec {
+        key: "dataset".to_owned(),
+        problem: format!(
+            "{} in {} is not what the run began with (its hash was {}, and is {sha256}): give back the old files",
+            training.dataset,
+            training.data_folder.display(),
+            began.dataset_sha256,
+        ),
+    })
 }
 
 /// A checkpoint's file, and what it holds.
