@@ -63,7 +63,7 @@ pub fn examine(
     ) {
         return found;
     }
-    let rehearsal = match stage.rehearse(facts) {
+    let rehearsal = match stage.rehearse(facts, true) {
         Ok(rehearsal) => rehearsal,
         Err(e) => {
             found.add("values", Err(e.to_string()));
@@ -116,7 +116,7 @@ pub fn admit(
     guard: &GuardOptions,
 ) -> Result<(), Error> {
     let stage = Stage::new(plugin, facts, limits, guard);
-    let rehearsal = stage.rehearse(facts)?;
+    let rehearsal = stage.rehearse(facts, false)?;
     stage.must_hold(facts, &rehearsal)
 }
 

@@ -35,9 +35,10 @@ impl<'a> Stage<'a> {
         Schedule::start(self.plugin, facts, self.limits, &self.guard)
     }
 
-    pub(super) fn rehearse(&self, facts: &RunFacts) -> Result<Rehearsal, Error> {
+    pub(super) fn rehearse(&self, facts: &RunFacts, measure: bool) -> Result<Rehearsal, Error> {
         let mut schedule = self.start(facts)?;
-        Ok(Rehearsal::of(&mut schedule, facts, self.steps, LONGEST))
+        let (steps, longest) = (self.steps, LONGEST);
+        Ok(Rehearsal::of(&mut schedule, facts, steps, longest, measure))
     }
 
     /// The bits of `step` in a fresh instance that was asked for nothing before.
