@@ -7,7 +7,7 @@ use pixelrate_control::What;
 use pixelrate_study::steer;
 use pixelrate_trainer::checkpoint::FORK;
 
-use crate::chosen;
+use crate::{chosen, signals};
 
 /// Keep a checkpoint of a run that trains now, under a name: it stays when those without one give way to newer ones.
 #[derive(clap::Args)]
@@ -31,9 +31,10 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         );
     }
     let runs = args.runs.running()?;
+    let stop = signals::stop()?;
     let answers = chosen::each(&runs, |folder| {
         let name = name.clone();
-        steer::ask(folder, What::Checkpoint { name }, None)
+        steer::ask(folder, What::Checkpoint { name }, None, &stop)
     });
     Ok(chosen::tell(&runs, answers, "is kept", "was kept"))
 }

@@ -92,6 +92,10 @@ pub(crate) fn tell(
             Ok(Answer::Kept(None)) => {
                 println!("{run}: {will} when `pixelrate resume` takes the run up");
             }
+            Ok(Answer::TakenBack) => {
+                eprintln!("{run}: taken back, before it was done");
+                code = ExitCode::from(130);
+            }
             Ok(Answer::Rejected(reason)) => {
                 eprintln!("error: {run}: {reason}");
                 code = ExitCode::FAILURE;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use pixelrate_control::What;
 use pixelrate_study::steer;
 
-use crate::chosen;
+use crate::{chosen, signals};
 
 /// Let a run wait between two steps; it keeps a checkpoint first. `pixelrate resume` lets it go on.
 #[derive(clap::Args)]
@@ -18,6 +18,7 @@ pub(crate) struct Args {
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let runs = args.runs.running()?;
-    let answers = chosen::each(&runs, |folder| steer::ask(folder, What::Pause, None));
+    let stop = signals::stop()?;
+    let answers = chosen::each(&runs, |folder| steer::ask(folder, What::Pause, None, &stop));
     Ok(chosen::tell(&runs, answers, "waits", "waits"))
 }

@@ -33,7 +33,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         && status.activity == Activity::Paused
         && process == Some(status.process)
     {
-        let answer = steer::ask(&args.folder, What::Continue, None);
+        let answer = steer::ask(&args.folder, What::Continue, None, &signals::stop()?);
         let runs = [args.folder.clone()];
         return Ok(chosen::tell(&runs, vec![answer], "goes on", "went on"));
     }

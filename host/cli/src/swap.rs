@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use pixelrate_study::steer::{self, At, Wish};
 
-use crate::{chosen, run, trial};
+use crate::{chosen, run, signals, trial};
 
 /// Give a run another schedule, while it trains or is stopped. It is compiled, checked and rehearsed first: one that
 /// fails changes nothing.
@@ -50,8 +50,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     };
     let runs = args.runs.folders()?;
     // All are asked at once, so that the first does not train on under the new schedule while the last waits for it.
+    let stop = signals::stop()?;
     let answers = trial::busy("compiling and rehearsing it", || {
-        chosen::each(&runs, |folder| steer::swap(folder, &wish))
+        chosen::each(&runs, |folder| steer::swap(folder, &wish, &stop))
     });
     Ok(chosen::tell(&runs, answers, "takes over", "took over"))
 }

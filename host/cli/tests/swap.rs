@@ -13,8 +13,9 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{logged, pixelrate, said, study};
-use pixelrate_control::{Status, Takeovers};
+use pixelrate_control::{Mailbox, Status, Takeovers};
 use pixelrate_runlog::{EventKind, read_events};
+use rustix::process::{Pid, Signal, kill_process};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -81,6 +82,27 @@ impl Live {
         let (well, out, problem) = self.say(line);
         assert!(!well, "{line}: {out}");
         problem
+    }
+
+    /// Ctrl-C, before the run has answered; so many requests wait for their steps.
+    fn take_back(&self, line: &str, planned: usize) {
+        let trainer = Status::read(&self.run()).unwrap().unwrap().process;
+        let trainer = Pid::from_raw(trainer.try_into().unwrap()).unwrap();
+        kill_process(trainer, Signal::STOP).unwrap();
+        let asks = pixelrate(self.place.path())
+            .args(line.split(' '))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let waiting = || Mailbox::of(&self.run()).waiting().unwrap().len();
+        self.wait("it was asked", |_| waiting() > planned);
+        kill_process(Pid::from_child(&asks), Signal::INT).unwrap();
+        let told = asks.wait_with_output().unwrap();
+        let text = String::from_utf8(told.stderr).unwrap();
+        assert!(text.contains("taken back"), "{text}");
+        assert_eq!(told.status.code(), Some(130));
+        assert_eq!(waiting(), planned);
+        kill_process(trainer, Signal::CONT).unwrap();
     }
 
     fn events(&self, kind: EventKind) -> Vec<String> {
@@ -153,6 +175,7 @@ fn a_run_is_swapped_paused_stopped_forked_and_replayed() {
     assert_eq!(Status::read(&live.run()).unwrap().unwrap().step, step);
     live.well(&format!("resume {RUN}"));
     live.well(&format!("checkpoint {RUN} --name here"));
+    live.take_back(&format!("swap {RUN} --schedule fixed"), 1);
     let stopped = live.well(&format!("stop {RUN}"));
     assert!(stopped.contains("stopped before step "), "{stopped}");
     live.process.wait().unwrap();

@@ -74,6 +74,11 @@ impl Mailbox {
         remove(&self.file(id, REPLY))
     }
 
+    /// Whether a request still waits: whoever asked may have taken it back.
+    pub fn holds(&self, id: &str) -> bool {
+        self.file(id, REQUEST).exists()
+    }
+
     /// The requests that wait, oldest first. One that cannot be read is left alone: it is not for this version.
     ///
     /// # Errors

@@ -7,8 +7,9 @@ use std::time::Duration;
 use pixelrate_control::{Mailbox, Offer, Reply, ScheduleSpec, Takeovers, What, plugin_path};
 use pixelrate_runlog::{Held, held, read_summary};
 use pixelrate_sandbox::Value;
+use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::spec::{Found, RunSpec};
-use pixelrate_trainer::{checkpoint, train};
+use pixelrate_trainer::train::{self, Stop};
 
 use crate::Error;
 
@@ -26,6 +27,8 @@ pub enum Answer {
     Kept(Option<u64>),
     /// It was not done, and nothing changed. Why.
     Rejected(String),
+    /// Whoever asked did not wait for the answer. It is not done, unless it was being done at that moment.
+    TakenBack,
 }
 
 /// A schedule that somebody wants to offer to runs.
@@ -68,12 +71,13 @@ impl At {
     }
 }
 
-/// Offers a schedule to the run in `folder`, and waits until it took over, is planned or was refused. A run that does
-/// not run now is offered it when it is taken up again; what is wrong with it is known now all the same.
+/// Offers a schedule to the run in `folder`, and waits until it took over, is planned or was refused, or `stop` is asked:
+/// then the offer is taken back. A run that does not run now is offered it when it is taken up again; what is wrong with
+/// it is known now all the same.
 ///
 /// # Errors
 /// There is no run, it has ended, or its folder cannot be written.
-pub fn swap(folder: &Path, wish: &Wish) -> Result<Answer, Error> {
+pub fn swap(folder: &Path, wish: &Wish, stop: &Stop) -> Result<Answer, Error> {
     let (spec, found, stage) = train::stage(folder)?;
     not_over(folder)?;
     let (schedule, bytes) = offered(folder, &spec, &found, wish)?;
@@ -108,14 +112,15 @@ pub fn swap(folder: &Path, wish: &Wish) -> Result<Answer, Error> {
         Mailbox::of(folder).post(What::Swap(offer), bytes.as_deref())?;
         return Ok(Answer::Kept(at_step));
     }
-    ask(folder, What::Swap(offer), bytes.as_deref())
+    ask(folder, What::Swap(offer), bytes.as_deref(), stop)
 }
 
-/// Asks the run in `folder`, which must run now, and waits for its answer.
+/// Asks the run in `folder`, which must run now, and waits for its answer, or until `stop` is asked: then the request is
+/// taken back.
 ///
 /// # Errors
 /// It does not run, or ended before it answered.
-pub fn ask(folder: &Path, what: What, plugin: Option<&[u8]>) -> Result<Answer, Error> {
+pub fn ask(folder: &Path, what: What, plugin: Option<&[u8]>, stop: &Stop) -> Result<Answer, Error> {
     not_over(folder)?;
     if held(folder)? == Held::No {
         return Err(Error::NotRunning(folder.to_owned()));
@@ -146,6 +151,10 @@ pub fn ask(folder: &Path, what: What, plugin: Option<&[u8]>) -> Result<Answer, E
             }
             mailbox.clear(&id)?;
             return Err(Error::EndedUnasked(folder.to_owned()));
+        }
+        if stop.asked() {
+            mailbox.clear(&id)?;
+            return Ok(Answer::TakenBack);
         }
         std::thread::sleep(LOOK);
     }

@@ -260,6 +260,9 @@ impl Clerk {
             return; // The file has changed again.
         }
         let request = prepared.request.as_deref();
+        if request.is_some_and(|id| !self.mailbox.holds(id)) {
+            return; // It was taken back.
+        }
         match prepared.outcome {
             Err(problem) => {
                 // Most problems begin with the plugin's name.
