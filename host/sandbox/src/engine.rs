@@ -223,6 +223,11 @@ impl Engine {
         })
     }
 
+    /// What plugins may use while they are loaded.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
     /// Ticks since the engine was set up.
     pub(crate) fn now(&self) -> u64 {
         self.0.epochs.load(Ordering::Relaxed)
