@@ -57,15 +57,16 @@ pub fn written(table: Table, folder: &Path) -> String {
 
 fn locate(value: &mut Value, folder: &Path) {
     match value {
+        // Parts of a list may be names alone.
+        Value::String(plugin) => *plugin = located(plugin, folder),
         Value::Array(items) => items.iter_mut().for_each(|item| locate(item, folder)),
         Value::Table(table) => {
-            for (key, value) in table.iter_mut() {
-                match value {
-                    // A parameter may be called as it likes.
-                    _ if key == "params" => {}
-                    Value::String(plugin) if key == "plugin" => *plugin = located(plugin, folder),
-                    other => locate(other, folder),
-                }
+            let schedules = ["plugin", "chain", "multiply"];
+            for (_, value) in table
+                .iter_mut()
+                .filter(|(key, _)| schedules.contains(&key.as_str()))
+            {
+                locate(value, folder);
             }
         }
         _ => {}
