@@ -19,7 +19,7 @@ use crate::trial;
     after_help = "Example: pixelrate check my-schedule.wasm --param max_lr=0.1\n         pixelrate check image --param image=puppy --json"
 )]
 pub(crate) struct Args {
-    /// A .wasm or .wat file, or a built-in schedule.
+    /// A .wasm or .wat file, a built-in schedule, or a composition (.toml).
     plugin: String,
     #[command(flatten)]
     trial: trial::Args,

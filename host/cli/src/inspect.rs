@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
+use pixelrate_sandbox::composition::Node;
 use pixelrate_sandbox::{
     Exports, GuardOptions, Limits, Parameter, ParameterKind, Plugin, Schedule, TrainingValues,
 };
@@ -19,7 +20,7 @@ use crate::trial;
 #[derive(clap::Args)]
 #[command(after_help = "Example: pixelrate inspect cyclic")]
 pub(crate) struct Args {
-    /// A .wasm or .wat file, or a built-in schedule.
+    /// A .wasm or .wat file, a built-in schedule, or a composition (.toml).
     plugin: String,
     #[command(flatten)]
     trial: trial::Args,
@@ -50,11 +51,26 @@ struct Known<'a> {
     imports: &'a [String],
     reads_training: bool,
     parameters: &'a [Parameter],
+    /// How a composition is put together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    composition: Option<&'a Node>,
+    /// The plugins of a composition.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<PartTold<'a>>,
     /// Parameters that it asked for without declaring them, and the defaults that it gave.
     undeclared: &'a BTreeMap<String, Option<f64>>,
     /// Why it did not start, so that it could not be seen what it asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     start_error: Option<&'a str>,
+}
+
+/// A plugin in a composition.
+#[derive(Serialize)]
+struct PartTold<'a> {
+    name: &'a str,
+    sha256: &'a str,
+    bytes: usize,
+    exports: Exports,
 }
 
 /// What a plugin was seen to ask for.
@@ -112,6 +128,15 @@ fn json(args: &Args, plugin: Option<&Plugin>, seen: Result<Seen>) -> Result<Exit
             imports: plugin.imports(),
             reads_training: plugin.reads_training(),
             parameters: plugin.parameters(),
+            composition: plugin.composition(),
+            parts: (plugin.parts().iter())
+                .map(|part| PartTold {
+                    name: part.name,
+                    sha256: part.plugin.sha256(),
+                    bytes: part.plugin.bytes().len(),
+                    exports: part.plugin.exports(),
+                })
+                .collect(),
             undeclared: &seen.undeclared,
             start_error: seen.start_error.as_deref(),
         }),
@@ -122,16 +147,22 @@ fn json(args: &Args, plugin: Option<&Plugin>, seen: Result<Seen>) -> Result<Exit
 
 /// The plugin in lines, and its parameters as a table.
 fn print(plugin: &Plugin, seen: &Seen) {
-    let kind = if plugin.lifted() {
-        "core module, lifted"
-    } else {
-        "component"
+    let parts = plugin.parts();
+    let kind = match parts.len() {
+        0 if plugin.lifted() => "core module, lifted".to_owned(),
+        0 => "component".to_owned(),
+        1 => "composition of 1 part".to_owned(),
+        many => format!("composition of {many} parts"),
     };
     println!("{}: {kind}, {} bytes", plugin.name(), plugin.bytes().len());
     println!("  sha256   {}", plugin.sha256());
     let exports: Vec<&str> = plugin.exports().names().collect();
     println!("  exports  {}", exports.join(", "));
     println!("  imports  {}", plugin.imports().join(", "));
+    for part in &parts {
+        let (sha256, bytes) = (part.plugin.sha256(), part.plugin.bytes().len());
+        println!("  part     {}: {bytes} bytes, {}", part.name, &sha256[..12]);
+    }
     if plugin.reads_training() {
         println!("  It reads what training shows, so that the loss is read back at every step.");
     }
@@ -160,7 +191,7 @@ fn print(plugin: &Plugin, seen: &Seen) {
 /// The default as a study writes it: a number, or one of the words that stand for numbers.
 fn default(parameter: &Parameter) -> String {
     match (parameter.kind, parameter.default) {
-        (ParameterKind::Picture, _) => "picture".to_owned(),
+        (ParameterKind::Picture, _) => parameter.picture.as_deref().unwrap_or("picture").to_owned(),
         (_, None) => String::new(),
         (_, Some(value)) if parameter.choices.is_empty() => value.to_string(),
         (_, Some(value)) => {

@@ -12,6 +12,7 @@ use pixelrate_sandbox::{
 };
 use pixelrate_study::figure::{self, Series};
 use pixelrate_study::plan::{self, plan};
+use pixelrate_study::spec::StudyFile;
 use serde::Serialize;
 
 use crate::trial;
@@ -22,8 +23,8 @@ use crate::trial;
     after_help = "Examples: pixelrate preview cyclic image:image=mona_lisa,order=hilbert --steps 10000\n          pixelrate preview experiments/demo.toml --out rates.png"
 )]
 pub(crate) struct Args {
-    /// Schedules: a built-in one or a plugin's file, and parameters after a colon, NAME:KEY=VALUE,KEY=VALUE; or a
-    /// study's TOML, all of whose schedules are drawn as its first seed has them.
+    /// Schedules: a built-in one, a plugin's or composition's file, and parameters after a colon, NAME:KEY=VALUE,KEY=VALUE;
+    /// a composition's TOML itself; or a study's TOML, all of whose schedules are drawn as its first seed has them.
     #[arg(required = true)]
     schedules: Vec<String>,
     #[command(flatten)]
@@ -58,7 +59,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let engine = trial::engine()?;
     let mut series = Vec::new();
     for text in &args.schedules {
-        if text.ends_with(".toml") {
+        if StudyFile::is(Path::new(text)) {
             of_study(Path::new(text), &mut series)?;
         } else {
             let one = of_name(&engine, args, text).with_context(|| format!("schedule {text}"));
@@ -95,7 +96,7 @@ fn of_study(path: &Path, series: &mut Vec<Series>) -> Result<()> {
     let seed = plan.runs.first().map(|run| run.seed);
     for run in plan.runs.iter().filter(|run| Some(run.seed) == seed) {
         let engine = Engine::new(&EngineOptions::from(&run.limits))?;
-        let plugin = engine.load(&run.schedule.plugin)?;
+        let plugin = pixelrate_compose::load(&engine, &run.schedule.plugin)?;
         let (facts, guard) = (plan::facts(run), run.schedule.guard());
         let mut schedule = Schedule::start(&plugin, &facts, &run.limits, &guard)?;
         series.push(Series {
@@ -109,7 +110,10 @@ fn of_study(path: &Path, series: &mut Vec<Series>) -> Result<()> {
 }
 
 fn of_name(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
-    let (name, params) = text.split_once(':').unwrap_or((text, ""));
+    let (name, params) = match text.split_once(':') {
+        Some(both) if !pixelrate_compose::is_inline(text) => both,
+        _ => (text, ""),
+    };
     let given: Vec<String> = params
         .split(',')
         .filter(|pair| !pair.is_empty())

@@ -22,7 +22,8 @@ use crate::signals;
     after_help = "Example: pixelrate run --schedule cyclic --param max_lr=0.1 --dataset synthetic --model convnet --epochs 4"
 )]
 pub(crate) struct Args {
-    /// A built-in schedule (fixed, cyclic, piecewise, image), or a .wasm or .wat file.
+    /// A built-in schedule (fixed, cyclic, piecewise, image), a .wasm or .wat file, or a composition: a .toml file, or
+    /// its TOML, as '{ plugin = "cyclic", warmup = { epochs = 1 } }'.
     #[arg(long, required_unless_present_any = ["spec", "resume"])]
     schedule: Option<String>,
     /// A parameter of the schedule; may be given again.
@@ -185,11 +186,8 @@ pub(crate) fn params(given: &[String]) -> Result<BTreeMap<String, Value>> {
 
 fn from_flags(args: &Args) -> Result<RunSpec> {
     let plugin = args.schedule.clone().unwrap_or_default();
-    let label = Path::new(&plugin)
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let plugin = pixelrate_compose::located(&plugin, Path::new(""));
+    let label = pixelrate_compose::name(&plugin);
     let keys = TrainingKeys {
         dataset: Some(args.dataset.clone()),
         data_folder: args.data_folder.clone(),
@@ -213,7 +211,7 @@ fn from_flags(args: &Args) -> Result<RunSpec> {
         seed: args.seed,
         training,
         schedule: ScheduleSpec {
-            plugin: absolute(plugin)?,
+            plugin,
             params: params(&args.params)?,
             picture_folder: args.pictures.clone(),
             max_learning_rate: args.max_learning_rate,
@@ -249,15 +247,6 @@ fn told(row: &EventRow) -> String {
         EventKind::Log => format!("step {}: {}", row.step, row.message),
         kind => format!("step {}: {kind}: {}", row.step, row.message),
     }
-}
-
-/// A run that is resumed from another folder watches the same file: its whole path. Built-in names stay.
-fn absolute(plugin: String) -> Result<String> {
-    let path = Path::new(&plugin);
-    if path.components().count() == 1 && path.extension().is_none() {
-        return Ok(plugin);
-    }
-    Ok(std::path::absolute(path)?.to_string_lossy().into_owned())
 }
 
 /// A progress bar, for a person.

@@ -30,7 +30,7 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 #[group(skip)]
 struct Offered {
-    /// A built-in schedule, or a .wasm or .wat file; by default the one in force, with other parameters.
+    /// A built-in schedule, a .wasm or .wat file, or a composition (.toml); by default the one in force, with other parameters.
     #[arg(long, required_unless_present = "params")]
     schedule: Option<String>,
     /// A parameter of the schedule; may be given again.

@@ -70,7 +70,9 @@ pub(crate) fn fill_pictures(plugin: &Plugin, facts: &mut RunFacts) {
         .iter()
         .filter(|parameter| parameter.kind == ParameterKind::Picture)
         // A family's members are the user's to count.
-        .filter(|parameter| !parameter.name.ends_with('*'));
+        .filter(|parameter| !parameter.name.ends_with('*'))
+        // A composition may give it.
+        .filter(|parameter| parameter.picture.is_none());
     for parameter in pictures {
         facts
             .params
@@ -109,7 +111,7 @@ pub(crate) fn engine() -> Result<Engine> {
 /// Loads a plugin. Large ones take seconds to compile the first time: a terminal says so meanwhile.
 pub(crate) fn load(engine: &Engine, name: &str) -> Result<Plugin> {
     let message = format!("compiling {name}, which is kept for the next time");
-    Ok(busy(&message, || engine.load(name))?)
+    Ok(busy(&message, || pixelrate_compose::load(engine, name))?)
 }
 
 /// Tells a terminal what takes so long, while it does.

@@ -336,3 +336,94 @@ fn a_new_plugin_builds_at_once_and_its_test_can_fail() {
     let (good, _, err) = said(pixelrate(dir.path()).arg("build"));
     assert!(!good && err.contains("holds no pixelrate.toml"), "{err}");
 }
+
+#[test]
+fn a_composition_is_a_schedule_and_no_study() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(
+        dir.path().join("warm.toml"),
+        "plugin = 'fixed'\nparams = { learning_rate = 0.5 }\nwarmup = { steps = 4 }\n",
+    )
+    .unwrap();
+    let text = "{ chain = [ { plugin = 'warm.toml', steps = 6 }, { plugin = 'image', params = { image = 'puppy' } } ] }";
+    let args = ["preview", "--json", "--steps", "10", "warm.toml", text];
+    let (good, out, err) = said(pixelrate(dir.path()).args(args));
+    assert!(good, "{err}");
+    let told = json(&out);
+    let rates = |line: usize| told[line]["learning_rate"].as_array().unwrap().clone();
+    assert_eq!(
+        (&told[0]["schedule"], &told[1]["schedule"]),
+        (&"warm".into(), &"chain".into())
+    );
+    let warm = [0.0, 0.125, 0.25, 0.375, 0.5, 0.5];
+    assert_eq!(
+        (&rates(0)[..6], &rates(1)[..6]),
+        (&warm.map(Value::from)[..], &warm.map(Value::from)[..])
+    );
+    assert_ne!(rates(1)[9], rates(1)[5]);
+
+    let (good, out, err) = said(pixelrate(dir.path()).args(["inspect", text, "--json"]));
+    assert!(good, "{err}");
+    let told = json(&out);
+    assert_eq!(
+        (&told["parts"][1]["name"], &told["parts"][0]["name"]),
+        (&"image".into(), &"fixed".into())
+    );
+    let parameters = told["parameters"].as_array().unwrap();
+    let named = |name: &str| parameters.iter().find(|it| it["name"] == name).unwrap();
+    assert_eq!(named("fixed.learning_rate")["default"], 0.5);
+    // The picture that it names, and not the one that those are given which name none.
+    assert_eq!(named("image.image")["picture"], "puppy");
+    let (good, _, err) = said(pixelrate(dir.path()).args(["check", text]));
+    assert!(good, "{err}");
+}
+
+#[test]
+fn a_study_tells_where_a_composition_of_its_own_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let study = |schedule: &str| {
+        let head = "[study]\nname = 's'\nseeds = [0]\n[training]\ndataset = 'synthetic'\nmodel = 'convnet'\nepochs = 1\n";
+        fs::write(
+            dir.path().join("s.toml"),
+            format!("{head}[[schedule]]\n{schedule}"),
+        )
+        .unwrap();
+        said(pixelrate(dir.path()).args(["preview", "s.toml", "--json"]))
+    };
+    let two = "chain = [\n  { plugin = 'fixed', label = 'low', epochs = 0.5 },\n  'fixed',\n]\n";
+    let (good, out, err) = study(&format!("{two}params = {{ 'low.learning_rate' = 0.25 }}\n"));
+    assert!(good, "{err}");
+    let rates = &json(&out)[0]["learning_rate"];
+    assert_eq!(rates[0], 0.25);
+    assert_ne!(rates[46], 0.25);
+    // Its label is what makes it, where the study gives none.
+    assert_eq!(json(&out)[0]["schedule"], "chain");
+    for (schedule, problem) in [
+        (
+            "plugin = 'fixed'\nwarmup = { epoch = 5 }\n",
+            "s.toml:10: `epoch` is no key of `warmup`: did you mean `epochs`?",
+        ),
+        (
+            "chain = [\n  { plugin = 'fixed', epochs = 1 },\n  { plugin = 'fixed', repeat = 0 },\n]\n",
+            "s.toml:11: `repeat` is 0: must be a whole number, 1 or more",
+        ),
+        (
+            "scale = 2\n",
+            "s.toml:8: a schedule needs a `plugin`, a `chain` or a `multiply`, which gives the rate",
+        ),
+        ("plugin = 'fixed'\nscal = 2\n", "unknown field `scal`"),
+        (
+            "plugin = 'fixed'\nwarmup = { epochs = 2 }\n",
+            "the warm-up takes 94 steps of 46: none are left for `fixed`",
+        ),
+        (two, "chain has no parameter"),
+    ] {
+        let schedule = if schedule == two {
+            format!("{two}params = {{ learning_rate = 0.25 }}\n")
+        } else {
+            schedule.to_owned()
+        };
+        let (good, _, err) = study(&schedule);
+        assert!(!good && err.contains(problem), "{schedule}: {err}");
+    }
+}

@@ -47,9 +47,9 @@ impl std::fmt::Debug for Stage {
 }
 
 impl Stage {
-    /// Compiles `bytes` (or the built-in schedule that `spec` names), holds it to the conformance suite, runs it over the
-    /// steps before `step` and those from there on, keeps its file and its pictures in `run` and starts an instance. Takes milliseconds for
-    /// a small module, and up to a minute for one that brings an interpreter along.
+    /// Compiles `bytes` (or the schedule that `spec` names, as it is now), holds it to the conformance suite, runs it over the
+    /// steps before `step` and those from there on, keeps its file and its pictures in `run` and starts an instance. Takes
+    /// milliseconds for a small module, and up to a minute for one that brings an interpreter along.
     ///
     /// # Errors
     /// What is wrong with it, in a sentence for whoever offered it.
@@ -61,10 +61,14 @@ impl Stage {
         step: u64,
     ) -> Result<Schedule, String> {
         let plugin = match bytes {
-            Some(bytes) => self.engine.load_bytes(&spec.name(), bytes),
-            None => self.engine.load(&spec.plugin),
+            Some(bytes) => self
+                .engine
+                .load_bytes(&spec.name(), bytes)
+                .map_err(|e| e.to_string())?,
+            None => {
+                pixelrate_compose::load(&self.engine, &spec.plugin).map_err(|e| e.to_string())?
+            }
         };
-        let plugin = plugin.map_err(|e| e.to_string())?;
         let (mut facts, opened) = ((self.facts)(spec), Opened::default());
         facts.pictures = facts.pictures.noting(&opened);
         conformance::admit_from(&plugin, &facts, &self.limits, &spec.guard(), step)

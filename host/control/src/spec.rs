@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleSpec {
-    /// A built-in schedule's name, or the path of a `.wasm` or `.wat` file.
+    /// A built-in schedule's name, the path of a `.wasm` or `.wat` file, or a composition: the path of a `.toml` file, or
+    /// its text ([`pixelrate_compose`]).
     pub plugin: String,
     /// Numbers, and names of pictures.
     #[serde(default)]
@@ -43,15 +44,42 @@ impl ScheduleSpec {
 
     /// The plugin's name for people: a file's without its folder and extension.
     pub fn name(&self) -> String {
-        let path = Path::new(&self.plugin);
-        let stem = path.file_stem().unwrap_or(path.as_os_str());
-        stem.to_string_lossy().into_owned()
+        pixelrate_compose::name(&self.plugin)
     }
 
-    /// The plugin's file; `None` for a built-in one.
+    /// The plugin's file; `None` for a built-in one, and for a composition that lies in no file.
     pub fn file(&self) -> Option<&Path> {
         let path = Path::new(&self.plugin);
-        (path.components().count() > 1 || path.extension().is_some()).then_some(path)
+        let is_path = path.components().count() > 1 || path.extension().is_some();
+        (is_path && !pixelrate_compose::is_inline(&self.plugin)).then_some(path)
+    }
+
+    /// The files that the schedule is made of, be they there or not: none for a built-in one, many for a composition.
+    pub fn files(&self) -> Vec<PathBuf> {
+        if pixelrate_compose::is_composition(&self.plugin) {
+            // Which files there are is known whatever their size.
+            return pixelrate_compose::resolve(&self.plugin, u64::MAX).files;
+        }
+        self.file().into_iter().map(Path::to_owned).collect()
+    }
+
+    /// The bytes of the schedule's file as it is now, a composition with all of its parts in it; `None` for a built-in one.
+    ///
+    /// # Errors
+    /// [`pixelrate_compose::Error`], if it cannot be read.
+    pub fn read(&self) -> Result<Option<Vec<u8>>, pixelrate_compose::Error> {
+        if pixelrate_compose::is_composition(&self.plugin) {
+            return pixelrate_compose::resolve(&self.plugin, u64::MAX)
+                .bytes
+                .map(Some);
+        }
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|source| pixelrate_compose::Error::Read {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        self.file().map(read).transpose()
     }
 
     /// The schedule in a line: `cosine (max_lr = 0.3, warmup = 100)`.

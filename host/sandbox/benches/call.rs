@@ -13,9 +13,10 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use pixelrate_sandbox::composition::{Clock, Every, Leaf, Length, Link, Node};
 use pixelrate_sandbox::{
-    CompileCache, DecodedPicture, Engine, EngineOptions, GuardOptions, Limits, Pictures, Plugin,
-    RunFacts, Schedule, TrainingValues, Value,
+    CompileCache, Composition, DecodedPicture, Engine, EngineOptions, GuardOptions, Limits,
+    Pictures, Plugin, RunFacts, Schedule, TrainingValues, Value,
 };
 
 /// The post's triangle, which all contestants compute.
@@ -89,6 +90,42 @@ fn call(plugin: &Plugin) -> f64 {
         let values = schedule.step(step % 97_656, TrainingValues::NONE);
         black_box(values.unwrap());
     })
+}
+
+/// What the module is put into, for the price of that.
+fn compositions() -> [(&'static str, Node); 3] {
+    let module = || {
+        Node::Plugin(Leaf {
+            plugin: 0,
+            label: "module".to_owned(),
+            params: [].into(),
+        })
+    };
+    let link = |length| Link {
+        length,
+        clock: Clock::Own,
+        node: module(),
+    };
+    let steps = Some(Length::Steps(10_000));
+    let chain = Node::Chain(vec![link(steps), link(steps), link(None)]);
+    let warmed = Node::Warmup {
+        over: Length::Epochs(5.0),
+        from: 0.0,
+        clock: Clock::Own,
+        node: Box::new(Node::Scale {
+            factor: 0.5,
+            node: Box::new(Node::Repeat {
+                every: Every::Times(4),
+                node: Box::new(module()),
+            }),
+        }),
+    };
+    let product = Node::Multiply(vec![module(), module(), module()]);
+    [
+        ("chain of three modules", chain),
+        ("warmed, scaled, repeated", warmed),
+        ("product of three", product),
+    ]
 }
 
 /// What the second load of a plugin may take, in whatever language it is written.
@@ -170,6 +207,12 @@ fn main() {
             &format!("built-in {name}"),
             call(&engine.load(name).unwrap()),
         );
+    }
+
+    for (name, node) in compositions() {
+        let plugins = vec![MODULE.as_bytes().to_vec()];
+        let bytes = Composition { node, plugins }.to_bytes().unwrap();
+        report(name, call(&engine.load_bytes("composed", &bytes).unwrap()));
     }
 
     println!("once a plugin, µs");

@@ -18,7 +18,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     BUILTINS.iter().map(|(name, _)| *name)
 }
 
-pub(crate) fn get(name: &str) -> Option<&'static [u8]> {
+/// The bytes of the built-in schedule `name`.
+pub fn get(name: &str) -> Option<&'static [u8]> {
     BUILTINS
         .iter()
         .find(|(known, _)| *known == name)

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) linker: Linker<Host>,
     pub(crate) limits: Limits,
     cache: Option<Cache>,
+    /// Epochs that have begun: Wasmtime does not tell its own.
+    epochs: Arc<AtomicU64>,
     /// Dropped with the engine, which ends the ticker.
     _ticker: Sender<()>,
 }
@@ -109,12 +112,14 @@ impl Engine {
         let wasm = wasmtime::Engine::new(&config).map_err(problem)?;
         let linker = host::linker(&wasm).map_err(problem)?;
         let (ticker, stop) = channel::<()>();
-        let ticked = wasm.clone();
+        let (ticked, epochs) = (wasm.clone(), Arc::new(AtomicU64::new(0)));
+        let counted = Arc::clone(&epochs);
         std::thread::Builder::new()
             .name("wasm-epoch".to_owned())
             .spawn(move || {
                 while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                     ticked.increment_epoch();
+                    counted.fetch_add(1, Ordering::Relaxed);
                 }
             })
             .map_err(|e| Error::Engine(e.to_string()))?;
@@ -123,6 +128,7 @@ impl Engine {
             linker,
             limits: options.limits.clone(),
             cache,
+            epochs,
             _ticker: ticker,
         })))
     }
@@ -215,6 +221,16 @@ impl Engine {
             bytes,
             most,
         })
+    }
+
+    /// What plugins may use while they are loaded.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Ticks since the engine was set up.
+    pub(crate) fn now(&self) -> u64 {
+        self.0.epochs.load(Ordering::Relaxed)
     }
 
     pub(crate) fn inner(&self) -> &Inner {

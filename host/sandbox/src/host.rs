@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::limits::Meter;
+use crate::limits::{Budget, Meter};
 use crate::lines::{Lines, clipped};
 use crate::pictures::{DecodedPicture, FILTER, Filter};
 use crate::wasi::{self, Console};
@@ -35,6 +35,7 @@ pub(crate) struct Host {
     limits: Limits,
     pub(crate) training: TrainingValues,
     pub(crate) meter: Meter,
+    budget: Budget,
     /// Names that the guest asked for through `param`, each with its default, and through `open`.
     pub(crate) asked: BTreeMap<String, Option<f64>>,
     /// Lines that the guest logged or printed and nobody took yet.
@@ -65,6 +66,7 @@ impl Host {
         facts: Arc<RunFacts>,
         declared: Arc<[Parameter]>,
         limits: &Limits,
+        budget: &Budget,
         prints: bool,
     ) -> Self {
         let console = Console::default();
@@ -76,7 +78,8 @@ impl Host {
             declared,
             limits: limits.clone(),
             training: TrainingValues::NONE,
-            meter: Meter::new(limits),
+            meter: Meter::new(budget),
+            budget: budget.clone(),
             asked: BTreeMap::new(),
             lines: Lines::default(),
             console,
@@ -235,16 +238,15 @@ impl images::HostImage for Host {
         self.note(&param, None);
         self.note(FILTER, None);
         let picture = self.picture(&param, samples).map_err(Self::refuse)?;
-        let (values, allowed) = (
-            self.values_open + picture.values.len() as u64,
-            self.limits.picture_pixels.saturating_mul(3),
-        );
-        if values > allowed {
+        let values = picture.values.len() as u64;
+        if let Err(left) = self.budget.open(values) {
+            let allowed = self.limits.picture_pixels.saturating_mul(3);
+            let values = allowed - left + values;
             return Err(Self::refuse(format!(
                 "it holds pictures of {values} values open, over the {allowed} that `picture_pixels` allows"
             )));
         }
-        self.values_open = values;
+        self.values_open += values;
         Ok(self.table.push(picture)?)
     }
 
@@ -281,7 +283,15 @@ impl images::HostImage for Host {
 
     fn drop(&mut self, picture: Resource<DecodedPicture>) -> wasmtime::Result<()> {
         let picture = self.table.delete(picture)?;
-        self.values_open -= picture.values.len() as u64;
+        let values = picture.values.len() as u64;
+        self.values_open -= values;
+        self.budget.close(values);
         Ok(())
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.budget.close(self.values_open);
     }
 }

@@ -33,14 +33,17 @@
 //! | to load a plugin of Python's (18 MB), JavaScript's (12 MB), Go's (2 MB) from the cache | 144 ms, 130 ms, 52 ms |
 
 mod builtin;
+pub mod composition;
 pub mod conformance;
 mod contract;
 mod engine;
 mod error;
 mod facts;
 mod fault;
+mod guard;
 mod host;
 mod imports;
+mod instance;
 mod lift;
 mod limits;
 mod lines;
@@ -52,7 +55,8 @@ mod schedule;
 mod signature;
 mod wasi;
 
-pub use builtin::names as builtin_names;
+pub use builtin::{get as builtin_bytes, names as builtin_names};
+pub use composition::Composition;
 pub use engine::{CompileCache, Engine, EngineOptions};
 pub use error::Error;
 pub use facts::{RunFacts, TrainingValues, Value};
@@ -60,5 +64,5 @@ pub use fault::{Fault, FaultKind};
 pub use limits::{GuardOptions, Limits, OnFault};
 pub use parameters::{Parameter, ParameterKind};
 pub use pictures::{DecodedPicture, Filter, Opened, PictureError, Pictures};
-pub use plugin::{Exports, Plugin};
+pub use plugin::{Exports, Part, Plugin};
 pub use schedule::{SandboxEvent, Schedule, StepValues};

@@ -1,5 +1,9 @@
 //! What a schedule may use, and what its answers are held to.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 use wasmtime::ResourceLimiter;
 
@@ -89,28 +93,113 @@ pub enum OnFault {
     Hold,
 }
 
+/// What the instances of one schedule may use together. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget(Arc<Left>);
+
+#[derive(Debug)]
+struct Left {
+    memory_limit: usize,
+    memory: AtomicUsize,
+    elements: AtomicUsize,
+    /// Values of pictures that may be held open yet.
+    values: AtomicU64,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self(Arc::new(Left {
+            memory_limit: limits.memory_bytes,
+            memory: limits.memory_bytes.into(),
+            elements: limits.table_elements.into(),
+            values: limits.picture_pixels.saturating_mul(3).into(),
+        }))
+    }
+
+    /// Bytes of memory that were granted.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.0.memory_limit - self.0.memory.load(Ordering::Relaxed)
+    }
+
+    /// Takes `values` of a picture, if there are so many left; else says how many there are.
+    pub(crate) fn open(&self, values: u64) -> Result<(), u64> {
+        let take = |left: u64| left.checked_sub(values);
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.0.values.fetch_update(set, fetch, take).map(drop)
+    }
+
+    /// Gives `values` of a picture back.
+    pub(crate) fn close(&self, values: u64) {
+        self.0.values.fetch_add(values, Ordering::Relaxed);
+    }
+}
+
+/// Takes `more` of what is left, if there is so much; else says how much there is.
+fn take(left: &AtomicUsize, more: usize) -> Result<(), usize> {
+    let less = |left: usize| left.checked_sub(more);
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+        .map(drop)
+}
+
+/// What instances that are made in one call may use together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowance {
+    /// Units of fuel.
+    pub(crate) fuel: u64,
+    /// Milliseconds.
+    pub(crate) ms: u64,
+}
+
+impl Allowance {
+    pub(crate) fn of_init(limits: &Limits) -> Self {
+        Self {
+            fuel: limits.init_fuel,
+            ms: limits.init_ms,
+        }
+    }
+
+    /// Takes off what was used since `began`, and the fuel of which `left` was left.
+    pub(crate) fn spend(&mut self, began: Instant, left: u64) {
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        *self = Self {
+            fuel: left,
+            ms: self.ms.saturating_sub(ms),
+        };
+    }
+}
+
 /// Counts what a store's memories and tables take, and refuses what is over the limit.
 pub(crate) struct Meter {
-    memory_limit: usize,
-    memory_left: usize,
-    elements_left: usize,
+    budget: Budget,
+    memory: usize,
+    elements: usize,
     /// What was refused, so that the trap that follows can be explained.
     pub(crate) refused: Option<String>,
 }
 
 impl Meter {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(budget: &Budget) -> Self {
         Self {
-            memory_limit: limits.memory_bytes,
-            memory_left: limits.memory_bytes,
-            elements_left: limits.table_elements,
+            budget: budget.clone(),
+            memory: 0,
+            elements: 0,
             refused: None,
         }
     }
 
     /// Bytes of memory that were granted.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.memory_limit - self.memory_left
+        self.memory
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        let Left {
+            memory, elements, ..
+        } = &*self.budget.0;
+        memory.fetch_add(self.memory, Ordering::Relaxed);
+        elements.fetch_add(self.elements, Ordering::Relaxed);
     }
 }
 
@@ -122,16 +211,16 @@ impl ResourceLimiter for Meter {
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let more = desired.saturating_sub(current);
-        let fits = more <= self.memory_left;
-        if fits {
-            self.memory_left -= more;
-        } else {
-            self.refused = Some(format!(
-                "it asked for {more} more bytes of memory where {} were left of `memory_bytes`",
-                self.memory_left
-            ));
+        let taken = take(&self.budget.0.memory, more);
+        match taken {
+            Ok(()) => self.memory += more,
+            Err(left) => {
+                self.refused = Some(format!(
+                    "it asked for {more} more bytes of memory where {left} were left of `memory_bytes`"
+                ));
+            }
         }
-        Ok(fits)
+        Ok(taken.is_ok())
     }
 
     fn table_growing(
@@ -141,15 +230,15 @@ impl ResourceLimiter for Meter {
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let more = desired.saturating_sub(current);
-        let fits = more <= self.elements_left;
-        if fits {
-            self.elements_left -= more;
-        } else {
-            self.refused = Some(format!(
-                "it asked for {more} more elements of a table where {} were left of `table_elements`",
-                self.elements_left
-            ));
+        let taken = take(&self.budget.0.elements, more);
+        match taken {
+            Ok(()) => self.elements += more,
+            Err(left) => {
+                self.refused = Some(format!(
+                    "it asked for {more} more elements of a table where {left} were left of `table_elements`"
+                ));
+            }
         }
-        Ok(fits)
+        Ok(taken.is_ok())
     }
 }

@@ -1,12 +1,14 @@
 //! One instance of a plugin, every call of it bounded.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::component::{InstancePre, TypedFunc};
 use wasmtime::{Store, Trap};
 
 use crate::engine::ticks;
 use crate::host::{Host, Refusal};
+use crate::limits::{Allowance, Budget};
 use crate::{Engine, Fault, FaultKind, Limits, Plugin, RunFacts, TrainingValues};
 
 type OfStep = TypedFunc<(u64,), (f64,)>;
@@ -22,33 +24,50 @@ pub(crate) struct Live {
     plugin: Plugin,
     step_fuel: u64,
     step_ms: u64,
-    step_ticks: u64,
+    /// What the next call may use, where others of its step used some already.
+    fuel: u64,
+    ticks: u64,
     /// Fuel that the functions before the last burnt in the newest step.
     fuel_before_last: u64,
 }
 
 /// What a step's calls answered, as they answered it.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Raw {
     pub(crate) learning_rate: f64,
     pub(crate) momentum: Option<f64>,
     pub(crate) weight_decay: Option<f64>,
 }
 
+impl Raw {
+    /// The same with another rate.
+    pub(crate) fn with_rate(self, learning_rate: f64) -> Self {
+        Self {
+            learning_rate,
+            ..self
+        }
+    }
+}
+
 impl Live {
-    /// Makes an instance, and calls its `init`.
+    /// Makes an instance of a plugin that is no composition, and calls its `init`. Takes what that uses off `allowance`.
     pub(crate) fn new(
         plugin: &Plugin,
         facts: &Arc<RunFacts>,
         limits: &Limits,
+        budget: &Budget,
+        allowance: &mut Allowance,
     ) -> Result<Self, Fault> {
         let prints = plugin
             .imports()
             .iter()
             .any(|name| name.starts_with("wasi:cli/std"));
-        let host = Host::new(Arc::clone(facts), plugin.declared(), limits, prints);
+        let host = Host::new(Arc::clone(facts), plugin.declared(), limits, budget, prints);
         let mut store = Store::new(&plugin.engine().inner().wasm, host);
         store.limiter(|host| &mut host.meter);
-        let begun = begin(&mut store, plugin, limits);
+        let since = Instant::now();
+        let begun = begin(&mut store, plugin, *allowance);
+        allowance.spend(since, store.get_fuel().unwrap_or(0));
         let (learning_rate, momentum, weight_decay, save, restore) = match begun {
             Ok(functions) => functions,
             Err(e) => {
@@ -73,9 +92,17 @@ impl Live {
             plugin: plugin.clone(),
             step_fuel: limits.step_fuel,
             step_ms: limits.step_ms,
-            step_ticks: ticks(limits.step_ms),
+            fuel: limits.step_fuel,
+            ticks: ticks(limits.step_ms),
             fuel_before_last: 0,
         })
+    }
+
+    /// Lets the calls that follow use `fuel` each, and the time of one call but for `since` of the engine's ticks.
+    pub(crate) fn within(&mut self, fuel: u64, since: u64) {
+        self.fuel = fuel;
+        self.ticks = ticks(self.step_ms).saturating_sub(since);
+        self.fuel_before_last = 0;
     }
 
     /// Asks for the values of `step`.
@@ -139,7 +166,7 @@ impl Live {
     /// Fuel that the newest step burnt, over all its functions.
     pub(crate) fn fuel_used(&self) -> u64 {
         let last = self.store.get_fuel().unwrap_or(0);
-        self.fuel_before_last + self.step_fuel.saturating_sub(last)
+        self.fuel_before_last + self.fuel.saturating_sub(last)
     }
 
     /// Bytes of linear memory that the instance holds.
@@ -153,8 +180,8 @@ impl Live {
         if meter.refused.is_some() {
             meter.refused = None;
         }
-        self.store.set_epoch_deadline(self.step_ticks);
-        self.store.set_fuel(self.step_fuel)
+        self.store.set_epoch_deadline(self.ticks);
+        self.store.set_fuel(self.fuel)
     }
 
     fn fault(&mut self, step: Option<u64>, e: &wasmtime::Error) -> Fault {
@@ -175,10 +202,18 @@ type Functions = (
     Option<TypedFunc<(Vec<u8>,), ()>>,
 );
 
-fn begin(store: &mut Store<Host>, plugin: &Plugin, limits: &Limits) -> wasmtime::Result<Functions> {
-    store.set_fuel(limits.init_fuel)?;
-    store.set_epoch_deadline(ticks(limits.init_ms));
-    let instance = plugin.pre().instantiate(&mut *store)?;
+fn begin(
+    store: &mut Store<Host>,
+    plugin: &Plugin,
+    allowance: Allowance,
+) -> wasmtime::Result<Functions> {
+    store.set_fuel(allowance.fuel)?;
+    store.set_epoch_deadline(ticks(allowance.ms));
+    let pre = plugin.pre().ok_or_else(|| {
+        // A composition's plugins are called one by one.
+        wasmtime::Error::msg("a composition has no instance of its own")
+    })?;
+    let instance = pre.instantiate(&mut *store)?;
     let has = plugin.exports();
     let learning_rate = instance.get_typed_func(&mut *store, "learning-rate")?;
     let momentum = has
@@ -209,7 +244,8 @@ fn begin(store: &mut Store<Host>, plugin: &Plugin, limits: &Limits) -> wasmtime:
 /// rest of a sentence.
 pub(crate) fn parameters(engine: &Engine, pre: &InstancePre<Host>) -> Result<String, String> {
     let limits = &engine.inner().limits;
-    let host = Host::new(Arc::default(), Arc::default(), limits, true);
+    let budget = Budget::new(limits);
+    let host = Host::new(Arc::default(), Arc::default(), limits, &budget, true);
     let mut store = Store::new(&engine.inner().wasm, host);
     store.limiter(|host| &mut host.meter);
     let mut ask = || {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, RunFacts, Value};
+use crate::composition::Role;
+use crate::{Error, Plugin, RunFacts, Value};
 
 /// Bytes of the text that declares parameters, and how many it may declare.
 const MOST_TEXT: usize = 1 << 20;
@@ -27,6 +28,9 @@ pub struct Parameter {
     /// Names for 0, 1, 2, …, if it has any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
+    /// The picture that a composition gives, for a parameter that names one.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
 }
 
 /// What a parameter's value is.
@@ -103,12 +107,9 @@ pub(crate) fn number(
     }
 }
 
-/// Holds the study's parameters against what the plugin declares.
-pub(crate) fn check_values(
-    plugin: &str,
-    declared: &[Parameter],
-    facts: &RunFacts,
-) -> Result<(), Error> {
+/// Holds what a plugin is given against what it declares.
+pub(crate) fn check_values(whole: &Plugin, role: &Role) -> Result<(), Error> {
+    let (declared, facts) = (role.plugin.parameters(), &role.facts);
     for parameter in declared {
         for (name, value) in &facts.params {
             if !parameter.is_called(name) {
@@ -123,8 +124,8 @@ pub(crate) fn check_values(
             };
             if let Some(problem) = problem {
                 return Err(Error::ParameterValue {
-                    plugin: plugin.to_owned(),
-                    name: name.clone(),
+                    plugin: whole.name().to_owned(),
+                    name: role.outer(name),
                     problem,
                 });
             }
@@ -161,11 +162,17 @@ pub(crate) fn misspelt(
             .map(String::as_str)
             .filter(|name| !declared.iter().any(|p| p.is_called(name))),
     );
-    known.sort_by_key(|name| strsim::damerau_levenshtein(name, given));
+    // In a composition it may lack nothing but its part's name.
+    let distance = |name: &str| {
+        let own = name.split_once('.').map_or(name, |(_, own)| own);
+        let whole = strsim::damerau_levenshtein(name, given);
+        whole.min(strsim::damerau_levenshtein(own, given))
+    };
+    known.sort_by_key(|name| distance(name));
     let hint = match known.as_slice() {
         [] => "it has none".to_owned(),
         [only] => format!("it has {only}"),
-        [closest, ..] if strsim::damerau_levenshtein(closest, given) <= 2 => {
+        [closest, ..] if distance(closest) <= 2 => {
             format!("did you mean `{closest}`? It has {}", known.join(", "))
         }
         all => format!("it has {}", all.join(", ")),

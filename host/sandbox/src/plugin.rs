@@ -1,6 +1,7 @@
 //! A compiled plugin.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 
+use crate::composition::{self, Composition, Node};
 use crate::host::Host;
 use crate::imports::Refused;
 use crate::{Engine, Error, Parameter, imports, lift, live, parameters, signature};
@@ -27,7 +29,27 @@ struct Inner {
     lift_time: Duration,
     compile_time: Duration,
     engine: Engine,
-    pre: InstancePre<Host>,
+    body: Body,
+}
+
+enum Body {
+    Alone(InstancePre<Host>),
+    Composed {
+        node: Node,
+        /// Each file once.
+        plugins: Vec<Plugin>,
+        /// What the leaves of the tree are called.
+        names: Vec<String>,
+    },
+}
+
+/// A plugin in a composition.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// What it is called: what its parameters' names begin with from outside, if there is more than one.
+    pub name: &'a str,
+    /// The plugin.
+    pub plugin: &'a Plugin,
 }
 
 /// Which of the contract's optional functions a plugin exports.
@@ -75,6 +97,62 @@ impl std::fmt::Debug for Plugin {
 
 impl Plugin {
     pub(crate) fn compile(engine: &Engine, name: &str, bytes: Vec<u8>) -> Result<Self, Error> {
+        if Composition::is(&bytes) {
+            Self::compose(engine, name, bytes)
+        } else {
+            Self::compile_alone(engine, name, bytes)
+        }
+    }
+
+    /// Compiles the plugins of a composition.
+    fn compose(engine: &Engine, name: &str, bytes: Vec<u8>) -> Result<Self, Error> {
+        let composition = Composition::from_bytes(&bytes).map_err(|problem| Error::NotAPlugin {
+            plugin: name.to_owned(),
+            problem,
+        })?;
+        let node = composition.node;
+        let names = composition::leaf_names(&node);
+        let leaves = node.leaves();
+        let files = composition.plugins.into_iter().enumerate();
+        let compiled = files.map(|(file, bytes)| {
+            let user = leaves.iter().position(|leaf| leaf.plugin == file);
+            let part = user.map_or("", |user| &names[user]);
+            Self::compile_alone(engine, &format!("{name}, part `{part}`,"), bytes)
+        });
+        let plugins: Vec<Self> = compiled.collect::<Result<_, _>>()?;
+        let any = |has: fn(Exports) -> bool| plugins.iter().any(|plugin| has(plugin.exports()));
+        let exports = Exports {
+            init: any(|it| it.init),
+            parameters: any(|it| it.parameters),
+            momentum: any(|it| it.momentum),
+            weight_decay: any(|it| it.weight_decay),
+            save: any(|it| it.save),
+            // A plugin that saves what it cannot restore is refused, also beside others.
+            restore: any(|it| it.restore) && !any(|it| it.save && !it.restore),
+        };
+        let imports = plugins.iter().flat_map(Self::imports).cloned();
+        let imports: BTreeSet<String> = imports.collect();
+        let declared = composition::parameters(&names, &leaves, &plugins);
+        Ok(Self(Arc::new(Inner {
+            name: name.to_owned(),
+            sha256: hex::encode(Sha256::digest(&bytes)),
+            bytes,
+            exports,
+            imports: imports.into_iter().collect(),
+            parameters: declared.into(),
+            lifted: plugins.iter().all(Self::lifted),
+            lift_time: plugins.iter().map(Self::lift_time).sum(),
+            compile_time: plugins.iter().map(Self::compile_time).sum(),
+            engine: engine.clone(),
+            body: Body::Composed {
+                node,
+                plugins,
+                names,
+            },
+        })))
+    }
+
+    fn compile_alone(engine: &Engine, name: &str, bytes: Vec<u8>) -> Result<Self, Error> {
         let began = Instant::now();
         let wrong = |problem: String| Error::NotAPlugin {
             plugin: name.to_owned(),
@@ -165,7 +243,7 @@ impl Plugin {
             lift_time,
             compile_time,
             engine: engine.clone(),
-            pre,
+            body: Body::Alone(pre),
         })))
     }
 
@@ -239,8 +317,43 @@ impl Plugin {
         &self.0.engine
     }
 
-    pub(crate) fn pre(&self) -> &InstancePre<Host> {
-        &self.0.pre
+    /// What is called, unless it is a composition.
+    pub(crate) fn pre(&self) -> Option<&InstancePre<Host>> {
+        match &self.0.body {
+            Body::Alone(pre) => Some(pre),
+            Body::Composed { .. } => None,
+        }
+    }
+
+    /// The tree of a composition, and its plugins, each once.
+    pub(crate) fn composed(&self) -> Option<(&Node, &[Self])> {
+        match &self.0.body {
+            Body::Alone(_) => None,
+            Body::Composed { node, plugins, .. } => Some((node, plugins)),
+        }
+    }
+
+    /// How a composition is put together; `None` for a plugin that is none.
+    pub fn composition(&self) -> Option<&Node> {
+        self.composed().map(|(node, _)| node)
+    }
+
+    /// The plugins of a composition, in the order of its tree; none for a plugin that is none.
+    pub fn parts(&self) -> Vec<Part<'_>> {
+        let Body::Composed {
+            node,
+            plugins,
+            names,
+        } = &self.0.body
+        else {
+            return Vec::new();
+        };
+        let mut parts = Vec::new();
+        for (leaf, name) in node.leaves().into_iter().zip(names) {
+            let plugin = &plugins[leaf.plugin];
+            parts.push(Part { name, plugin });
+        }
+        parts
     }
 }
 

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::composition::{Cast, Role};
+use crate::instance::Instance;
+use crate::limits::{Allowance, Budget};
 use crate::live::{Live, Raw};
 use crate::{
     Error, Fault, FaultKind, GuardOptions, Limits, OnFault, Plugin, RunFacts, TrainingValues,
-    parameters,
+    guard, parameters,
 };
 
 /// What a schedule said of one step, and the guard let pass.
@@ -54,11 +57,11 @@ impl fmt::Display for SandboxEvent {
 /// One instance of a plugin in a run, called once a step.
 pub struct Schedule {
     plugin: Plugin,
-    facts: Arc<RunFacts>,
+    cast: Arc<Cast>,
     limits: Limits,
     guard: GuardOptions,
     /// `None` after a fault that spoilt the instance, until it is made anew.
-    live: Option<Live>,
+    live: Option<Instance>,
     last_good: Option<StepValues>,
     step: Option<u64>,
     events: Vec<SandboxEvent>,
@@ -85,14 +88,16 @@ impl Schedule {
         limits: &Limits,
         guard: &GuardOptions,
     ) -> Result<Self, Error> {
-        parameters::check_values(plugin.name(), plugin.parameters(), facts)?;
-        let facts = Arc::new(facts.clone());
+        let cast = Arc::new(Cast::new(plugin, facts)?);
+        for role in &cast.roles {
+            parameters::check_values(plugin, role)?;
+        }
         let mut live =
-            Live::new(plugin, &facts, limits).map_err(|fault| explain(plugin, &facts, fault))?;
-        check_names(plugin, &facts, limits, &mut live)?;
+            Instance::new(plugin, &cast, limits).map_err(|fault| explain(plugin, &cast, fault))?;
+        check_names(plugin, &cast, limits, &mut live)?;
         let mut schedule = Self {
             plugin: plugin.clone(),
-            facts,
+            cast,
             limits: limits.clone(),
             guard: *guard,
             live: Some(live),
@@ -183,26 +188,26 @@ impl Schedule {
 
     /// Fuel that the newest step burnt, over all its functions: about one unit an instruction.
     pub fn fuel_used(&self) -> u64 {
-        self.live.as_ref().map_or(0, Live::fuel_used)
+        self.live.as_ref().map_or(0, Instance::fuel_used)
     }
 
     /// Bytes of linear memory that the instance holds.
     pub fn memory_bytes(&self) -> usize {
-        self.live.as_ref().map_or(0, Live::memory_bytes)
+        self.live.as_ref().map_or(0, Instance::memory_bytes)
     }
 
     /// Parameters that the instance has asked for by now, and the defaults that it gave: none for a picture's.
     pub fn asked(&mut self) -> BTreeMap<String, Option<f64>> {
         let live = self.live.as_mut();
-        live.map_or_else(BTreeMap::new, |live| live.host().asked.clone())
+        live.map_or_else(BTreeMap::new, Instance::all_asked)
     }
 
     /// The instance, made anew if a fault spoilt the last one.
-    fn instance(&mut self) -> Result<&mut Live, Fault> {
+    fn instance(&mut self) -> Result<&mut Instance, Fault> {
         match &mut self.live {
             Some(live) => Ok(live),
             none => {
-                let live = Live::new(&self.plugin, &self.facts, &self.limits);
+                let live = Instance::new(&self.plugin, &self.cast, &self.limits);
                 Ok(none.insert(live.map_err(|fault| Fault {
                     step: self.step,
                     ..fault
@@ -219,37 +224,8 @@ impl Schedule {
     }
 
     fn guarded(&self, step: u64, raw: &Raw) -> Result<StepValues, Fault> {
-        let check = |what: &str, value: f64, ceiling: Option<f64>| {
-            let (kind, problem) = if !value.is_finite() {
-                (FaultKind::NotFinite, "must be finite".to_owned())
-            } else if value < 0.0 {
-                (FaultKind::Negative, "must not be negative".to_owned())
-            } else if let Some(ceiling) =
-                ceiling.filter(|&ceiling| value > ceiling || ceiling.is_nan())
-            {
-                (
-                    FaultKind::OverCeiling,
-                    format!("the study's `max_learning_rate` is {ceiling}"),
-                )
-            } else {
-                return Ok(());
-            };
-            Err(self.fault(step, kind, format!("its {what} is {value}: {problem}")))
-        };
-        check(
-            "learning rate",
-            raw.learning_rate,
-            Some(self.guard.max_learning_rate),
-        )?;
-        if let Some(momentum) = raw.momentum {
-            check("momentum", momentum, None)?;
-            if momentum >= 1.0 {
-                let message = format!("its momentum is {momentum}: must be below 1");
-                return Err(self.fault(step, FaultKind::OverCeiling, message));
-            }
-        }
-        if let Some(weight_decay) = raw.weight_decay {
-            check("weight decay", weight_decay, None)?;
+        if let Some((kind, message)) = guard::problem(raw, self.guard.max_learning_rate) {
+            return Err(self.fault(step, kind, message));
         }
         Ok(StepValues {
             learning_rate: raw.learning_rate,
@@ -269,48 +245,65 @@ impl Schedule {
     }
 
     fn collect_lines(&mut self) {
+        let step = self.step;
         if let Some(live) = &mut self.live {
-            let lines = live.host().lines();
-            if !lines.is_empty() {
-                let step = self.step;
-                let lines = lines.take().into_iter();
-                self.events
-                    .extend(lines.map(|line| SandboxEvent::Log { step, line }));
-            }
+            let lines = live.take_lines().into_iter();
+            self.events
+                .extend(lines.map(|line| SandboxEvent::Log { step, line }));
         }
     }
 }
 
-/// A parameter that the plugin never asked for is misspelt. One that declares nothing may ask late: it is
-/// called once, in an instance of its own, before that is said.
+/// A parameter that a plugin never asked for is misspelt. One that declares nothing may ask late: it is called once, in
+/// an instance of its own, before that is said.
 fn check_names(
-    plugin: &Plugin,
-    facts: &Arc<RunFacts>,
+    whole: &Plugin,
+    cast: &Cast,
     limits: &Limits,
-    live: &mut Live,
+    live: &mut Instance,
 ) -> Result<(), Error> {
-    let declared = plugin.parameters();
-    if parameters::unknown(declared, &live.host().asked, facts).is_none() {
-        return Ok(());
+    for (index, role) in cast.roles.iter().enumerate() {
+        let (declared, facts) = (role.plugin.parameters(), &role.facts);
+        if parameters::unknown(declared, live.asked(index), facts).is_none() {
+            continue;
+        }
+        let (budget, mut init) = (Budget::new(limits), Allowance::of_init(limits));
+        let mut rehearsal = Live::new(&role.plugin, facts, limits, &budget, &mut init)?;
+        // A fault here is the first step's own to report.
+        let _ = rehearsal.step(0, TrainingValues::NONE);
+        let asked = &rehearsal.host().asked;
+        if let Some(name) = parameters::unknown(declared, asked, facts) {
+            return Err(misspelt(whole, role, asked, name));
+        }
     }
-    let mut rehearsal = Live::new(plugin, facts, limits)?;
-    // A fault here is the first step's own to report.
-    let _ = rehearsal.step(0, TrainingValues::NONE);
-    let asked = &rehearsal.host().asked;
-    match parameters::unknown(declared, asked, facts) {
-        Some(name) => Err(parameters::misspelt(plugin.name(), declared, asked, name)),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// A plugin that fails in `init` may fail for want of a parameter that was misspelt: say that first.
-fn explain(plugin: &Plugin, facts: &RunFacts, fault: Fault) -> Error {
-    let declared = plugin.parameters();
+fn explain(whole: &Plugin, cast: &Cast, fault: Fault) -> Error {
     let nothing = BTreeMap::new();
-    match parameters::unknown(declared, &nothing, facts) {
-        Some(name) if !declared.is_empty() => {
-            parameters::misspelt(plugin.name(), declared, &nothing, name)
+    for role in &cast.roles {
+        let declared = role.plugin.parameters();
+        if let Some(name) = parameters::unknown(declared, &nothing, &role.facts)
+            && !declared.is_empty()
+        {
+            return misspelt(whole, role, &nothing, name);
         }
-        _ => Error::Start(fault),
     }
+    Error::Start(fault)
+}
+
+fn misspelt(
+    whole: &Plugin,
+    role: &Role,
+    asked: &BTreeMap<String, Option<f64>>,
+    name: &str,
+) -> Error {
+    let outer = |(name, value): (&String, &Option<f64>)| (role.outer(name), *value);
+    let asked = asked.iter().map(outer).collect();
+    let mut declared = role.plugin.parameters().to_vec();
+    for parameter in &mut declared {
+        parameter.name = role.outer(&parameter.name);
+    }
+    parameters::misspelt(&role.told(whole), &declared, &asked, &role.outer(name))
 }

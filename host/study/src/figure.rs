@@ -508,7 +508,8 @@ where
 /// A number as an axis shows it: few digits, and powers of ten where it is far from 1.
 pub fn short(value: f64) -> String {
     let size = value.abs();
-    if size == 0.0 {
+    // What adding up an axis' steps leaves of 0 is no number that anybody meant.
+    if size < 1e-15 {
         "0".to_owned()
     } else if size >= 1e4 {
         format!("{}k", (value / 100.0).round() / 10.0)

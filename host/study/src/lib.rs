@@ -13,7 +13,6 @@ mod error;
 pub mod figure;
 pub mod fork;
 pub mod lineage;
-mod places;
 pub mod plan;
 mod raster;
 pub mod rebuild;

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use pixelrate_compose::Places;
 use pixelrate_sandbox::{Engine, EngineOptions, RunFacts, conformance};
 use pixelrate_trainer::data;
 use pixelrate_trainer::spec::{RunSpec, ScheduleSpec};
 
 use crate::Error;
-use crate::places::Places;
 use crate::rebuild::Build;
 use crate::spec::{StudyFile, TrainingKeys};
 
@@ -117,10 +117,17 @@ impl Planner<'_> {
                 }
                 continue;
             };
-            let plugin = PathBuf::from(absolute(&self.place.join(&entry.plugin)));
-            let sources = match &entry.sources {
-                Some(folder) => self.place.join(folder),
-                None => plugin.parent().unwrap_or(Path::new("")).to_owned(),
+            // One that is still to be built is no file yet.
+            let plugin = pixelrate_compose::located(&entry.schedule(self.place), self.place);
+            let plugins = files(&plugin);
+            let sources = match (&entry.sources, &plugins[..]) {
+                (Some(folder), _) => self.place.join(folder),
+                (None, [plugin]) => plugin.parent().unwrap_or(Path::new("")).to_owned(),
+                (None, _) => {
+                    let problem = "`build` needs `sources`, the folder whose changes it is called for: \
+                                   the schedule is not one file";
+                    return Err(self.wrong_in(index, &["build"], problem.to_owned()));
+                }
             };
             let sources = PathBuf::from(absolute(&sources));
             if !sources.is_dir() {
@@ -128,13 +135,16 @@ impl Planner<'_> {
                 return Err(self.wrong_in(index, &["sources"], problem));
             }
             let build = Build {
-                label: entry.label.clone().unwrap_or_else(|| entry.plugin.clone()),
+                label: entry
+                    .label
+                    .clone()
+                    .unwrap_or_else(|| pixelrate_compose::name(&plugin)),
                 command: command.clone(),
                 place: PathBuf::from(absolute(self.place)),
                 sources,
-                plugin,
+                plugins,
             };
-            if !build.plugin.is_file() {
+            if !build.plugins.iter().all(|plugin| plugin.is_file()) {
                 build
                     .run()
                     .map_err(|problem| self.wrong_in(index, &["build"], problem))?;
@@ -150,6 +160,15 @@ impl Planner<'_> {
         let schedule: [&str; 2] = ["schedule", &index];
         let path = [&schedule[..], key].concat();
         self.wrong(&[&path, &schedule], problem)
+    }
+
+    /// What is wrong in the schedule at `index`, at the innermost of `keys` that is in the file.
+    fn wrong_below(&self, index: usize, keys: &[String], problem: String) -> Error {
+        let index = index.to_string();
+        let keys = keys.iter().map(String::as_str);
+        let all: Vec<&str> = ["schedule", &index].into_iter().chain(keys).collect();
+        let paths: Vec<&[&str]> = (2..=all.len()).rev().map(|n| &all[..n]).collect();
+        self.wrong(&paths, problem)
     }
 
     /// Every combination of the grid's values: what a run's name says of it, and its keys.
@@ -209,18 +228,9 @@ impl Planner<'_> {
         let training = keys
             .resolve(self.place)
             .map_err(|key| self.wrong(&[&["training"]], format!("[training] lacks `{key}`")))?;
-        let file = self.place.join(&schedule.plugin);
-        let plugin = if file.is_file() {
-            absolute(&file)
-        } else {
-            schedule.plugin.clone()
-        };
-        let stem = Path::new(&schedule.plugin)
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let label = schedule.label.clone().unwrap_or(stem);
+        let plugin = schedule.schedule(self.place);
+        let name = pixelrate_compose::name(&plugin);
+        let label = schedule.label.clone().unwrap_or(name);
         let spec = RunSpec {
             study: study.study.name.clone(),
             run: format!("{label}{suffix}-seed{seed}"),
@@ -269,9 +279,13 @@ impl Planner<'_> {
     /// Admits the schedule as the trainer will, so that what is wrong with it is known now.
     fn check(&self, engine: &Engine, spec: &RunSpec) -> Result<(), Error> {
         let (index, schedule) = (spec.label_index as usize, &spec.schedule);
-        let plugin = engine
-            .load(&schedule.plugin)
-            .map_err(|e| self.wrong_in(index, &["plugin"], e.to_string()))?;
+        let loaded = pixelrate_compose::load(engine, &schedule.plugin);
+        let plugin = loaded.map_err(|e| match e {
+            pixelrate_compose::Error::Inline { keys, problem } => {
+                self.wrong_below(index, &keys, problem)
+            }
+            other => self.wrong_in(index, &["plugin"], other.to_string()),
+        })?;
         let facts = facts(spec);
         if facts.total_steps == 0 {
             let problem = format!(
@@ -314,6 +328,14 @@ fn expected_examples(spec: &RunSpec) -> u64 {
         0 => whole,
         some => some.min(whole),
     }
+}
+
+/// The files that a schedule is made of.
+fn files(plugin: &str) -> Vec<PathBuf> {
+    if pixelrate_compose::is_composition(plugin) {
+        return pixelrate_compose::resolve(plugin, u64::MAX).files;
+    }
+    vec![PathBuf::from(plugin)]
 }
 
 fn absolute(path: &Path) -> String {

@@ -27,8 +27,8 @@ pub struct Build {
     pub place: PathBuf,
     /// The folder of the sources, which is watched.
     pub sources: PathBuf,
-    /// The plugin, whose change is not one of the sources.
-    pub plugin: PathBuf,
+    /// The plugin, or the files of a composition, whose changes are none of the sources'.
+    pub plugins: Vec<PathBuf>,
 }
 
 impl Build {
@@ -87,7 +87,7 @@ pub(crate) fn watch(
     .map_err(pixelrate_control::Error::from)?;
     let targets = builds.iter().map(|build| Target::Folder {
         path: build.sources.clone(),
-        ignore: vec![build.plugin.clone()],
+        ignore: build.plugins.clone(),
     });
     watch.set(targets.collect());
     serve(builds, &changes, over, tell);

@@ -84,9 +84,7 @@ pub struct TrainingKeys {
 pub struct ScheduleEntry {
     /// How the report calls it; by default the plugin's name.
     pub label: Option<String>,
-    /// A built-in schedule, or a file, from the study's place.
-    pub plugin: String,
-    /// Its parameters.
+    /// Its parameters; those of a composition's parts are called `part.name`.
     #[serde(default)]
     pub params: BTreeMap<String, Value>,
     /// A command of the shell that builds the plugin, called in the study's folder: before the study is planned if the
@@ -97,6 +95,53 @@ pub struct ScheduleEntry {
     /// Keys of training that differ for it, such as `optimizer`.
     #[serde(default)]
     pub training: TrainingKeys,
+    /// What gives the rate: a built-in schedule, a file, from the study's place, or a composition, as a file or a table.
+    pub plugin: Option<toml::Value>,
+    /// Schedules one after another, instead of `plugin`. This and what follows is as in a composition's own file
+    /// ([`pixelrate_compose`]).
+    pub chain: Option<toml::Value>,
+    /// Schedules whose rates are multiplied, instead of `plugin`.
+    pub multiply: Option<toml::Value>,
+    /// How often it begins anew.
+    pub repeat: Option<toml::Value>,
+    /// A factor of its rate.
+    pub scale: Option<toml::Value>,
+    /// What is added to its rate.
+    pub offset: Option<toml::Value>,
+    /// Bounds of its rate.
+    pub clamp: Option<toml::Value>,
+    /// How long its rate rises at first.
+    pub warmup: Option<toml::Value>,
+}
+
+impl ScheduleEntry {
+    /// The schedule as it is named from anywhere, the study lying in `place`.
+    pub fn schedule(&self, place: &Path) -> String {
+        let keys = [
+            ("plugin", &self.plugin),
+            ("chain", &self.chain),
+            ("multiply", &self.multiply),
+            ("repeat", &self.repeat),
+            ("scale", &self.scale),
+            ("offset", &self.offset),
+            ("clamp", &self.clamp),
+            ("warmup", &self.warmup),
+        ];
+        let given =
+            |(key, value): (&str, &Option<toml::Value>)| Some((key.to_owned(), value.clone()?));
+        let table: toml::Table = keys.into_iter().filter_map(given).collect();
+        match &self.plugin {
+            Some(toml::Value::String(plugin)) if table.len() == 1 => {
+                let there = place.join(plugin).is_file();
+                if there || pixelrate_compose::is_composition(plugin) {
+                    pixelrate_compose::located(plugin, place)
+                } else {
+                    plugin.clone()
+                }
+            }
+            _ => pixelrate_compose::written(table, place),
+        }
+    }
 }
 
 impl TrainingKeys {
@@ -162,6 +207,19 @@ impl TrainingKeys {
 }
 
 impl StudyFile {
+    /// Whether the file is a study's, and not the TOML of a schedule: it says `[study]`.
+    pub fn is(path: &Path) -> bool {
+        path.extension().is_some_and(|end| end == "toml")
+            && std::fs::read_to_string(path).is_ok_and(|text| {
+                let table = toml::from_str::<toml::Table>(&text);
+                // What is no TOML may be a study that somebody is about to write.
+                table.map_or_else(
+                    |_| text.contains("[study]"),
+                    |table| table.contains_key("study"),
+                )
+            })
+    }
+
     /// Reads a study's TOML.
     ///
     /// # Errors

@@ -185,17 +185,10 @@ pub fn offered(
             Some(read(&plugin_path(folder, sha256))?)
         }
         Some(name) => {
-            schedule.plugin.clone_from(name);
+            // A file that is named alone lies in the working folder.
+            schedule.plugin = pixelrate_compose::located(name, Path::new(""));
             schedule.params.clone_from(&wish.params);
-            match schedule.file() {
-                None => None,
-                Some(file) => {
-                    let file = std::path::absolute(file)
-                        .map_err(|source| Error::io("find", file, source))?;
-                    schedule.plugin = file.to_string_lossy().into_owned();
-                    Some(read(&file)?)
-                }
-            }
+            schedule.read().map_err(pixelrate_trainer::Error::from)?
         }
     };
     Ok((schedule, bytes))

@@ -40,6 +40,9 @@ pub enum Error {
     /// The schedule could not be loaded or begun.
     #[error(transparent)]
     Sandbox(#[from] sandbox::Error),
+    /// A composition cannot be read, or one of its parts.
+    #[error(transparent)]
+    Composition(#[from] pixelrate_compose::Error),
     /// The schedule did what it must not, and the study says `abort`.
     #[error(
         "{0}\n  the study says on_fault = \"abort\"; \"hold\" would go on with the last good value"

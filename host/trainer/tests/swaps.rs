@@ -22,6 +22,9 @@ use pixelrate_trainer::spec::{Found, OptimizerKind, RunSpec, ScheduleSpec, Train
 use pixelrate_trainer::train::{Ending, Observer, Progress, Stop, begin, replay, resume};
 use tempfile::{TempDir, tempdir};
 
+#[path = "swaps/compositions.rs"]
+mod compositions;
+
 const STEPS: u64 = 60;
 /// Small enough that nothing is learnt: the loss stays where it began, at ln 10.
 const TINY: f64 = 1e-6;

@@ -97,7 +97,7 @@ impl Clerk {
             told: None,
         };
         clerk.promise(options.step);
-        clerk.watch_file_in_force();
+        clerk.watch_files_in_force();
         if options.take_changes && clerk.watch.is_some() {
             clerk.look_for_a_change();
         }
@@ -160,12 +160,18 @@ impl Clerk {
         };
         self.reload += 1;
         self.orders.drop_reloads();
+        // A composition is put together anew, and may be made of other files now.
+        let composed = pixelrate_compose::is_composition(&self.schedule.plugin);
+        if composed {
+            self.watch_files_in_force();
+        }
         let offer = Offer {
             schedule: self.schedule.clone(),
             at_step: None,
             carry_state: true,
         };
-        self.prepare(offer, Some(content), None, Some(self.reload));
+        let content = Some(content).filter(|_| !composed);
+        self.prepare(offer, content, None, Some(self.reload));
     }
 
     fn read_mail(&mut self) {
@@ -308,7 +314,7 @@ impl Clerk {
         self.schedule = takeover.schedule.clone();
         self.sha256.clone_from(&takeover.sha256);
         self.swaps += 1;
-        self.watch_file_in_force();
+        self.watch_files_in_force();
         if let Some(id) = &takeover.request {
             self.answer(
                 id,
@@ -332,27 +338,24 @@ impl Clerk {
         let _ = self.mailbox.close(id);
     }
 
-    /// Offers the file of the schedule in force if it is another by now: it is watched only from here on.
+    /// Offers the schedule in force as its files have it if that is another by now: they are watched only from here on.
     fn look_for_a_change(&self) {
-        let Some(file) = self.schedule.file() else {
-            return;
-        };
-        if let Ok(content) = std::fs::read(file)
+        if let Ok(Some(content)) = self.schedule.read()
             && !content.is_empty()
             && hex::encode(Sha256::digest(&content)) != self.sha256
         {
             let _ = self.sender.send(Message::Changed(Change {
-                path: file.to_owned(),
+                path: self.schedule.plugin.clone().into(),
                 content: Some(content),
                 seen: Instant::now(),
             }));
         }
     }
 
-    fn watch_file_in_force(&self) {
+    fn watch_files_in_force(&self) {
         if let Some(watch) = &self.watch {
-            let file = self.schedule.file().map(std::path::Path::to_owned);
-            watch.set(file.into_iter().map(Target::File).collect());
+            let files = self.schedule.files().into_iter();
+            watch.set(files.map(Target::File).collect());
         }
     }
 

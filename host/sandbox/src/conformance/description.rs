@@ -5,10 +5,11 @@ use crate::{Plugin, RunFacts};
 
 /// Its kind, the contract that it was built for, and its exports.
 pub(super) fn contract(plugin: &Plugin) -> String {
-    let kind = if plugin.lifted() {
-        "a core module, lifted"
-    } else {
-        "a component"
+    let kind = match plugin.parts().len() {
+        0 if plugin.lifted() => "a core module, lifted".to_owned(),
+        0 => "a component".to_owned(),
+        1 => "a composition of 1 part".to_owned(),
+        many => format!("a composition of {many} parts"),
     };
     let exports = plugin.exports().names().collect::<Vec<_>>().join(", ");
     let built = match plugin.contract() {

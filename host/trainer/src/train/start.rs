@@ -1,6 +1,5 @@
 //! How a run begins, and how it is taken up again.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use pixelrate_control::{Cause, Takeover, Takeovers, in_force, keep_pictures, keep_plugin};
@@ -20,7 +19,7 @@ impl Attempt {
     /// Sets a new run up in `folder`, and keeps in it what is needed to run it again.
     pub(super) fn begin(spec: &RunSpec, folder: &Path) -> Result<Self, Error> {
         let engine = engine(spec)?;
-        let plugin = engine.load(&spec.schedule.plugin)?;
+        let plugin = pixelrate_compose::load(&engine, &spec.schedule.plugin)?;
         let setup = Setup::new(spec, folder, &engine, plugin.sha256())?;
         let (mut facts, guard) = ((setup.stage.facts)(&spec.schedule), spec.schedule.guard());
         let opened = Opened::default();
@@ -272,13 +271,15 @@ impl InForce {
 
 /// Says so if the file of the schedule in force is no longer what the run goes on with.
 fn changed_file(held: &InForce) -> Option<String> {
-    let file = held.spec.file()?;
-    let bytes = fs::read(file).ok()?;
+    let bytes = held.spec.read().ok()??;
     let kept = held.schedule.plugin().bytes();
     (bytes != kept).then(|| {
+        let file = held.spec.file().map_or_else(
+            || "a file of the composition".to_owned(),
+            |file| file.display().to_string(),
+        );
         format!(
-            "; {} was changed since, and the run goes on with what it had: save it again, or `pixelrate swap`, to take it over",
-            file.display()
+            "; {file} was changed since, and the run goes on with what it had: save it again, or `pixelrate swap`, to take it over"
         )
     })
 }

@@ -1,16 +1,17 @@
-//! Where each key of a study's file stands, so that what is wrong can be told with its line.
+//! Where each key of a file of TOML stands, so that what is wrong can be told with its line.
 
 use toml::de::{DeTable, DeValue};
 
-/// A study's text, and the places of its keys.
-pub(crate) struct Places<'a> {
+/// A file's text, and the places of its keys.
+#[derive(Debug)]
+pub struct Places<'a> {
     text: &'a str,
     table: DeTable<'a>,
 }
 
 impl<'a> Places<'a> {
     /// Looks at `text`, which is good TOML; of anything else no key is found.
-    pub(crate) fn of(text: &'a str) -> Self {
+    pub fn of(text: &'a str) -> Self {
         let (table, _) = DeTable::parse_recoverable(text);
         Self {
             text,
@@ -20,7 +21,7 @@ impl<'a> Places<'a> {
 
     /// The line, from 1, of the key that `path` leads to through tables and lists (`schedule`, `2`, `params`,
     /// `max_lr`). An item of a list stands where the item begins.
-    pub(crate) fn line(&self, path: &[&str]) -> Option<usize> {
+    pub fn line(&self, path: &[&str]) -> Option<usize> {
         let (first, rest) = path.split_first()?;
         let (key, value) = self.table.get_key_value(*first)?;
         let at = walk(
@@ -33,7 +34,7 @@ impl<'a> Places<'a> {
     }
 
     /// The line of the first of `paths` that is in the file; 1 if none is.
-    pub(crate) fn first_line(&self, paths: &[&[&str]]) -> usize {
+    pub fn first_line(&self, paths: &[&[&str]]) -> usize {
         let found = paths.iter().find_map(|path| self.line(path));
         found.unwrap_or(1)
     }

@@ -1,0 +1,160 @@
+//! Compositions, held against PyTorch's own over whole runs: by what PyTorch 2.11.0 gave, and, where `PIXELRATE_PYTHON` has
+//! a PyTorch, by what that one gives. And against the formulas of what PyTorch and optax join.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is wrong"
+)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::f64::consts::PI;
+use std::process::Command;
+
+use common::Place;
+
+/// What `pytorch.py` printed.
+const GOLDEN: &str = include_str!("golden/pytorch.txt");
+const STEPS: u64 = 120;
+
+/// The composition of each case of `pytorch.py`; some say it in two ways.
+const CASES: [(&str, &str); 8] = [
+    (
+        "warmup-cosine",
+        "{ plugin = 'cosine.wasm', params = { max_lr = 0.4 }, warmup = { steps = 20, from = 0.1 } }",
+    ),
+    (
+        "warmup-exponential",
+        "{ plugin = 'decay.wat', params = { from = 0.3, factor = 0.95 },
+           warmup = { steps = 7, from = 0.3333333333333333 } }",
+    ),
+    (
+        "warmup-cyclic",
+        "{ chain = [
+             { plugin = 'fixed', params = { learning_rate = 0.0005 }, steps = 15 },
+             { plugin = 'cyclic', params = { base_lr = 0.001, max_lr = 0.1, step_size = 10 } } ] }",
+    ),
+    (
+        "three",
+        "{ chain = [
+             { plugin = 'fixed', params = { learning_rate = 0.05 }, fraction = 0.25 },
+             { plugin = 'decay.wat', params = { from = 0.2, factor = 0.9 }, steps = 30 },
+             { plugin = 'line.wat', params = { from = 0.2, to = 0.1 } } ] }",
+    ),
+    (
+        "chained",
+        "{ multiply = [
+             { plugin = 'decay.wat', params = { from = 0.5, factor = 0.97 } },
+             { plugin = 'fixed', params = { learning_rate = 1 }, warmup = { steps = 25, from = 0.2, clock = 'run' } },
+             { plugin = 'fixed', params = { learning_rate = 0.5 } } ] }",
+    ),
+    (
+        "chained",
+        "{ plugin = 'decay.wat', params = { from = 0.5, factor = 0.97 }, scale = 0.5,
+           warmup = { steps = 25, from = 0.2, clock = 'run' } }",
+    ),
+    (
+        "restarts",
+        "{ plugin = 'cosine.wasm', params = { max_lr = 0.1 }, repeat = { steps = 30 } }",
+    ),
+    ("restarts", "{ plugin = 'cosine.wasm', params = { max_lr = 0.1 }, repeat = 4 }"),
+];
+
+fn cases(printed: &str) -> BTreeMap<&str, Vec<f64>> {
+    printed
+        .lines()
+        .map(|line| {
+            let mut words = line.split(' ');
+            let name = words.next().unwrap();
+            (name, words.map(|word| word.parse().unwrap()).collect())
+        })
+        .collect()
+}
+
+fn agree(name: &str, found: &[f64], wanted: &[f64]) {
+    assert_eq!(found.len(), wanted.len(), "{name}");
+    for (step, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+        let off = (found - wanted).abs();
+        assert!(
+            off <= 1e-12 * wanted.abs(),
+            "{name}, step {step}: {found:?} is not {wanted:?}"
+        );
+    }
+}
+
+fn hold(printed: &str) {
+    let wanted = cases(printed);
+    assert_eq!(wanted.len(), 6);
+    let place = Place::new();
+    for (name, text) in CASES {
+        agree(name, &place.rates(text, STEPS), &wanted[name]);
+    }
+}
+
+#[test]
+fn whole_runs_agree_with_pytorch() {
+    hold(GOLDEN);
+}
+
+#[test]
+fn whole_runs_agree_with_the_pytorch_that_is_there() {
+    let Some(python) = std::env::var_os("PIXELRATE_PYTHON") else {
+        return;
+    };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pytorch.py");
+    let output = Command::new(python).arg(script).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    hold(std::str::from_utf8(&output.stdout).unwrap());
+}
+
+/// `optax.join_schedules([linear_schedule(0, 0.4, 10), cosine_decay_schedule(0.4, 50), constant_schedule(0.01)],
+/// [10, 60])`, by optax's formulas: each schedule is asked for the step less its boundary.
+#[test]
+fn joined_schedules_count_from_their_boundaries() {
+    let place = Place::new();
+    let found = place.rates(
+        "{ chain = [
+             { plugin = 'cosine.wasm', params = { max_lr = 0.4 }, warmup = { steps = 10 }, steps = 60 },
+             { plugin = 'fixed', params = { learning_rate = 0.01 } } ] }",
+        STEPS,
+    );
+    let wanted: Vec<f64> = (0..STEPS)
+        .map(|step| match step {
+            0..10 => 0.4 * step as f64 / 10.0,
+            10..60 => 0.4 * 0.5 * (1.0 + (PI * (step - 10) as f64 / 50.0).cos()),
+            _ => 0.01,
+        })
+        .collect();
+    agree("joined", &found, &wanted);
+}
+
+/// Chains in chains: what PyTorch's nested `SequentialLR` means to give, where it does not (its issue 196243).
+#[test]
+fn chains_in_chains_keep_their_clocks() {
+    let place = Place::new();
+    let found = place.rates(
+        "{ chain = [
+             { chain = [
+                 { plugin = 'line.wat', params = { from = 0.0, to = 0.1 }, steps = 10 },
+                 { plugin = 'decay.wat', params = { from = 0.1, factor = 0.9 } } ], steps = 50 },
+             { chain = [
+                 { plugin = 'fixed', params = { learning_rate = 0.02 }, fraction = 0.5 },
+                 { plugin = 'line.wat', params = { from = 0.02, to = 0 } } ] } ] }",
+        STEPS,
+    );
+    let wanted: Vec<f64> = (0..STEPS)
+        .map(|step| match step {
+            0..10 => 0.1 * step as f64 / 10.0,
+            10..50 => 0.1 * 0.9_f64.powi((step - 10) as i32),
+            50..85 => 0.02,
+            _ => 0.02 * (1.0 - (step - 85) as f64 / 35.0),
+        })
+        .collect();
+    agree("nested", &found, &wanted);
+}

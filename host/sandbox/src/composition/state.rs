@@ -1,0 +1,99 @@
+//! The state of a composition: that of each of its plugins which has some.
+//!
+//! A line that names the version, and then for each plugin, its numbers little-endian:
+//!
+//! ```text
+//! u32 length, name        as messages call the part
+//! u64                     the step at which it began anew the last time; all ones before its first step
+//! u64 length, state       as its `save` gave it
+//! ```
+
+/// What a state of this version begins with.
+const MAGIC: &[u8] = b"pixelrate composition state 1\n";
+
+/// The state of one plugin.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Saved<'a> {
+    pub(super) name: &'a str,
+    /// When what is around it was repeated last; `None` before its first step.
+    pub(super) round: Option<u64>,
+    pub(super) state: &'a [u8],
+}
+
+/// Writes a state.
+pub(super) struct Writer(Vec<u8>);
+
+impl Writer {
+    pub(super) fn new() -> Self {
+        Self(MAGIC.to_vec())
+    }
+
+    pub(super) fn add(&mut self, saved: &Saved<'_>) {
+        // Names have a hundred bytes, and a number.
+        let length = u32::try_from(saved.name.len()).unwrap_or(u32::MAX);
+        self.0.extend(length.to_le_bytes());
+        self.0.extend(saved.name.as_bytes());
+        self.0.extend(saved.round.unwrap_or(u64::MAX).to_le_bytes());
+        self.0.extend((saved.state.len() as u64).to_le_bytes());
+        self.0.extend(saved.state);
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Reads a state.
+///
+/// # Errors
+/// What is wrong with it, as a sentence.
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<Saved<'_>>, String> {
+    let mut rest = bytes
+        .strip_prefix(MAGIC)
+        .ok_or("the state is not a composition's")?;
+    let mut all = Vec::new();
+    while !rest.is_empty() {
+        all.push(one(&mut rest).ok_or("the state of the composition is damaged")?);
+    }
+    Ok(all)
+}
+
+fn one<'a>(rest: &mut &'a [u8]) -> Option<Saved<'a>> {
+    let length = u32::from_le_bytes(*rest.split_off(..4)?.as_array()?);
+    let name = rest.split_off(..usize::try_from(length).ok()?)?;
+    let round = u64::from_le_bytes(*rest.split_off(..8)?.as_array()?);
+    let length = u64::from_le_bytes(*rest.split_off(..8)?.as_array()?);
+    let state = rest.split_off(..usize::try_from(length).ok()?)?;
+    Some(Saved {
+        name: std::str::from_utf8(name).ok()?,
+        round: (round != u64::MAX).then_some(round),
+        state,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Saved, Writer, read};
+
+    #[test]
+    fn states_come_back_and_damage_is_told() {
+        let all = || {
+            let of = |name, round, state| Saved { name, round, state };
+            [of("ä", None, &[1_u8, 2][..]), of("b", Some(7), &[])]
+        };
+        let mut writer = Writer::new();
+        all().iter().for_each(|saved| writer.add(saved));
+        let bytes = writer.finish();
+        assert_eq!(read(&bytes), Ok(all().into()));
+        let mut cut = 0;
+        for end in 0..bytes.len() {
+            // Cut between two plugins it is a shorter state.
+            cut += usize::from(read(&bytes[..end]).is_err());
+        }
+        assert_eq!(cut, bytes.len() - 2);
+        let mut huge = bytes;
+        let at = huge.len() - 1;
+        huge[at] = 0xff;
+        assert!(read(&huge).is_err());
+    }
+}
