@@ -47,7 +47,7 @@ impl Metric {
         })
     }
 
-    /// The newest value, if there is one that was not seen before.
+    /// The newest value, if there is one that was not seen before. Not a number is none, as the contract has it.
     pub fn fresh(&mut self, step: u64) -> Option<f64> {
         let evaluated = matches!(self.source, Source::EvalLoss | Source::EvalAccuracy);
         let now = if evaluated {
@@ -59,12 +59,13 @@ impl Metric {
             return None;
         }
         self.seen = now;
-        Some(match self.source {
+        let value = match self.source {
             Source::EvalLoss => training::eval_loss(),
             Source::EvalAccuracy => training::eval_accuracy(),
             Source::TrainLoss => training::train_loss(),
             Source::GradNorm => training::grad_norm(),
-        })
+        };
+        (!value.is_nan()).then_some(value)
     }
 
     /// What any value is better than.
