@@ -22,7 +22,7 @@ use crate::signals;
     after_help = "Example: pixelrate run --schedule cyclic --param max_lr=0.1 --dataset synthetic --model convnet --epochs 4"
 )]
 pub(crate) struct Args {
-    /// A built-in schedule (fixed, cyclic, piecewise, image), or a .wasm or .wat file.
+    /// A built-in schedule (cosine, cyclic, fixed, image, onecycle, piecewise, plateau, wsd, …), or a .wasm or .wat file.
     #[arg(long, required_unless_present_any = ["spec", "resume"])]
     schedule: Option<String>,
     /// A parameter of the schedule; may be given again.
