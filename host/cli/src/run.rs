@@ -22,8 +22,8 @@ use crate::signals;
     after_help = "Example: pixelrate run --schedule cyclic --param max_lr=0.1 --dataset synthetic --model convnet --epochs 4"
 )]
 pub(crate) struct Args {
-    /// A built-in schedule (fixed, cyclic, piecewise, image), a .wasm or .wat file, or a composition: a .toml file, or
-    /// its TOML, as '{ plugin = "cyclic", warmup = { epochs = 1 } }'.
+    /// A built-in schedule (cosine, cyclic, fixed, image, onecycle, piecewise, plateau, wsd, …), a .wasm or .wat file, or a
+    /// composition: a .toml file, or its TOML, as '{ plugin = "cyclic", warmup = { epochs = 1 } }'.
     #[arg(long, required_unless_present_any = ["spec", "resume"])]
     schedule: Option<String>,
     /// A parameter of the schedule; may be given again.

@@ -28,7 +28,7 @@ fn json(text: &str) -> Value {
 #[test]
 fn check_passes_the_built_in_schedules() {
     let here = Path::new(".");
-    for name in ["cyclic", "fixed", "image", "piecewise"] {
+    for name in pixelrate_sandbox::builtin_names() {
         let (good, out, err) = said(pixelrate(here).args(["check", name, "--json"]));
         assert!(good, "{name}: {out}{err}");
         let told = json(&out);

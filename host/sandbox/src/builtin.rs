@@ -1,16 +1,27 @@
 //! The schedules that every pixelrate carries: `plugins/dist`.
 
-const BUILTINS: [(&str, &[u8]); 4] = [
-    (
-        "cyclic",
-        include_bytes!("../../../plugins/dist/cyclic.wasm"),
-    ),
-    ("fixed", include_bytes!("../../../plugins/dist/fixed.wasm")),
-    ("image", include_bytes!("../../../plugins/dist/image.wasm")),
-    (
-        "piecewise",
-        include_bytes!("../../../plugins/dist/piecewise.wasm"),
-    ),
+/// Each name with the bytes of its file.
+macro_rules! builtins {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_bytes!(concat!("../../../plugins/dist/", $name, ".wasm")))),+]
+    };
+}
+
+const BUILTINS: &[(&str, &[u8])] = builtins![
+    "cosine",
+    "cyclic",
+    "cyclic_momentum",
+    "exponential",
+    "fixed",
+    "greedy",
+    "image",
+    "inverse_sqrt",
+    "noise",
+    "onecycle",
+    "piecewise",
+    "plateau",
+    "polynomial",
+    "wsd",
 ];
 
 /// The built-in schedules' names, in alphabetical order.

@@ -17,7 +17,7 @@ pub(crate) const FLAG: &str = "PIXELRATE_LANGUAGES";
 /// # Errors
 /// pip cannot fetch them.
 pub(crate) fn set_up(root: &Path, steps: &mut Steps) -> Result<()> {
-    let found = python::environment(root, "languages", "tests/languages.txt")?;
+    let found = python::environment(root, "languages", "tests/languages.txt", &[])?;
     let path = env::var_os("PATH").unwrap_or_default();
     let all = found.programs.into_iter().chain(env::split_paths(&path));
     let path = env::join_paths(all).context("a folder of PATH has a colon in its name")?;

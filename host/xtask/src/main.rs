@@ -2,6 +2,7 @@
 
 mod languages;
 mod libtorch;
+mod parity;
 mod plugins;
 mod python;
 mod steps;
@@ -17,8 +18,11 @@ use steps::Steps;
 const HELP: &str = "cargo xtask COMMAND
 
   demo [ARGUMENTS]     set up, then run experiments/demo.toml and report on it
-  test                 set up, then everything that CI holds a change to; with the languages, if PIXELRATE_LANGUAGES is set
+  test                 set up, then everything that CI holds a change to; with the languages, if PIXELRATE_LANGUAGES is set,
+                       and beside other packages' schedules, if PIXELRATE_PARITY is
   languages            set up, then every example of every language of sdk/, by its real compiler
+  parity [--bless]     the built-in schedules beside those of PyTorch, optax, timm, Transformers and Keras, which it fetches;
+                       --bless keeps what they give as host/sandbox/tests/golden/parity.jsonl
   setup                find libtorch 2.11, or fetch it, for plain cargo commands
   setup --cpu|--cuda   look anew, and fetch the one for this device
   plugins              build the built-in schedules for WASM into plugins/dist
@@ -77,6 +81,11 @@ fn run(arguments: &[String]) -> Result<()> {
                 ],
             )
         }
+        "parity" => match rest {
+            [] => parity::run(&root, false),
+            [one] if one == "--bless" => parity::run(&root, true),
+            _ => bail!("parity takes nothing, or --bless\n\n{HELP}"),
+        },
         "plugins" => plugins::build(&root),
         "bench" => {
             libtorch::set_up(&root, None)?;
@@ -129,7 +138,7 @@ fn test(root: &Path) -> Result<()> {
             "warnings",
         ],
     )?;
-    match python::environment(root, "python", "tests/requirements.txt") {
+    match python::environment(root, "python", "tests/requirements.txt", &[]) {
         Ok(found) => {
             steps
                 .set("PIXELRATE_PYTHON", found.python)
@@ -168,6 +177,12 @@ fn test(root: &Path) -> Result<()> {
     {
         // The test names each language that it misses.
         eprintln!("languages: {problem:#}");
+    }
+    if env::var_os(parity::FLAG).is_some()
+        && let Err(problem) = parity::set_up(root, &mut steps)
+    {
+        // The test fails without them.
+        eprintln!("parity: {problem:#}");
     }
     steps.cargo("tests", ["test", "--workspace", "--locked"])
 }

@@ -6,7 +6,22 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use pixelrate_author::rust::{self, Compiler, TARGET};
 
-const NAMES: [&str; 4] = ["cyclic", "fixed", "image", "piecewise"];
+const NAMES: [&str; 14] = [
+    "cosine",
+    "cyclic",
+    "cyclic_momentum",
+    "exponential",
+    "fixed",
+    "greedy",
+    "image",
+    "inverse_sqrt",
+    "noise",
+    "onecycle",
+    "piecewise",
+    "plateau",
+    "polynomial",
+    "wsd",
+];
 /// Which compiler gave the committed files.
 const RECORD: &str = "TOOLCHAIN.txt";
 

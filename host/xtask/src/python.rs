@@ -76,15 +76,23 @@ impl Python {
 pub(crate) struct Environment {
     /// What to call.
     pub(crate) python: OsString,
+    /// Where its packages lie.
+    pub(crate) packages: PathBuf,
     /// Folders of its programs, for PATH.
     pub(crate) programs: [PathBuf; 2],
 }
 
 /// The Python of `target/<name>`, which has what the file `list` lists; made if it is not there, or the list has changed.
+/// pip is given the `options` besides.
 ///
 /// # Errors
 /// There is no python3 with pip, or pip cannot fetch what is listed.
-pub(crate) fn environment(root: &Path, name: &str, list: &str) -> Result<Environment> {
+pub(crate) fn environment(
+    root: &Path,
+    name: &str,
+    list: &str,
+    options: &[&str],
+) -> Result<Environment> {
     let folder = root.join("target").join(name);
     let file = root.join(list);
     let wanted = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
@@ -93,6 +101,7 @@ pub(crate) fn environment(root: &Path, name: &str, list: &str) -> Result<Environ
     let found = |own: Python, packages: &Path| Environment {
         python: own.0,
         programs: [folder.join("bin"), packages.join("bin")],
+        packages: packages.to_owned(),
     };
     let packages = "import sysconfig; print(sysconfig.get_path('purelib'))";
     if fs::read_to_string(&record).ok().as_deref() == Some(&wanted)
@@ -124,8 +133,9 @@ pub(crate) fn environment(root: &Path, name: &str, list: &str) -> Result<Environ
             "--only-binary=:all:",
             "--target",
             &packages,
-            "--requirement",
         ])
+        .args(options)
+        .arg("--requirement")
         .arg(&file))?;
     own.ask(OWN_PROGRAMS, &[packages.as_ref()])?;
     fs::write(&record, wanted)?;

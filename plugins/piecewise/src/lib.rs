@@ -2,6 +2,8 @@
 //! `learning_rate_with_decay`), which the post calls its baseline, unless parameters say otherwise.
 
 use pixelrate_schedule::{Run, Schedule, export_schedule};
+use pixelrate_shapes::read;
+use pixelrate_shapes::shape::Shape;
 
 /// The official boundaries in epochs, and what the first rate is multiplied by from there.
 const OFFICIAL: [(f64, f64); 3] = [(100.0, 0.1), (150.0, 0.01), (200.0, 0.001)];
@@ -13,23 +15,39 @@ pub struct Pieces {
     pub first: f64,
     /// Steps that the rate takes to rise from 0.
     pub warmup: f64,
-    /// Steps, in rising order, after which (not at which) the rate is `first` times the factor.
+    /// Steps, in rising order, from which on the rate is `first` times the factor.
     pub boundaries: Vec<(f64, f64)>,
+    /// Whether a boundary's own step has the old rate yet, as in `tf.train.piecewise_constant`.
+    pub old_at_boundary: bool,
+    /// How the rate goes from one boundary's to the next; `None`: it stays, and changes at once.
+    pub between: Option<Shape>,
 }
 
 impl Pieces {
-    /// The rate of `step`. As `tf.train.piecewise_constant`, a boundary's own step has still the old rate.
+    /// The rate of `step`.
     pub fn rate(&self, step: u64) -> f64 {
         let step = step as f64;
         if step < self.warmup {
             return self.first * (step + 1.0) / self.warmup;
         }
-        let passed = self
-            .boundaries
-            .iter()
-            .rev()
-            .find(|(boundary, _)| step > *boundary);
-        self.first * passed.map_or(1.0, |(_, factor)| *factor)
+        let passed = self.boundaries.partition_point(|(boundary, _)| {
+            if self.old_at_boundary && self.between.is_none() {
+                *boundary < step
+            } else {
+                *boundary <= step
+            }
+        });
+        let (begin, factor) = match passed.checked_sub(1) {
+            Some(last) => self.boundaries[last],
+            None => (0.0, 1.0),
+        };
+        match (self.between, self.boundaries.get(passed)) {
+            (Some(shape), Some((end, next))) => {
+                let left = shape.fall((step - begin) / (end - begin));
+                self.first * (next + (factor - next) * left)
+            }
+            _ => self.first * factor,
+        }
     }
 }
 
@@ -48,11 +66,22 @@ impl Schedule for Piecewise {
                 ));
             }
         };
-        let mut given = Vec::new();
+        let of_previous = read::choice(run, "factors_of", &[false, true])?;
+        let mut given: Vec<(f64, f64)> = Vec::new();
         while let Some(boundary) = run.member("boundary_*", given.len() as u32 + 1) {
             let number = given.len() as u32 + 1;
             let factor = run.member("factor_*", number);
-            let factor = factor.unwrap_or_else(|| 0.1_f64.powi(number as i32));
+            let factor = match (factor, given.last()) {
+                (Some(factor), Some((_, previous))) if of_previous => previous * factor,
+                (Some(factor), _) => factor,
+                (None, Some((_, previous))) if of_previous => previous * 0.1,
+                (None, _) => 0.1_f64.powi(number as i32),
+            };
+            if boundary < 0.0 {
+                return Err(format!(
+                    "`boundary_{number}` is {boundary}: must be 0 or more"
+                ));
+            }
             if given.last().is_some_and(|(last, _)| boundary <= *last) {
                 return Err(format!(
                     "`boundary_{number}` is {boundary}: must be above the one before it"
@@ -82,6 +111,12 @@ impl Schedule for Piecewise {
                 .into_iter()
                 .map(|(at, factor)| ((at * unit).trunc(), factor))
                 .collect(),
+            old_at_boundary: read::choice(run, "at_boundary", &[true, false])?,
+            between: read::choice(
+                run,
+                "between",
+                &[None, Some(Shape::Linear), Some(Shape::Cosine)],
+            )?,
         }))
     }
 
@@ -93,27 +128,37 @@ impl Schedule for Piecewise {
 export_schedule!(Piecewise, parameters: [
     {"learning_rate" = 0.1, "The rate before the first boundary, for a batch of batch_denominator pictures."},
     {"batch_denominator" = 128, "The rate is multiplied by the batch size over this; 0 leaves it alone."},
-    {"boundary_*" family, "boundary_1, boundary_2 and so on: after which place the rate changes. Default: 100, 150, 200 epochs."},
+    {"boundary_*" family, "boundary_1, boundary_2 and so on: where the rate changes. Default: 100, 150, 200 epochs."},
     {"factor_*" family, "factor_1, factor_2 and so on: what the first rate is multiplied by from there. Default: 0.1, 0.01, 0.001."},
+    {"factors_of" = 0 in ["first", "previous"], "Which rate a factor multiplies: the first, or the one before the boundary."},
+    {"at_boundary" = 0 in ["old", "new"], "Which rate a boundary's own step has: the old as in TensorFlow, or the new as in PyTorch and optax."},
+    {"between" = 0 in ["constant", "linear", "cosine"], "From boundary to boundary the rate stays, or goes to the next one's in a line or half a cosine."},
     {"boundary_unit" = 0 in ["epochs", "fraction", "steps"], "What boundaries count: epochs, fractions of the run, or steps."},
     {"warmup_epochs" = 0, "Epochs in which the rate rises from 0 in a straight line."},
 ]);
 
 #[cfg(test)]
 mod tests {
-    use super::Pieces;
+    use super::{Pieces, Shape};
 
     #[test]
     fn a_boundary_keeps_the_old_rate_as_tensorflow_does() {
-        let pieces = Pieces {
+        let mut pieces = Pieces {
             first: 0.1,
             warmup: 0.0,
             boundaries: vec![(39_062.0, 0.1), (58_593.0, 0.01)],
+            old_at_boundary: true,
+            between: None,
         };
         assert_eq!(pieces.rate(0), 0.1);
         assert_eq!(pieces.rate(39_062), 0.1);
         assert_eq!(pieces.rate(39_063), 0.1 * 0.1);
         assert_eq!(pieces.rate(58_594), 0.1 * 0.01);
+        pieces.old_at_boundary = false;
+        assert_eq!(pieces.rate(39_061), 0.1);
+        assert_eq!(pieces.rate(39_062), 0.1 * 0.1);
+        pieces.between = Some(Shape::Linear);
+        assert_eq!(pieces.rate(39_062 / 2), 0.1 * (0.1 + 0.9 * 0.5));
     }
 
     #[test]
@@ -122,6 +167,8 @@ mod tests {
             first: 0.4,
             warmup: 4.0,
             boundaries: Vec::new(),
+            old_at_boundary: true,
+            between: None,
         };
         let rates: Vec<f64> = (0..5).map(|step| pieces.rate(step)).collect();
         assert_eq!(rates, [0.1, 0.2, 0.30000000000000004, 0.4, 0.4]);
