@@ -1,9 +1,9 @@
 //! WASM learning-rate schedules: load, lift, limit, call, guard.
 //!
-//! An [`Engine`] loads a [`Plugin`] (a component, or a core module, which it lifts into one; WASM or WAT), and
-//! a [`Schedule`] is one live instance of it. A schedule reaches nothing but the contract `sdk/wit/schedule.wit`
-//! and a WASI with nothing in it. Every call is bounded by fuel (the same plugin stops at the same instruction
-//! everywhere), and, behind that, by time; memory, tables and stack have limits too. What a schedule answers
+//! An [`Engine`] loads a [`Plugin`] (a component, or a core module, which it lifts into one, WASM or WAT; or a
+//! [`Composition`] of these), and a [`Schedule`] is one live instance of it. A schedule reaches nothing but the contract
+//! `sdk/wit/schedule.wit` and a WASI with nothing in it. Every call is bounded by fuel (the same plugin stops at the same
+//! instruction everywhere), and, behind that, by time; memory, tables and stack have limits too. What a schedule answers
 //! passes a guard: a value that is not finite, negative or over the ceiling is a [`Fault`].
 //!
 //! ```
