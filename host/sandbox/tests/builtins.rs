@@ -8,7 +8,7 @@
 mod common;
 
 use common::{engine, facts, limits, rate};
-use pixelrate_sandbox::{Engine, Error, GuardOptions, RunFacts, Schedule, Value};
+use pixelrate_sandbox::{Engine, Error, GuardOptions, RunFacts, Schedule, TrainingValues, Value};
 
 /// A schedule by its name and parameters, in words, as they stand on a command line.
 fn start(engine: &Engine, name: &str, params: &str, seed: u64) -> Result<Schedule, Error> {
@@ -187,4 +187,37 @@ fn what_cannot_be_meant_is_refused_in_the_user_s_words() {
         let error = start(&engine, name, params, 0).unwrap_err().to_string();
         assert!(error.contains(words), "{name} {params}: {error}");
     }
+}
+
+#[test]
+fn plateau_goes_on_from_the_sdk_s_example_and_from_no_other_schedule() {
+    let engine = engine();
+    // The rate, the best loss, bad evaluations and the newest one's step: the whole state of every SDK's `plateau`.
+    let words = [0.025_f64.to_bits(), 1.5_f64.to_bits(), 2, 10];
+    let state: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
+    let mut plateau = start(&engine, "plateau", "patience=2 factor=0.5", 0).unwrap();
+    plateau.restore(&state).unwrap();
+    let mut after = |eval_step, eval_loss| {
+        let shown = TrainingValues {
+            eval_step,
+            eval_loss,
+            ..TrainingValues::NONE
+        };
+        plateau.step(eval_step, shown).unwrap().learning_rate
+    };
+    assert_eq!(
+        [after(10, 2.0), after(20, 2.0), after(30, 1.0)],
+        [0.025, 0.0125, 0.0125]
+    );
+
+    let foreign = start(&engine, "greedy", "", 0)
+        .unwrap()
+        .save()
+        .unwrap()
+        .unwrap();
+    let refused = plateau.restore(&foreign).unwrap_err().to_string();
+    assert!(
+        refused.contains("the state has 72 bytes: it is another schedule's"),
+        "{refused}"
+    );
 }
