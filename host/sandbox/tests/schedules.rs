@@ -502,7 +502,8 @@ fn built_in_schedules_say_which_parameters_they_have() {
         .to_string();
     assert_eq!(
         error,
-        "cyclic has no parameter `max_rl`: did you mean `max_lr`? It has max_lr, base_lr, step_size"
+        "cyclic has no parameter `max_rl`: did you mean `max_lr`? \
+         It has max_lr, base_lr, mode, gamma, step_size, step_size_down"
     );
 }
 

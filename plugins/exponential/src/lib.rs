@@ -21,10 +21,10 @@ struct Exponential {
 impl Exponential {
     fn curve(&self, time: f64) -> f64 {
         let time = (time - self.hold).max(0.0);
-        let passed = match (time, self.staircase) {
-            (0.0, _) => 0.0,
-            (_, true) => times(time, self.every),
-            (_, false) => time / self.every,
+        let passed = if self.staircase {
+            times(time, self.every)
+        } else {
+            time / self.every
         };
         if self.inverse_time {
             return (self.first / (1.0 + self.factor * passed)).max(self.bound);

@@ -6,9 +6,6 @@ use pixelrate_schedule::{Run, Schedule, export_schedule};
 use pixelrate_shapes::metric::Metric;
 use pixelrate_shapes::{read, state};
 
-/// Words of the state before the window.
-const FIXED: usize = 9;
-
 struct Greedy {
     first: f64,
     factor: f64,
@@ -169,17 +166,31 @@ impl Schedule for Greedy {
     }
 
     fn restore(&mut self, bytes: Vec<u8>) -> Result<(), String> {
-        let words = state::unpack(&bytes, FIXED)?;
-        self.rate = f64::from_bits(words[0]);
-        self.best = f64::from_bits(words[1]);
-        (self.bad, self.metric.seen) = (words[2], words[3]);
-        (self.good, self.cooling, self.warming) = (words[4], words[5], words[6]);
-        self.resets_in = words[7];
-        self.sum = f64::from_bits(words[8]);
-        self.values = words[FIXED..]
-            .iter()
-            .map(|word| f64::from_bits(*word))
-            .collect();
+        let words = state::unpack(&bytes)?;
+        let Some((
+            &[
+                rate,
+                best,
+                bad,
+                seen,
+                good,
+                cooling,
+                warming,
+                resets_in,
+                sum,
+            ],
+            window,
+        )) = words.split_first_chunk()
+        else {
+            return Err(state::foreign(&bytes));
+        };
+        self.rate = f64::from_bits(rate);
+        self.best = f64::from_bits(best);
+        (self.bad, self.good, self.metric.seen) = (bad, good, seen);
+        (self.cooling, self.warming) = (cooling, warming);
+        self.resets_in = resets_in;
+        self.sum = f64::from_bits(sum);
+        self.values = window.iter().map(|word| f64::from_bits(*word)).collect();
         Ok(())
     }
 }

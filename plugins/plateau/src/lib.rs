@@ -107,11 +107,15 @@ impl Schedule for Plateau {
 
     // The first four words are the whole state of the SDKs' example `plateau`, which this one can take over from.
     fn restore(&mut self, bytes: Vec<u8>) -> Result<(), String> {
-        let words = state::unpack(&bytes, 4)?;
-        self.rate = f64::from_bits(words[0]);
-        self.best = f64::from_bits(words[1]);
-        (self.bad, self.metric.seen) = (words[2], words[3]);
-        if let [cooling, sum, summed] = words[4..] {
+        let words = state::unpack(&bytes)?;
+        let (&[rate, best, bad, seen], rest) = match words.split_first_chunk() {
+            Some((first, rest)) if matches!(rest.len(), 0 | 3) => (first, rest),
+            _ => return Err(state::foreign(&bytes)),
+        };
+        self.rate = f64::from_bits(rate);
+        self.best = f64::from_bits(best);
+        (self.bad, self.metric.seen) = (bad, seen);
+        if let &[cooling, sum, summed] = rest {
             (self.cooling, self.sum, self.summed) = (cooling, f64::from_bits(sum), summed);
         }
         Ok(())

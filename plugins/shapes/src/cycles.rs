@@ -11,7 +11,7 @@ pub struct Cycles {
     /// Of the first cycle.
     pub length: f64,
     /// How many; infinite if there is no end.
-    pub count: f64,
+    count: f64,
     /// Each cycle's length over that of the one before it.
     mul: f64,
     /// Each cycle's height over that of the one before it.

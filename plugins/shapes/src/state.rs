@@ -8,15 +8,18 @@ pub fn pack(words: &[u64]) -> Vec<u8> {
 /// The words of the bytes.
 ///
 /// # Errors
-/// They are not `least` words or more: another schedule's state.
-pub fn unpack(bytes: &[u8], least: usize) -> Result<Vec<u64>, String> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    if words.len() < least || !rest.is_empty() {
-        return Err(format!(
-            "the state has {} bytes, and {} or more in eights were expected: it is another schedule's",
-            bytes.len(),
-            least * 8
-        ));
+/// They are not whole words: another schedule's state.
+pub fn unpack(bytes: &[u8]) -> Result<Vec<u64>, String> {
+    match bytes.as_chunks::<8>() {
+        (words, []) => Ok(words.iter().map(|word| u64::from_le_bytes(*word)).collect()),
+        _ => Err(foreign(bytes)),
     }
-    Ok(words.iter().map(|word| u64::from_le_bytes(*word)).collect())
+}
+
+/// What is said of bytes that are not the schedule's own.
+pub fn foreign(bytes: &[u8]) -> String {
+    format!(
+        "the state has {} bytes: it is another schedule's",
+        bytes.len()
+    )
 }
