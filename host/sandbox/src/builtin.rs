@@ -1,6 +1,6 @@
 //! The schedules that every pixelrate carries: `plugins/dist`.
 
-const BUILTINS: [(&str, &[u8]); 4] = [
+const BUILTINS: [(&str, &[u8]); 5] = [
     (
         "cyclic",
         include_bytes!("../../../plugins/dist/cyclic.wasm"),
@@ -11,6 +11,7 @@ const BUILTINS: [(&str, &[u8]); 4] = [
         "piecewise",
         include_bytes!("../../../plugins/dist/piecewise.wasm"),
     ),
+    ("ramp", include_bytes!("../../../plugins/dist/ramp.wasm")),
 ];
 
 /// The built-in schedules' names, in alphabetical order.

@@ -1,5 +1,8 @@
 //! Pictures, as SVG or PNG: the path's ending decides. Everything that knows the plotting library is here.
 
+mod climbs;
+mod rates;
+
 use std::ops::Range;
 use std::path::Path;
 
@@ -9,6 +12,8 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use crate::Error;
+pub use climbs::{Climb, climbs};
+pub use rates::{Mark, Rates, rates};
 
 /// A line, and the band around it.
 #[derive(Debug, Clone, Default)]

@@ -53,7 +53,7 @@ pub struct Study {
 }
 
 /// Keys of training. Those that are left out have the defaults that [`TrainingKeys::resolve`] tells.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(
     missing_docs,
@@ -97,6 +97,8 @@ pub struct ScheduleEntry {
     /// Keys of training that differ for it, such as `optimizer`.
     #[serde(default)]
     pub training: TrainingKeys,
+    /// The folder of the search that its parameters are from, from the study's place: a report tells what they cost.
+    pub tuned: Option<PathBuf>,
 }
 
 impl TrainingKeys {

@@ -54,6 +54,7 @@ fn spec(schedule: ScheduleSpec) -> RunSpec {
         schedule,
         limits: Limits::default(),
         watch: true,
+        tuned: None,
         parent: None,
     }
 }

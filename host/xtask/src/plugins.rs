@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use pixelrate_author::rust::{self, Compiler, TARGET};
 
-const NAMES: [&str; 4] = ["cyclic", "fixed", "image", "piecewise"];
+const NAMES: [&str; 5] = ["cyclic", "fixed", "image", "piecewise", "ramp"];
 /// Which compiler gave the committed files.
 const RECORD: &str = "TOOLCHAIN.txt";
 
