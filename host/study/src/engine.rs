@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use pixelrate_runlog::{RunStatus, read_summary};
+use pixelrate_runlog::{Held, RunStatus, held, read_summary};
 use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::spec::RunSpec;
 use pixelrate_trainer::train::Stop;
@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::plan::Plan;
 use crate::rebuild;
+
+/// How long a process that has a run is given to end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A line that a run's process writes to its standard output, as JSON.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -161,6 +164,7 @@ fn one(
         _ if reached(folder, until) => return RunEnd::Reached,
         _ => {}
     }
+    wait_for_its_last_process(folder);
     let mut child = match start(spec, until, folder, program) {
         Ok(child) => child,
         Err(problem) => return RunEnd::Failed(problem.to_string()),
@@ -176,6 +180,15 @@ fn one(
         (Ok(()), Ok(None)) if reached(folder, until) => RunEnd::Reached,
         (Ok(()), Ok(None)) => RunEnd::Stopped,
         (Ok(()), Err(problem)) => RunEnd::Failed(problem.to_string()),
+    }
+}
+
+/// A run whose study was killed a moment ago is about to stop: there is no need to fail because of it. Who has the run for
+/// longer means to have it.
+fn wait_for_its_last_process(folder: &Path) {
+    let began = Instant::now();
+    while matches!(held(folder), Ok(Held::By(_))) && began.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -53,7 +53,7 @@ pub enum Error {
     #[error("{} holds no run with a log: run the study first", .0.display())]
     NoRuns(PathBuf),
     /// There is no search, or it has not ended.
-    #[error("{} holds no search that has ended: `pixelrate search` runs one, and the same command goes on with it", .0.display())]
+    #[error("{} holds no search, or none that has ended: `pixelrate search` runs one, and the same command goes on with it", .0.display())]
     NoSearch(PathBuf),
     /// A search whose candidates all came to nothing.
     #[error("{} has found nothing: each of its candidates diverged or failed (choices.jsonl tells); give lower rates", .0.display())]

@@ -462,6 +462,17 @@ fn draw(
     title: &str,
     inside: impl FnOnce(&Area<'_>) -> Result<(), Failure>,
 ) -> Result<(), Error> {
+    draw_under(path, size, title, "", inside)
+}
+
+/// As [`draw`], with more elements of SVG on top: what the plotting library cannot draw.
+fn draw_under(
+    path: &Path,
+    size: (u32, u32),
+    title: &str,
+    over: &str,
+    inside: impl FnOnce(&Area<'_>) -> Result<(), Failure>,
+) -> Result<(), Error> {
     let write = || -> Result<(), Failure> {
         let mut svg = String::new();
         {
@@ -470,6 +481,9 @@ fn draw(
             let area = area.titled(title, ("sans-serif", 20).into_font().color(&INK))?;
             inside(&area)?;
             area.present()?;
+        }
+        if let Some(end) = svg.rfind("</svg>") {
+            svg.insert_str(end, over);
         }
         let bytes = match path.extension().and_then(std::ffi::OsStr::to_str) {
             Some("svg") => svg.into_bytes(),

@@ -1,12 +1,17 @@
 //! A search: what every candidate came to at every rung.
 
+use std::fmt::Write;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use plotters::prelude::*;
 
-use super::{GRID, INK, LEGEND, colour, draw, padded, short, wrapped};
+use super::{GRID, INK, LEGEND, colour, draw_under, padded, short, wrapped};
 use crate::Error;
 
+/// Pixels that the title takes.
+const TITLE: i32 = 26;
 /// Candidates of the legend.
 const NAMED: usize = 9;
 
@@ -19,6 +24,43 @@ pub struct Climb {
     pub points: Vec<(usize, f64, f64)>,
     /// Whether it came to the last rung.
     pub finished: bool,
+    /// A small picture of it, as PNG, with its width and height.
+    pub thumbnail: Option<(Vec<u8>, u32, u32)>,
+}
+
+/// Pixels of the legend's small pictures, across the longer side.
+const THUMBNAIL: u32 = 64;
+
+/// What the legend says of a candidate: where, and in which lines, and where its small picture is.
+struct Entry {
+    y: i32,
+    lines: Vec<String>,
+}
+
+/// The legend's entries, and its small pictures as SVG, `left` pixels from the drawing's left.
+fn legend(all: &[Climb], left: u32) -> (Vec<Entry>, String) {
+    let (mut entries, mut pictures) = (Vec::new(), String::new());
+    let mut y = 20;
+    for climb in all {
+        let lines = wrapped(&climb.name, 30);
+        let next = y + 15 * lines.len() as i32;
+        entries.push(Entry { y, lines });
+        y = next + 7;
+        if let Some((png, width, height)) = &climb.thumbnail {
+            let scale = f64::from(THUMBNAIL) / f64::from((*width).max(*height).max(1));
+            let (wide, high) = (f64::from(*width) * scale, f64::from(*height) * scale);
+            // The title takes some of the drawing's top.
+            let (x, top) = (left + 28, next + TITLE - 8);
+            let _ = write!(
+                pictures,
+                "<image x=\"{x}\" y=\"{top}\" width=\"{wide:.0}\" height=\"{high:.0}\" \
+                 href=\"data:image/png;base64,{}\"/>\n",
+                STANDARD.encode(png)
+            );
+            y += high as i32 + 8;
+        }
+    }
+    (entries, pictures)
 }
 
 /// Values against budgets, a line a candidate, the best first: grey, but for those that came to the last rung, or, if it
@@ -48,7 +90,10 @@ pub fn climbs(
         .flat_map(|(value, half)| [value - half, value + half]);
     let ys = padded(ends);
     let last = budgets.len().saturating_sub(1) as f64;
-    draw(path, (980, 500), title, |area| {
+    let (entries, pictures) = legend(&all[..named], 980 - LEGEND);
+    let bottom = entries.last().map_or(0, |entry| entry.y);
+    let height = 500.max(bottom as u32 + THUMBNAIL + 80);
+    draw_under(path, (980, height), title, &pictures, |area| {
         let (plot, legend) = area.split_horizontally(980 - LEGEND);
         let mut chart = ChartBuilder::on(&plot)
             .margin(8)
@@ -61,7 +106,7 @@ pub fn climbs(
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID)
             .axis_style(INK)
-            .x_labels(budgets.len() + 1)
+            .x_labels(budgets.len())
             .y_labels(8)
             .x_desc("epochs by the rung's end")
             .y_desc(y)
@@ -106,24 +151,23 @@ pub fn climbs(
                 chart.draw_series(bars)?;
             }
         }
-        let mut y = 20;
-        for (place, climb) in all.iter().take(named).enumerate() {
-            let thick = if place == 0 { 4 } else { 3 };
+        for (place, entry) in entries.iter().enumerate() {
+            let (thick, mut y) = (if place == 0 { 4 } else { 3 }, entry.y);
             legend.draw(&PathElement::new(
                 vec![(0, y), (22, y)],
                 colour(place).stroke_width(thick),
             ))?;
-            for line in wrapped(&climb.name, 30) {
+            for line in &entry.lines {
                 let style = ("sans-serif", 13).into_font().color(&INK);
-                legend.draw(&Text::new(line, (28, y - 7), style))?;
+                legend.draw(&Text::new(line.clone(), (28, y - 7), style))?;
                 y += 15;
             }
-            y += 7;
         }
         if all.len() > named {
             let rest = format!("grey: {} more, dropped", all.len() - named);
             let style = ("sans-serif", 13).into_font().color(&INK.mix(0.75));
-            legend.draw(&Text::new(rest, (28, y - 7), style))?;
+            let (_, height) = legend.dim_in_pixel();
+            legend.draw(&Text::new(rest, (28, height as i32 - 30), style))?;
         }
         Ok(())
     })

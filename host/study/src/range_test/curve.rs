@@ -148,3 +148,85 @@ pub(super) fn digest(text: &str) -> String {
     });
     format!("{:08x}", (hash ^ (hash >> 32)) as u32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From 1e-7 to 10 in `steps` steps.
+    fn rates(steps: usize) -> Vec<f64> {
+        let last = (steps - 1) as f64;
+        (0..steps)
+            .map(|step| 1e-7 * 1e8_f64.powf(step as f64 / last))
+            .collect()
+    }
+
+    /// A loss that falls around `middle`, under a noise of whole numbers.
+    fn falling(step: usize, middle: f64, width: f64) -> f64 {
+        let noise = ((step * 37 % 11) as f64 - 5.0) / 5.0;
+        2.3 - 1.5 / (1.0 + (-(step as f64 - middle) / width).exp()) + 0.05 * noise
+    }
+
+    fn assert_suggests(steps: usize, losses: &[f64], expected: [f64; 3]) {
+        let found = suggest(
+            &rates(steps)[..losses.len()],
+            &smoothed(losses),
+            steps as u64,
+        );
+        let found = found.unwrap().all().map(|(_, one)| one.learning_rate);
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert!((found / expected - 1.0).abs() < 1e-9, "{found} {expected}");
+        }
+    }
+
+    // The numbers are those of fastai 2.8.12's own `valley`, `steep` and `minimum`, `AvgSmoothLoss` and the stop of
+    // `LRFinder`, over tensors of 64 bits.
+    #[test]
+    fn suggests_what_fastai_does() {
+        let rising = |step: usize| 0.004 * step.saturating_sub(150).pow(2) as f64;
+        let losses: Vec<f64> = (0..200)
+            .map(|step| falling(step, 120.0, 8.0) + rising(step))
+            .collect();
+        let smooth = smoothed(&losses);
+        assert!((smooth[0] - 2.249_999_541_146_66).abs() < 1e-9);
+        assert!((smooth[199] - 3.728_456_912_256_958).abs() < 1e-9);
+        let expected = [
+            0.004_198_707_084_443_905,
+            0.024_374_441_501_222_217,
+            0.035_707_859_649_004_62,
+        ];
+        assert_suggests(200, &losses, expected);
+    }
+
+    #[test]
+    fn stops_and_suggests_where_fastai_does_when_the_loss_explodes() {
+        let explosion = |step: usize| (0.4 * step.saturating_sub(80) as f64).exp() - 1.0;
+        let mut watch = Watch::default();
+        let mut losses = Vec::new();
+        for step in 0..100 {
+            losses.push(falling(step, 60.0, 4.0) + explosion(step));
+            if watch.see(losses[step]) {
+                break;
+            }
+        }
+        assert_eq!(losses.len(), 92);
+        let expected = [
+            0.004_037_017_258_596_558,
+            0.031_257_158_496_882_355,
+            0.035_111_917_342_151_34,
+        ];
+        assert_suggests(100, &losses, expected);
+        // What was seen after a checkpoint is forgotten with it.
+        watch.back_to(80);
+        assert_eq!(watch.losses, losses[..80]);
+        assert!(!watch.see(losses[80]));
+    }
+
+    #[test]
+    fn a_curve_that_ends_at_once_suggests_nothing() {
+        assert_eq!(suggest(&rates(200)[..27], &[1.0; 27], 200), None);
+        assert_eq!(suggest(&rates(200)[..3], &[1.0; 3], 200), None);
+        assert_eq!(digest("a").len(), 8);
+        assert_ne!(digest("a"), digest("b"));
+    }
+}

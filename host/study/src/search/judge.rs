@@ -206,3 +206,134 @@ fn why(choice: &Choice, last: bool, going: usize) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::tests::spec;
+
+    /// A search over as many candidates as there are names, of which `going` enter the second rung.
+    fn search(names: &[&str], going: usize, metric: Metric) -> Search {
+        let rung = |step, candidates| Rung {
+            epochs: step as f64 / 10.0,
+            step,
+            candidates,
+        };
+        Search {
+            name: "s".to_owned(),
+            seed: 0,
+            seeds: vec![0, 1],
+            eta: 2,
+            metric,
+            rungs: vec![rung(10, names.len()), rung(20, going)],
+            candidates: names
+                .iter()
+                .map(|name| Candidate {
+                    label: (*name).to_owned(),
+                    schedule: "fixed".to_owned(),
+                    params: BTreeMap::new(),
+                    training: Default::default(),
+                    spec: spec(name, 0, None),
+                })
+                .collect(),
+            refused: Vec::new(),
+            jobs: None,
+        }
+    }
+
+    fn judged(search: &Search, rung: usize, scores: &[[Score; 2]]) -> Vec<(String, bool)> {
+        let entered: Vec<_> = search
+            .candidates
+            .iter()
+            .zip(scores.iter().map(|two| two.to_vec()))
+            .collect();
+        let choices = judge(search, rung, &entered);
+        assert!(
+            choices
+                .iter()
+                .enumerate()
+                .all(|(i, c)| c.rank == i + 1 && c.of == scores.len())
+        );
+        choices
+            .into_iter()
+            .map(|c| (c.candidate, c.goes_on))
+            .collect()
+    }
+
+    fn told(found: &[(String, bool)]) -> Vec<(&str, bool)> {
+        found
+            .iter()
+            .map(|(name, on)| (name.as_str(), *on))
+            .collect()
+    }
+
+    const fn at(value: f64) -> Score {
+        Score::Measured(value)
+    }
+
+    #[test]
+    fn the_best_means_go_on_and_ties_stay_in_the_order_of_the_draw() {
+        let scores = [
+            [at(0.25), at(0.75)],
+            [at(0.9), at(0.9)],
+            [at(0.5), at(0.5)],
+            [at(0.1), at(0.2)],
+        ];
+        let accuracy = search(&["a", "b", "c", "d"], 2, Metric::Accuracy);
+        let found = judged(&accuracy, 0, &scores);
+        let expected = [("b", true), ("a", true), ("c", false), ("d", false)];
+        assert_eq!(told(&found), expected);
+        let loss = search(&["a", "b", "c", "d"], 2, Metric::Loss);
+        let found = judged(&loss, 0, &scores);
+        let expected = [("d", true), ("a", true), ("c", false), ("b", false)];
+        assert_eq!(told(&found), expected);
+        // At the last rung one is the best.
+        let found = judged(&accuracy, 1, &scores);
+        assert_eq!(found.iter().filter(|(_, best)| *best).count(), 1);
+    }
+
+    #[test]
+    fn runs_that_diverged_or_failed_rank_last_and_are_counted() {
+        let scores = [
+            [at(0.99), Score::Diverged(Some(0.1))],
+            [Score::Diverged(None), Score::Failed],
+            [at(0.2), at(0.2)],
+            [at(0.99), Score::Failed],
+        ];
+        let search = search(&["half", "none", "whole", "failed"], 3, Metric::Accuracy);
+        let found = judged(&search, 0, &scores);
+        let expected = [
+            ("whole", true),
+            ("failed", true),
+            ("half", true),
+            ("none", false),
+        ];
+        assert_eq!(told(&found), expected);
+        let entered: Vec<_> = search
+            .candidates
+            .iter()
+            .zip(scores.iter().map(|two| two.to_vec()))
+            .collect();
+        let choices = judge(&search, 0, &entered);
+        let half = &choices[2];
+        assert_eq!((half.diverged, half.failed, half.mean), (1, 0, Some(0.545)));
+        assert!(
+            half.why.contains("1 of its 2 runs diverged"),
+            "{}",
+            half.why
+        );
+        assert_eq!(choices[3].mean, None);
+        assert!(
+            choices[3]
+                .why
+                .starts_with("dropped at rung 1 of 2 (step 10): accuracy unknown")
+        );
+        // Nobody goes on who has nothing to go on with, however much room there is.
+        let all_lost = [
+            [Score::Failed, Score::Failed],
+            [Score::Diverged(None), Score::Failed],
+        ];
+        let two = super::tests::search(&["a", "b"], 2, Metric::Accuracy);
+        assert!(judged(&two, 0, &all_lost).iter().all(|(_, on)| !on));
+    }
+}

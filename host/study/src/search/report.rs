@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use pixelrate_control::write_whole;
-use pixelrate_sandbox::Value;
+use pixelrate_sandbox::{Filter, Value};
 use serde::Serialize;
 
 use super::candidates::Search;
@@ -15,8 +15,13 @@ use super::record::{Confirmed, Tuning, choices, tuning};
 use super::space::shown;
 use crate::Error;
 use crate::figure::{self, Climb};
+use crate::raster;
 use crate::spec::TrainingKeys;
 
+/// Candidates whose pictures are shown.
+const PICTURED: usize = 3;
+/// Values of a picture that is made small.
+const SAMPLES: u64 = 3 * 96 * 96;
 /// Candidates of the table.
 const ROWS: usize = 12;
 
@@ -189,8 +194,8 @@ fn markdown(search: &Search, tuning: &Tuning, ranked: &[Choice], winner: &str) -
     let _ = writeln!(text, "\nThe best: {}.", params.join(", "));
     if tuning.confirmed.is_empty() {
         text.push_str(
-            "\n**The best one's score was selected: it is the highest of many, luck included, and too good an estimate of \
-             what these parameters come to.** `--confirm 5` runs the best ones again with five seeds that were not used \
+            "\n**The best one's score was selected: it is the best of many, luck included, and too good an estimate of what \
+             these parameters come to.** `--confirm 5` runs the best ones again with five seeds that were not used \
              here, and reports that instead. Both are measured on the same test pictures.\n",
         );
     } else {
@@ -240,6 +245,35 @@ fn epochs(epochs: f64) -> String {
     format!("{}", (epochs * 1e3).round() / 1e3)
 }
 
+/// The picture of a candidate whose schedule has one, made small.
+fn thumbnail(search: &Search, candidate: &str) -> Option<(Vec<u8>, u32, u32)> {
+    let spec = &search
+        .candidates
+        .iter()
+        .find(|one| one.label == candidate)?
+        .spec;
+    let pictures = pixelrate_trainer::pictures::of(spec);
+    // A word among the parameters is a picture's name, or that of a choice, which no picture has.
+    let words = spec
+        .schedule
+        .params
+        .values()
+        .filter_map(|value| match value {
+            Value::Text(word) => Some(word),
+            Value::Number(_) => None,
+        });
+    let opened = words.filter_map(|word| pictures.open(word, &spec.limits).ok());
+    let small = opened
+        .filter_map(|picture| {
+            picture
+                .resized(SAMPLES, Filter::Bilinear, &spec.limits)
+                .ok()
+        })
+        .next()?;
+    let png = raster::png_of(small.width, small.height, small.channels, &small.values)?;
+    Some((png, small.width, small.height))
+}
+
 /// The metric of all candidates against the budget.
 fn draw(search: &Search, decided: &[Choice], path: &Path) -> Result<(), Error> {
     let scale = match search.metric {
@@ -248,7 +282,8 @@ fn draw(search: &Search, decided: &[Choice], path: &Path) -> Result<(), Error> {
     };
     let climbs: Vec<Climb> = ranked(decided)
         .into_iter()
-        .map(|last| {
+        .enumerate()
+        .map(|(place, last)| {
             let own = decided
                 .iter()
                 .filter(|choice| choice.candidate == last.candidate);
@@ -261,13 +296,16 @@ fn draw(search: &Search, decided: &[Choice], path: &Path) -> Result<(), Error> {
                     })
                     .collect(),
                 finished: last.rung == last.rungs,
+                thumbnail: (place < PICTURED)
+                    .then(|| thumbnail(search, &last.candidate))
+                    .flatten(),
             }
         })
         .collect();
     let budgets: Vec<f64> = search.rungs.iter().map(|rung| rung.epochs).collect();
     let y = match search.metric {
-        Metric::Accuracy => "test accuracy, %",
-        Metric::Loss => "test loss, nats",
+        Metric::Accuracy => "test accuracy, %; mean over seeds, its 95 % interval",
+        Metric::Loss => "test loss, nats; mean over seeds, its 95 % interval",
     };
     let title = format!("{}: {} candidates", search.name, search.candidates.len());
     figure::climbs(path, &title, y, &budgets, &climbs)
