@@ -10,7 +10,9 @@ mod curve;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pixelrate_runlog::{EvalRow, EventRow, RunStatus, StepRow, read_steps, read_summary};
+use pixelrate_runlog::{
+    EvalRow, EventKind, EventRow, RunStatus, StepRow, read_steps, read_summary,
+};
 use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_trainer::data;
 use pixelrate_trainer::spec::{Found, RunSpec, ScheduleSpec, Training};
@@ -200,10 +202,14 @@ pub fn test(
                 train::begin(&spec, &folder, &mut watcher, &own)?;
             }
         }
-        match over(&folder, seed)? {
-            Some(run) => tried.push(run),
-            None => return Ok(None),
+        let Some(run) = over(&folder, seed)? else {
+            return Ok(None);
+        };
+        if run.ending == Ending::Exploded {
+            let why = "its smoothed loss came to four times the least";
+            train::set_aside(&folder, EventKind::Stopped, why)?;
         }
+        tried.push(run);
     }
     tested(options, tried).map(Some)
 }

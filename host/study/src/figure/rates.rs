@@ -121,15 +121,23 @@ pub fn rates(path: &Path, title: &str, rates: &Rates) -> Result<(), Error> {
     })
 }
 
-/// From the least loss to the highest that matters: an explosion goes on for ever.
+/// From the least loss to somewhat above what the smoothed loss was before its least: how far an explosion goes after it
+/// tells nothing, and would press all that does into one line.
 fn heights(rates: &Rates) -> std::ops::Range<f64> {
-    let smoothed = rates.smoothed.iter().map(|point| point.1);
-    let ends = rates.band.iter().flat_map(|band| [band.0, band.1]);
+    let smoothed = &rates.smoothed;
+    let least = (0..smoothed.len()).min_by(|&a, &b| smoothed[a].1.total_cmp(&smoothed[b].1));
+    let before = least.map_or(0, |least| least + 1);
+    let bands = rates
+        .band
+        .iter()
+        .take(before)
+        .flat_map(|band| [band.0, band.1]);
+    let means = smoothed.iter().take(before).map(|point| point.1);
+    let seen = span(means.chain(bands));
     let raw = rates.raw.iter().flatten().map(|point| point.1);
-    let seen = span(smoothed.chain(ends));
-    let least = span(raw).start.min(seen.start);
-    let room = 0.08 * (seen.end - least);
-    least - room..seen.end + room
+    let bottom = span(raw).start.min(seen.start);
+    let room = 0.25 * (seen.end - bottom);
+    bottom - 0.2 * room..seen.end + room
 }
 
 /// A rate as people write it.
@@ -139,5 +147,30 @@ fn three_digits(rate: f64) -> String {
         format!("{rounded}")
     } else {
         format!("{rounded:e}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_explosion_leaves_room_for_what_was_before_it() {
+        let smoothed = vec![(1e-3, 2.3), (1e-2, 2.0), (0.1, 1.5), (1.0, 40.0)];
+        let shown = heights(&Rates {
+            raw: vec![vec![(1e-3, 2.4), (1e-2, 1.8), (0.1, 1.0), (1.0, 900.0)]],
+            band: smoothed.iter().map(|point| (point.1, point.1)).collect(),
+            smoothed,
+            marks: Vec::new(),
+        });
+        assert!(shown.start < 1.0 && shown.start > 0.5, "{shown:?}");
+        assert!(shown.end > 2.3 && shown.end < 3.0, "{shown:?}");
+    }
+
+    #[test]
+    fn rates_are_written_as_people_do() {
+        assert_eq!(three_digits(0.012_345), "0.0123");
+        assert_eq!(three_digits(1.234_5e-5), "1.23e-5");
+        assert_eq!(three_digits(10.0), "10");
     }
 }

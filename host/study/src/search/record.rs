@@ -1,6 +1,6 @@
 //! A search's own files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -135,17 +135,34 @@ impl Search {
             fs::create_dir_all(folder).map_err(|source| Error::io("make", folder, source))?;
             return write(&path, self);
         };
-        if let Some((key, was, is)) =
-            engine::difference("", &began.comparable(), &self.comparable())
-        {
-            return Err(Error::Changed {
+        let candidates = began.others_than(self);
+        let changed =
+            candidates.or_else(|| engine::difference("", &began.comparable(), &self.comparable()));
+        match changed {
+            None => Ok(()),
+            Some((key, was, is)) => Err(Error::Changed {
                 folder: folder.to_owned(),
                 key,
                 was,
                 is,
-            });
+            }),
         }
-        Ok(())
+    }
+
+    /// The first candidate that only one of both has, as a difference.
+    fn others_than(&self, now: &Self) -> Option<(String, String, String)> {
+        let names = |search: &Self| -> BTreeSet<String> {
+            let labels = search.candidates.iter().map(|one| one.label.clone());
+            labels.collect()
+        };
+        let (before, after) = (names(self), names(now));
+        let other = before.symmetric_difference(&after).next()?;
+        let told = |has: bool| format!("{} {other}", if has { "with" } else { "without" });
+        Some((
+            "candidates".to_owned(),
+            told(before.contains(other)),
+            told(after.contains(other)),
+        ))
     }
 
     /// What may not change from call to call.
