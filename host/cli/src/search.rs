@@ -151,12 +151,10 @@ fn begun(args: &Args) -> Result<(Search, PathBuf)> {
         Some(folder) if folder.is_dir() => {
             return Ok((Search::of(folder)?, std::path::absolute(folder)?));
         }
-        Some(file) => trial::busy(trial::PLANNING, || search::candidates::read(file))?,
+        Some(file) => trial::busy(trial::PLANNING, || search::read(file))?,
         None => {
             let file = args.quick.file()?;
-            let planned = trial::busy(trial::PLANNING, || {
-                search::candidates::plan(&file, Path::new(""), "")
-            });
+            let planned = trial::busy(trial::PLANNING, || search::plan(&file, Path::new(""), ""));
             match planned {
                 // There is no file whose line could be told.
                 Err(pixelrate_study::Error::Value { problem, .. }) => bail!("{problem}"),

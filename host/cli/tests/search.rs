@@ -302,8 +302,8 @@ fn what_cannot_be_searched_is_told() {
         "cannot list",
     );
     told(
-        &["--schedule", "cyclic", "--param", "max_lr=20,30"],
-        "max_learning_rate",
+        &["--schedule", "fixed", "--param", "learning_rate=20,30"],
+        "`max_learning_rate` is 10",
     );
     told(&["runs"], "no search");
     told(&[], "required");
@@ -334,9 +334,9 @@ fn what_cannot_be_searched_is_told() {
     // A candidate that cannot run is left out, and said so; another search does not go on in its folder.
     let one = [
         "--schedule",
-        "cyclic",
+        "fixed",
         "--param",
-        "max_lr=0.1,20",
+        "learning_rate=0.1,20",
         "--epochs",
         "0.1",
         "--seeds",
@@ -344,14 +344,14 @@ fn what_cannot_be_searched_is_told() {
     ];
     let (good, out, err) = said(pixelrate(here).arg("search").args(one));
     assert!(
-        good && err.contains("not run: cyclic-max_lr=20"),
+        good && err.contains("not run: fixed-learning_rate=20"),
         "{out}{err}"
     );
     assert_eq!(
-        json(&here.join("runs/search-cyclic/tuning.json"))["refused"],
+        json(&here.join("runs/search-fixed/tuning.json"))["refused"],
         1
     );
     let mut other = one;
-    other[3] = "max_lr=0.1,0.2";
+    other[3] = "learning_rate=0.1,0.2";
     told(&other, "was begun with another");
 }

@@ -15,10 +15,11 @@
 //! - `tuning.json`: what the search cost and found ([`Tuning`]), once it has ended.
 //! - `search.svg`, `search.md`, `winner.toml`: for people.
 
-pub mod candidates;
+mod candidates;
 mod confirm;
 pub mod file;
 mod judge;
+mod planner;
 mod record;
 mod report;
 mod run;
@@ -29,6 +30,7 @@ pub use candidates::{Candidate, Refused, Search};
 pub use confirm::confirm;
 pub use file::{Metric, SearchFile};
 pub use judge::Choice;
+pub use planner::{plan, read};
 pub use record::{Best, Confirmed, Cost, Tuning, tuning};
 pub use report::{Told, report};
 pub use run::{End, run};

@@ -51,10 +51,10 @@ fn legend(all: &[Climb], left: u32) -> (Vec<Entry>, String) {
             let (wide, high) = (f64::from(*width) * scale, f64::from(*height) * scale);
             // The title takes some of the drawing's top.
             let (x, top) = (left + 28, next + TITLE - 8);
-            let _ = write!(
+            let _ = writeln!(
                 pictures,
                 "<image x=\"{x}\" y=\"{top}\" width=\"{wide:.0}\" height=\"{high:.0}\" \
-                 href=\"data:image/png;base64,{}\"/>\n",
+                 href=\"data:image/png;base64,{}\"/>",
                 STANDARD.encode(png)
             );
             y += high as i32 + 8;
