@@ -20,7 +20,7 @@ use crate::{signals, training, trial};
 )]
 pub(crate) struct Args {
     /// The search's TOML, or the folder of a search that was begun.
-    #[arg(required_unless_present = "schedule", conflicts_with = "schedule")]
+    #[arg(required_unless_present = "schedule", conflicts_with_all = FLAGS)]
     search: Option<PathBuf>,
     #[command(flatten)]
     quick: Quick,
@@ -43,6 +43,24 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// What a search's file says itself.
+const FLAGS: [&str; 14] = [
+    "schedule",
+    "epochs",
+    "seeds",
+    "search_seed",
+    "metric",
+    "max_learning_rate",
+    "dataset",
+    "data_folder",
+    "model",
+    "batch_size",
+    "optimizer",
+    "weight_decay",
+    "device",
+    "threads",
+];
 
 /// A search of one schedule, without a file.
 #[derive(clap::Args)]

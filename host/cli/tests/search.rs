@@ -305,7 +305,11 @@ fn what_cannot_be_searched_is_told() {
         &["--schedule", "fixed", "--param", "learning_rate=20,30"],
         "`max_learning_rate` is 10",
     );
-    told(&["runs"], "no search");
+    fs::create_dir(here.join("empty")).unwrap();
+    told(&["empty"], "no search");
+    told(&["nowhere.toml"], "cannot read");
+    told(&["runs", "--epochs", "2"], "cannot be used with");
+    told(&["runs", "--model", "convnet"], "cannot be used with");
     told(&[], "required");
     let file = |from: &str, to: &str, words: &str| {
         let text = search(3).replace(from, to);
@@ -313,7 +317,7 @@ fn what_cannot_be_searched_is_told() {
         fs::write(here.join("wrong.toml"), &text).unwrap();
         told(&["wrong.toml"], words);
     };
-    file("eta = 2", "eta = 1", "wrong.toml:17: `eta` is 1");
+    file("eta = 2", "eta = 1", "wrong.toml:16: `eta` is 1");
     file(
         "min_epochs = 1.0",
         "min_epochs = 5.0",
