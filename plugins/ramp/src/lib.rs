@@ -40,9 +40,7 @@ impl Schedule for Ramp {
             0.0 => Shape::Exponential,
             1.0 => Shape::Linear,
             other => {
-                return Err(format!(
-                    "`shape` is {other}: must be exponential or linear"
-                ));
+                return Err(format!("`shape` is {other}: must be exponential or linear"));
             }
         };
         if !(min > 0.0 || min == 0.0 && shape == Shape::Linear) {
