@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{logged, pixelrate, said, study};
 use pixelrate_runlog::{EventKind, RunStatus, held, read_events, read_summary};
@@ -74,11 +74,11 @@ fn a_search_killed_again_and_again_chooses_as_one_that_was_left_alone() {
             .spawn()
             .unwrap();
         // Each is given twice the time of the one before it, so that there is an end on the slowest machine.
-        std::thread::sleep(Duration::from_millis(1000 << kills));
-        finished = child
-            .try_wait()
-            .unwrap()
-            .is_some_and(|status| status.success());
+        let until = Instant::now() + Duration::from_millis(1000 << kills);
+        while Instant::now() < until && !finished {
+            std::thread::sleep(Duration::from_millis(20));
+            finished = child.try_wait().unwrap().is_some_and(|end| end.success());
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         kills += 1;
