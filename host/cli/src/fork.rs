@@ -105,7 +105,14 @@ fn train(
         builds: Vec::new(),
     };
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let ends = engine::run(&plan, &std::path::absolute(&study)?, &program, jobs, stop)?;
+    let ends = engine::run(
+        &plan,
+        None,
+        &std::path::absolute(&study)?,
+        &program,
+        jobs,
+        stop,
+    )?;
     let mut code = ExitCode::SUCCESS;
     for (spec, end) in plan.runs.iter().zip(ends) {
         match end {
@@ -113,7 +120,7 @@ fn train(
                 eprintln!("error: {} failed: {problem}", spec.run);
                 code = ExitCode::FAILURE;
             }
-            RunEnd::Stopped => {
+            RunEnd::Stopped | RunEnd::Reached => {
                 eprintln!(
                     "{} is not finished: `pixelrate resume` takes it up",
                     spec.run

@@ -5,6 +5,7 @@ mod check;
 mod checkpoint;
 mod chosen;
 mod data;
+mod find_lr;
 mod fork;
 mod inspect;
 mod log;
@@ -16,10 +17,12 @@ mod replay;
 mod report;
 mod resume;
 mod run;
+mod search;
 mod signals;
 mod stop;
 mod study;
 mod swap;
+mod training;
 mod trial;
 
 use std::process::ExitCode;
@@ -48,6 +51,8 @@ enum Command {
     Fork(fork::Args),
     Replay(replay::Args),
     Report(report::Args),
+    Search(Box<search::Args>),
+    FindLr(find_lr::Args),
     Preview(preview::Args),
     New(new::Args),
     Build(build::Args),
@@ -65,6 +70,8 @@ fn main() -> ExitCode {
             | Command::Resume(_)
             | Command::Fork(_)
             | Command::Replay(_)
+            | Command::Search(_)
+            | Command::FindLr(_)
     ) {
         signals::end_with_the_reader();
     }
@@ -81,6 +88,8 @@ fn main() -> ExitCode {
         Command::Fork(args) => fork::main(&args),
         Command::Replay(args) => replay::main(&args),
         Command::Report(args) => report::main(&args),
+        Command::Search(args) => search::main(&args),
+        Command::FindLr(args) => find_lr::main(&args),
         Command::Preview(args) => preview::main(&args),
         Command::New(args) => new::main(&args),
         Command::Build(args) => build::main(&args),

@@ -46,16 +46,7 @@ struct Rates<'a> {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    if let Some(out) = &args.out
-        && !out
-            .extension()
-            .is_some_and(|end| end == "svg" || end == "png")
-    {
-        bail!(
-            "--out {}: a picture's name ends in .svg or .png",
-            out.display()
-        );
-    }
+    args.out.as_deref().map_or(Ok(()), drawable)?;
     let engine = trial::engine()?;
     let mut series = Vec::new();
     for text in &args.schedules {
@@ -88,6 +79,18 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             .for_each(|line| println!("{}", terminal::chart(line, width.clamp(40, 160))));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a picture can be drawn to `out`.
+pub(crate) fn drawable(out: &Path) -> Result<()> {
+    let known = |end: &std::ffi::OsStr| end == "svg" || end == "png";
+    if !out.extension().is_some_and(known) {
+        bail!(
+            "--out {}: a picture's name ends in .svg or .png",
+            out.display()
+        );
+    }
+    Ok(())
 }
 
 /// Every schedule of a study, as its first seed has it, under the study's own guard and limits.

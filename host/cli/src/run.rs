@@ -10,11 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use pixelrate_runlog::{EvalRow, EventKind, EventRow};
 use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_study::engine::{Beat, News};
-use pixelrate_study::spec::TrainingKeys;
-use pixelrate_trainer::spec::{Found, OptimizerKind, RunSpec, ScheduleSpec};
+use pixelrate_trainer::spec::{Found, RunSpec, ScheduleSpec};
 use pixelrate_trainer::train::{self, Ending, Observer, Outcome, Progress};
 
-use crate::signals;
+use crate::{signals, training};
 
 /// Train one run under one schedule.
 #[derive(clap::Args)]
@@ -29,36 +28,14 @@ pub(crate) struct Args {
     /// A parameter of the schedule; may be given again.
     #[arg(long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
-    /// cifar10, cifar100, mnist, fashion-mnist or synthetic.
-    #[arg(long, default_value = "synthetic")]
-    dataset: String,
-    /// Where the data sets lie [default: PIXELRATE_DATA, or data].
-    #[arg(long)]
-    data_folder: Option<PathBuf>,
-    /// resnet-N (N = 6n + 2), mnist-convnet or convnet.
-    #[arg(long, default_value = "convnet")]
-    model: String,
+    #[command(flatten)]
+    training: training::Args,
     /// Passes over the training set.
     #[arg(long, default_value_t = 4.0)]
     epochs: f64,
-    /// Pictures a step.
-    #[arg(long, default_value_t = 128)]
-    batch_size: u32,
-    /// momentum or adam.
-    #[arg(long, default_value = "momentum", value_parser = optimizer)]
-    optimizer: OptimizerKind,
-    /// L2 penalty.
-    #[arg(long, default_value_t = 0.0)]
-    weight_decay: f64,
     /// Seeds weights, order, augmentation and the sandbox.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// auto, cpu, cuda or cuda:N.
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Threads on the CPU.
-    #[arg(long, default_value_t = 1)]
-    threads: u32,
     /// The highest learning rate that the trainer takes.
     #[arg(long, default_value_t = 10.0)]
     max_learning_rate: f64,
@@ -86,10 +63,16 @@ pub(crate) struct Args {
     /// Write progress to standard output as lines of JSON, and stop when standard input ends.
     #[arg(long, hide = true)]
     beats: bool,
+    /// Stop before this step, as if asked to: what a search hands to its processes.
+    #[arg(long, hide = true)]
+    until: Option<u64>,
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    let stop = signals::stop()?;
+    let mut stop = signals::stop()?;
+    if let Some(step) = args.until {
+        stop = stop.before(step);
+    }
     let mut bar = Bar::new();
     let mut beats = Beats;
     let observer: &mut dyn Observer = if args.beats { &mut beats } else { &mut bar };
@@ -161,14 +144,6 @@ pub(crate) fn end(outcome: &Outcome, folder: &Path, json: bool, quiet: bool) -> 
     }
 }
 
-fn optimizer(word: &str) -> Result<OptimizerKind, String> {
-    match word {
-        "momentum" => Ok(OptimizerKind::Momentum),
-        "adam" => Ok(OptimizerKind::Adam),
-        _ => Err("use momentum or adam".to_owned()),
-    }
-}
-
 /// Reads `name=value`: a number, or else a name.
 pub(crate) fn params(given: &[String]) -> Result<BTreeMap<String, Value>> {
     let mut params = BTreeMap::new();
@@ -188,21 +163,7 @@ fn from_flags(args: &Args) -> Result<RunSpec> {
     let plugin = args.schedule.clone().unwrap_or_default();
     let plugin = pixelrate_compose::located(&plugin, Path::new(""));
     let label = pixelrate_compose::name(&plugin);
-    let keys = TrainingKeys {
-        dataset: Some(args.dataset.clone()),
-        data_folder: args.data_folder.clone(),
-        model: Some(args.model.clone()),
-        batch_size: Some(args.batch_size),
-        epochs: Some(args.epochs),
-        optimizer: Some(args.optimizer),
-        weight_decay: Some(args.weight_decay),
-        device: Some(args.device.clone()),
-        threads: Some(args.threads),
-        ..TrainingKeys::default()
-    };
-    let Ok(training) = keys.resolve(Path::new("")) else {
-        bail!("--dataset, --model and --epochs are needed");
-    };
+    let training = args.training.resolve(args.epochs)?;
     Ok(RunSpec {
         study: "run".to_owned(),
         run: format!("{label}-seed{}", args.seed),
@@ -224,6 +185,7 @@ fn from_flags(args: &Args) -> Result<RunSpec> {
         },
         limits: Limits::default(),
         watch: !args.no_watch,
+        tuned: None,
         parent: None,
     })
 }

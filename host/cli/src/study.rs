@@ -51,7 +51,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     );
     let stop = signals::stop()?;
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let ends = engine::run(&plan, &folder, &program, jobs, &stop)?;
+    let ends = engine::run(&plan, None, &folder, &program, jobs, &stop)?;
     let report = report::report(&folder, &folder.join("report"))?;
     println!("{}", report.markdown);
     report

@@ -326,6 +326,7 @@ impl<'a> Round<'a> {
             },
             limits: Limits::default(),
             watch: true,
+            tuned: None,
             parent: None,
         };
         let text = serde_json::to_string(&spec).unwrap();

@@ -106,7 +106,7 @@
 //! | study, run | STRING | | as above |
 //! | step | INT64 | steps | steps done when it happened |
 //! | time | TIMESTAMP(ms, UTC) | | when it happened |
-//! | kind | STRING | | loaded, swapped, rejected, reverted, fault, log, checkpoint, resumed, paused, continued, finished, failed, stopped |
+//! | kind | STRING | | loaded, swapped, rejected, reverted, fault, log, checkpoint, resumed, paused, continued, finished, failed, stopped, judged |
 //! | schedule\* | STRING | | SHA-256 of the schedule that it is about |
 //! | message | STRING | | for people |
 //! | duration_ns\* | INT64 | ns | how long it took |

@@ -201,6 +201,8 @@ words! {
         Failed = "failed",
         /// The run was told to stop.
         Stopped = "stopped",
+        /// A search held the run against others: it goes on, or was dropped.
+        Judged = "judged",
     }
 }
 

@@ -21,6 +21,7 @@ const BUILTINS: &[(&str, &[u8])] = builtins![
     "piecewise",
     "plateau",
     "polynomial",
+    "ramp",
     "wsd",
 ];
 

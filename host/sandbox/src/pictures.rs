@@ -101,6 +101,34 @@ impl Pictures {
         self
     }
 
+    /// The names of all pictures in `folder`, in alphabetical order: of files whose names differ in their extension alone
+    /// the whole names, of others the names without.
+    ///
+    /// # Errors
+    /// It cannot be listed.
+    pub fn names(folder: &Path) -> std::io::Result<Vec<String>> {
+        let mut found: std::collections::BTreeMap<String, Vec<String>> = Default::default();
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let extension = path.extension().and_then(|end| end.to_str());
+            let (stem, name) = (path.file_stem(), path.file_name());
+            let known = extension.is_some_and(|end| EXTENSIONS.contains(&end));
+            if let (true, true, Some(stem), Some(name)) = (known, path.is_file(), stem, name) {
+                let text = |part: &std::ffi::OsStr| part.to_string_lossy().into_owned();
+                found.entry(text(stem)).or_default().push(text(name));
+            }
+        }
+        let names = found
+            .into_iter()
+            .flat_map(|(stem, files)| match files.len() {
+                1 => vec![stem],
+                _ => files,
+            });
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// The picture `name`: a file of the folder (whose extension may be left out), or else the fallback's; before both,
     /// what was kept.
     ///

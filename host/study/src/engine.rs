@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use pixelrate_runlog::{RunStatus, read_summary};
+use pixelrate_runlog::{Held, RunStatus, held, read_summary};
+use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::spec::RunSpec;
 use pixelrate_trainer::train::Stop;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::plan::Plan;
 use crate::rebuild;
+
+/// How long a process that has a run is given to end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A line that a run's process writes to its standard output, as JSON.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -45,21 +49,25 @@ pub enum RunEnd {
     Finished,
     /// It diverged, which is a result.
     Diverged,
+    /// It came to the step that it was to stop before, and can go on.
+    Reached,
     /// It was stopped, and can go on.
     Stopped,
     /// It failed; the message is its own.
     Failed(String),
 }
 
-/// Runs what of `plan` is not done yet, `jobs` at a time. Every run is a process of `program`, called as
-/// `program run --resume FOLDER --beats` or `program run --spec FILE --folder FOLDER --beats`, which stops, and can be
-/// resumed, when its standard input ends: that is how a stop reaches it, and how it learns that this process is gone.
+/// Runs what of `plan` is not done yet, `jobs` at a time, to the end or to a stop before the step `until`. Every run is a
+/// process of `program`, called as `program run --resume FOLDER --beats` or
+/// `program run --spec FILE --folder FOLDER --beats`, which stops, and can be resumed, when its standard input ends: that
+/// is how a stop reaches it, and how it learns that this process is gone.
 ///
 /// # Errors
 /// [`Error::Changed`] if a run was begun under another spec, before anything runs; else a folder's trouble. A run
 /// that fails is no error here: the ends say so, in the plan's order.
 pub fn run(
     plan: &Plan,
+    until: Option<u64>,
     folder: &Path,
     program: &Path,
     jobs: usize,
@@ -95,7 +103,8 @@ pub fn run(
                     let Some(spec) = plan.runs.get(index).filter(|_| !stop.asked()) else {
                         return;
                     };
-                    let end = one(spec, &folder.join(&spec.run), program, &screen, &lifelines);
+                    let at = folder.join(&spec.run);
+                    let end = one(spec, until, &at, program, &screen, &lifelines);
                     screen.ended(&spec.run, &end);
                     if let Ok(mut ends) = ends.lock() {
                         ends[index] = end;
@@ -143,6 +152,7 @@ impl Lifelines {
 
 fn one(
     spec: &RunSpec,
+    until: Option<u64>,
     folder: &Path,
     program: &Path,
     screen: &Screen,
@@ -151,9 +161,11 @@ fn one(
     match read_summary(folder) {
         Ok(Some(summary)) if summary.status == RunStatus::Finished => return RunEnd::Finished,
         Ok(Some(summary)) if summary.status == RunStatus::Diverged => return RunEnd::Diverged,
+        _ if reached(folder, until) => return RunEnd::Reached,
         _ => {}
     }
-    let mut child = match start(spec, folder, program) {
+    wait_for_its_last_process(folder);
+    let mut child = match start(spec, until, folder, program) {
         Ok(child) => child,
         Err(problem) => return RunEnd::Failed(problem.to_string()),
     };
@@ -165,14 +177,39 @@ fn one(
         (Err(problem), _) => RunEnd::Failed(problem),
         (Ok(()), Ok(Some(summary))) if summary.status == RunStatus::Diverged => RunEnd::Diverged,
         (Ok(()), Ok(Some(_))) => RunEnd::Finished,
+        (Ok(()), Ok(None)) if reached(folder, until) => RunEnd::Reached,
         (Ok(()), Ok(None)) => RunEnd::Stopped,
         (Ok(()), Err(problem)) => RunEnd::Failed(problem.to_string()),
     }
 }
 
-fn start(spec: &RunSpec, folder: &Path, program: &Path) -> Result<Child, Error> {
+/// A run whose study was killed a moment ago is about to stop: there is no need to fail because of it. Who has the run for
+/// longer means to have it.
+fn wait_for_its_last_process(folder: &Path) {
+    let began = Instant::now();
+    while matches!(held(folder), Ok(Held::By(_))) && began.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether the run in `folder` has done all steps before `until`, and kept them.
+fn reached(folder: &Path, until: Option<u64>) -> bool {
+    let newest = checkpoint::list(folder).ok().and_then(|mut all| all.pop());
+    let done = newest.as_deref().and_then(checkpoint::step_of);
+    until.is_some_and(|until| done.is_some_and(|done| done >= until))
+}
+
+fn start(
+    spec: &RunSpec,
+    until: Option<u64>,
+    folder: &Path,
+    program: &Path,
+) -> Result<Child, Error> {
     let mut command = Command::new(program);
     command.arg("run").arg("--beats");
+    if let Some(step) = until {
+        command.arg("--until").arg(step.to_string());
+    }
     if folder.join("run.toml").exists() {
         command.arg("--resume").arg(folder);
     } else {
@@ -236,23 +273,12 @@ fn follow(mut child: Child, spec: &RunSpec, screen: &Screen) -> Result<(), Strin
 }
 
 /// Refuses a folder whose run was begun under another spec.
-fn unchanged(spec: &RunSpec, folder: &Path) -> Result<(), Error> {
+pub(crate) fn unchanged(spec: &RunSpec, folder: &Path) -> Result<(), Error> {
     let file = folder.join("run.toml");
     if !file.exists() {
         return Ok(());
     }
     let began = RunSpec::read(&file)?;
-    // Where things lie and how often they are kept may change; the number of threads may not: it changes the bits.
-    let comparable = |spec: &RunSpec| {
-        let mut spec = spec.clone();
-        spec.training.data_folder = PathBuf::new();
-        spec.training.checkpoint_seconds = 1.0;
-        spec.schedule.picture_folder = None;
-        // Neither what follows a swap nor whether there may be one changes what was trained by now.
-        spec.schedule.rollback_steps = 0;
-        spec.watch = false;
-        serde_json::to_value(spec).unwrap_or_default()
-    };
     match difference("", &comparable(&began), &comparable(spec)) {
         None => Ok(()),
         Some((key, was, is)) => Err(Error::Changed {
@@ -264,7 +290,22 @@ fn unchanged(spec: &RunSpec, folder: &Path) -> Result<(), Error> {
     }
 }
 
-fn difference(
+/// What may not change of a run. Where things lie and how often they are kept may; the number of threads may not: it
+/// changes the bits.
+pub(crate) fn comparable(spec: &RunSpec) -> serde_json::Value {
+    let mut spec = spec.clone();
+    spec.training.data_folder = PathBuf::new();
+    spec.training.checkpoint_seconds = 1.0;
+    spec.schedule.picture_folder = None;
+    // Neither what follows a swap nor whether there may be one changes what was trained by now.
+    spec.schedule.rollback_steps = 0;
+    spec.watch = false;
+    // Nor does how its parameters were found.
+    spec.tuned = None;
+    serde_json::to_value(spec).unwrap_or_default()
+}
+
+pub(crate) fn difference(
     key: &str,
     was: &serde_json::Value,
     is: &serde_json::Value,
@@ -324,6 +365,7 @@ impl Screen {
         let word = match end {
             RunEnd::Finished => "finished",
             RunEnd::Diverged => "diverged",
+            RunEnd::Reached => "came so far",
             RunEnd::Stopped => "stopped",
             RunEnd::Failed(_) => "FAILED",
         };
@@ -334,7 +376,7 @@ impl Screen {
         );
         if !self.terminal {
             eprintln!("{line}");
-        } else if !matches!(end, RunEnd::Finished) {
+        } else if !matches!(end, RunEnd::Finished | RunEnd::Reached) {
             let _ = self.bars.println(line);
         }
     }

@@ -52,6 +52,15 @@ pub enum Error {
     /// Nothing to report on.
     #[error("{} holds no run with a log: run the study first", .0.display())]
     NoRuns(PathBuf),
+    /// There is no search, or it has not ended.
+    #[error("{} holds no search, or none that has ended: `pixelrate search` runs one, and the same command goes on with it", .0.display())]
+    NoSearch(PathBuf),
+    /// A search whose candidates all came to nothing.
+    #[error("{} has found nothing: each of its candidates diverged or failed (choices.jsonl tells); give lower rates", .0.display())]
+    NothingFound(PathBuf),
+    /// A range test that cannot be run, or read.
+    #[error("{0}")]
+    RangeTest(String),
     /// A run that was asked for something does not run.
     #[error("{} does not run now: `pixelrate resume` takes it up again", .0.display())]
     NotRunning(PathBuf),

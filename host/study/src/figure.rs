@@ -1,5 +1,8 @@
 //! Pictures, as SVG or PNG: the path's ending decides. Everything that knows the plotting library is here.
 
+mod climbs;
+mod rates;
+
 use std::ops::Range;
 use std::path::Path;
 
@@ -9,6 +12,8 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use crate::Error;
+pub use climbs::{Climb, climbs};
+pub use rates::{Mark, Rates, rates};
 
 /// A line, and the band around it.
 #[derive(Debug, Clone, Default)]
@@ -457,6 +462,17 @@ fn draw(
     title: &str,
     inside: impl FnOnce(&Area<'_>) -> Result<(), Failure>,
 ) -> Result<(), Error> {
+    draw_under(path, size, title, "", inside)
+}
+
+/// As [`draw`], with more elements of SVG on top: what the plotting library cannot draw.
+fn draw_under(
+    path: &Path,
+    size: (u32, u32),
+    title: &str,
+    over: &str,
+    inside: impl FnOnce(&Area<'_>) -> Result<(), Failure>,
+) -> Result<(), Error> {
     let write = || -> Result<(), Failure> {
         let mut svg = String::new();
         {
@@ -465,6 +481,9 @@ fn draw(
             let area = area.titled(title, ("sans-serif", 20).into_font().color(&INK))?;
             inside(&area)?;
             area.present()?;
+        }
+        if let Some(end) = svg.rfind("</svg>") {
+            svg.insert_str(end, over);
         }
         let bytes = match path.extension().and_then(std::ffi::OsStr::to_str) {
             Some("svg") => svg.into_bytes(),

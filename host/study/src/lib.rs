@@ -2,6 +2,7 @@
 //!
 //! - [`spec`]: a study's TOML. [`plan`]: the runs that it asks for, all checked before anything trains.
 //! - [`engine`]: each run in a process of its own, stopped and taken up again.
+//! - [`search`]: the best parameters, or pictures, by successive halving. [`range_test`]: a rate to begin with.
 //! - [`steer`]: swaps, pauses and stops of runs in other processes. [`mod@fork`], [`mod@replay`]: a run's second lives.
 //! - [`runs`]: the runs that there are, what each does, and which of them are meant.
 //! - [`statistics`], [`report`], [`figure`]: the table with its error bars, and the pictures. [`lineage`]: runs that were
@@ -14,11 +15,13 @@ pub mod figure;
 pub mod fork;
 pub mod lineage;
 pub mod plan;
+pub mod range_test;
 mod raster;
 pub mod rebuild;
 pub mod replay;
 pub mod report;
 pub mod runs;
+pub mod search;
 pub mod spec;
 pub mod statistics;
 pub mod steer;

@@ -10,6 +10,7 @@ use pixelrate_trainer::spec::{RunSpec, ScheduleSpec};
 
 use crate::Error;
 use crate::rebuild::Build;
+use crate::search;
 use crate::spec::{StudyFile, TrainingKeys};
 
 /// A study, ready to run.
@@ -32,16 +33,24 @@ pub struct Plan {
 /// parameter that it does not have.
 pub fn plan(path: &Path) -> Result<Plan, Error> {
     let (study, text) = StudyFile::read(path)?;
+    of(&study, path, &text)
+}
+
+/// As [`plan`], of a study that was read from `text`, in the file `path`.
+pub(crate) fn of(study: &StudyFile, path: &Path, text: &str) -> Result<Plan, Error> {
     let planner = Planner {
         path,
-        places: Places::of(&text),
-        // A file that is named alone lies in the working folder.
-        place: path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new(".")),
+        places: Places::of(text),
+        place: place(path),
     };
-    planner.plan(&study)
+    planner.plan(study)
+}
+
+/// Where the relative paths of the file `path` begin. A file that is named alone lies in the working folder.
+pub(crate) fn place(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 struct Planner<'a> {
@@ -252,6 +261,7 @@ impl Planner<'_> {
             },
             limits: study.limits.clone(),
             watch: study.study.watch,
+            tuned: self.tuned(index, schedule.tuned.as_deref())?,
             parent: None,
         };
         spec.check().map_err(|error| match error {
@@ -274,6 +284,22 @@ impl Planner<'_> {
             other => other.into(),
         })?;
         Ok(spec)
+    }
+
+    /// The whole path of the search's folder, which must hold what the search cost.
+    fn tuned(&self, index: usize, folder: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+        let Some(folder) = folder else {
+            return Ok(None);
+        };
+        let folder = PathBuf::from(absolute(&self.place.join(folder)));
+        match search::tuning(&folder) {
+            Ok(Some(_)) => Ok(Some(folder)),
+            Ok(None) => {
+                let problem = format!("`tuned`: {}", Error::NoSearch(folder));
+                Err(self.wrong_in(index, &["tuned"], problem))
+            }
+            Err(problem) => Err(self.wrong_in(index, &["tuned"], format!("`tuned`: {problem}"))),
+        }
     }
 
     /// Admits the schedule as the trainer will, so that what is wrong with it is known now.

@@ -19,6 +19,17 @@ static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
+/// The bytes of a PNG of a picture's: row by row, red, green and blue, or grey alone. `None` for one without pixels.
+pub(crate) fn png_of(width: u32, height: u32, channels: u32, values: &[u8]) -> Option<Vec<u8>> {
+    let mut pixels = tiny_skia::Pixmap::new(width, height)?;
+    let colours = values.chunks_exact(channels.max(1) as usize);
+    for (pixel, colour) in pixels.pixels_mut().iter_mut().zip(colours) {
+        let part = |channel: usize| colour.get(channel).copied().unwrap_or(colour[0]);
+        *pixel = tiny_skia::ColorU8::from_rgba(part(0), part(1), part(2), 255).premultiply();
+    }
+    pixels.encode_png().ok()
+}
+
 /// The bytes of a PNG of an SVG's text.
 pub(crate) fn png(svg: &str) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     let options = usvg::Options {

@@ -518,6 +518,7 @@ pub(crate) mod tests {
             },
             limits: Limits::default(),
             watch: true,
+            tuned: None,
             parent: parent.map(|(run, step)| Parent {
                 study: "demo".to_owned(),
                 run: run.to_owned(),

@@ -53,7 +53,7 @@ pub struct Study {
 }
 
 /// Keys of training. Those that are left out have the defaults that [`TrainingKeys::resolve`] tells.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(
     missing_docs,
@@ -79,7 +79,7 @@ pub struct TrainingKeys {
 }
 
 /// One schedule of a study.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleEntry {
     /// How the report calls it; by default the plugin's name.
@@ -95,6 +95,8 @@ pub struct ScheduleEntry {
     /// Keys of training that differ for it, such as `optimizer`.
     #[serde(default)]
     pub training: TrainingKeys,
+    /// The folder of the search that its parameters are from, from the study's place: a report tells what they cost.
+    pub tuned: Option<PathBuf>,
     /// What gives the rate: a built-in schedule, a file, from the study's place, or a composition, as a file or a table.
     pub plugin: Option<toml::Value>,
     /// Schedules one after another, instead of `plugin`. This and what follows is as in a composition's own file

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pixelrate_control::{Mailbox, Offer, Reply, ScheduleSpec, Takeovers, What, plugin_path};
-use pixelrate_runlog::{Held, held, read_summary};
+use pixelrate_runlog::{Held, RunStatus, held, read_summary};
 use pixelrate_sandbox::Value;
 use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::spec::{Found, RunSpec};
@@ -196,7 +196,7 @@ pub fn offered(
 
 fn not_over(folder: &Path) -> Result<(), Error> {
     match read_summary(folder)? {
-        Some(summary) if summary.status != pixelrate_runlog::RunStatus::Failed => {
+        Some(summary) if matches!(summary.status, RunStatus::Finished | RunStatus::Diverged) => {
             Err(Error::Over {
                 folder: folder.to_owned(),
                 status: summary.status.to_string(),

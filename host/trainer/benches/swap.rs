@@ -104,6 +104,7 @@ fn spec(plugin: &Path, watch: bool) -> RunSpec {
         },
         limits: Limits::default(),
         watch,
+        tuned: None,
         parent: None,
     }
 }

@@ -131,6 +131,24 @@ pub fn schedule_state(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     Ok(state.map(|view| view.data().to_vec()))
 }
 
+/// Seconds that training took up to a checkpoint, read without a model.
+///
+/// # Errors
+/// [`Error::Checkpoint`] if the file is damaged.
+pub fn seconds(path: &Path) -> Result<f64, Error> {
+    let bytes = fs::read(path).map_err(|source| Error::io("read", path, source))?;
+    let facts = SafeTensors::read_metadata(&bytes)
+        .ok()
+        .and_then(|(_, metadata)| metadata.metadata().clone());
+    facts
+        .and_then(|facts| u64::from_str_radix(facts.get("seconds")?, 16).ok())
+        .map(f64::from_bits)
+        .ok_or_else(|| Error::Checkpoint {
+            path: path.to_owned(),
+            problem: "it does not tell how long training took".to_owned(),
+        })
+}
+
 /// Puts a checkpoint that cannot be used aside, so that it does not count as one of those that are kept.
 ///
 /// # Errors

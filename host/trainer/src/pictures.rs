@@ -43,6 +43,11 @@ pub fn builtin(name: &str, limits: &Limits) -> Option<Result<DecodedPicture, Pic
     pixelrate_images::get(name).map(|bytes| DecodedPicture::decode(name, bytes, limits))
 }
 
+/// The names of the built-in pictures, in alphabetical order.
+pub fn builtins() -> impl Iterator<Item = &'static str> {
+    pixelrate_images::names()
+}
+
 /// `place` is `train/INDEX` or `test/INDEX`.
 fn mnist(name: &str, place: &str, data: &Path) -> Result<DecodedPicture, PictureError> {
     let fail = |problem: String| PictureError {

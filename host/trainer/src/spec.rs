@@ -33,6 +33,9 @@ pub struct RunSpec {
     /// Whether the file of the schedule in force is watched, and taken over when it changes.
     #[serde(default = "RunSpec::default_watch")]
     pub watch: bool,
+    /// The folder of the search that its schedule's parameters are from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuned: Option<PathBuf>,
     /// The run that this one was forked from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,

@@ -5,24 +5,29 @@ mod evaluate;
 mod pending;
 mod probation;
 mod redo;
+mod set_aside;
 mod setup;
 mod start;
 mod takeover;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pixelrate_control::Stage;
-use pixelrate_runlog::{EvalRow, EventRow, SummaryRow};
+use pixelrate_runlog::{EvalRow, EventRow, StepRow, SummaryRow};
 
 use crate::spec::{Found, RunFile, RunSpec};
 use crate::{Error, data};
+
+pub use set_aside::{note, set_aside};
 
 /// Who looks on while a run trains. Nothing here may take long: it is called between steps.
 pub trait Observer {
     /// The run is set up and begins (or goes on) at `first_step`.
     fn started(&mut self, _found: &Found, _first_step: u64) {}
+    /// A step is done and logged. Steps come in their order, many at a time.
+    fn step(&mut self, _row: &StepRow) {}
     /// Some more steps are done and logged.
     fn progress(&mut self, _progress: &Progress) {}
     /// The model was tested.
@@ -51,17 +56,42 @@ pub struct Progress {
 
 /// Asks a run to end after the step that it is at, from any thread or a signal handler.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    asked: Arc<AtomicBool>,
+    /// `None`: before no step.
+    before: Option<Arc<AtomicU64>>,
+}
 
 impl Stop {
     /// Asks. The run keeps a checkpoint and can be resumed.
     pub fn ask(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.asked.store(true, Ordering::Relaxed);
     }
 
     /// Whether anybody asked.
     pub fn asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// The same, which besides ends a run before `step`, whoever asks. What is asked of one is asked of both.
+    #[must_use]
+    pub fn before(&self, step: u64) -> Self {
+        Self {
+            asked: Arc::clone(&self.asked),
+            before: Some(Arc::new(AtomicU64::new(step))),
+        }
+    }
+
+    /// Moves the step of [`before`](Self::before), for this and its clones: 0 ends the run after the step that it is at.
+    pub fn end_before(&self, step: u64) {
+        if let Some(before) = &self.before {
+            before.store(step, Ordering::Relaxed);
+        }
+    }
+
+    fn is_due(&self, step: u64) -> bool {
+        let before = self.before.as_ref();
+        self.asked() || before.is_some_and(|before| step >= before.load(Ordering::Relaxed))
     }
 }
 
@@ -123,9 +153,8 @@ pub fn replay(
     observer: &mut dyn Observer,
     stop: &Stop,
 ) -> Result<Outcome, Error> {
-    let mut attempt = taken_up(folder, false)?;
-    attempt.until = until.unwrap_or(u64::MAX);
-    attempt.train(observer, stop)
+    let stop = until.map_or_else(|| stop.clone(), |step| stop.before(step));
+    taken_up(folder, false)?.train(observer, &stop)
 }
 
 /// Where schedules that are offered to the run in `folder` are prepared, and what it found when it began. Reads no data

@@ -57,6 +57,7 @@ fn spec(schedule: ScheduleSpec) -> RunSpec {
         schedule,
         limits: Limits::default(),
         watch: true,
+        tuned: None,
         parent: None,
     }
 }

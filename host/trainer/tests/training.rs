@@ -50,6 +50,7 @@ fn spec(model: &str, optimizer: OptimizerKind) -> RunSpec {
         },
         limits: Limits::default(),
         watch: true,
+        tuned: None,
         parent: None,
     }
 }

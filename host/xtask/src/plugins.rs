@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use pixelrate_author::rust::{self, Compiler, TARGET};
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "cosine",
     "cyclic",
     "cyclic_momentum",
@@ -20,6 +20,7 @@ const NAMES: [&str; 14] = [
     "piecewise",
     "plateau",
     "polynomial",
+    "ramp",
     "wsd",
 ];
 /// Which compiler gave the committed files.

@@ -43,8 +43,6 @@ pub(super) struct Attempt {
     pub(super) swaps: u64,
     /// What was in force before the takeovers of the step that is next.
     pub(super) turn: Option<Turn>,
-    /// The step before which it ends, whoever asks.
-    pub(super) until: u64,
     pub(super) at: Position,
     /// Time that the run was told to wait in.
     pub(super) paused: Duration,
@@ -116,7 +114,6 @@ impl Attempt {
             redo: start.redo,
             swaps: start.swaps,
             turn: None,
-            until: u64::MAX,
             paused: Duration::ZERO,
             stop_request: None,
             seconds_before: at.seconds,
@@ -201,7 +198,7 @@ impl Attempt {
         let mut checkpointed = Instant::now();
         while self.at.step < total {
             let step = self.at.step;
-            let stops = stop.asked() || step >= self.until;
+            let stops = stop.is_due(step);
             if stops || self.desk.wanted(step) || self.redo.due(step) {
                 // A loss that nobody has read yet may be where the run ended.
                 self.flush_losses(observer)?;
@@ -318,6 +315,7 @@ impl Attempt {
             self.at.training.train_loss = loss;
             self.at.training.grad_norm = row.grad_norm.unwrap_or(f64::NAN);
             self.log.step(row.clone())?;
+            observer.step(&row);
             self.at.step = row.step + 1;
             self.last = Some(row);
             if !loss.is_finite() {

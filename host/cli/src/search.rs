@@ -1,0 +1,261 @@
+//! `pixelrate search`: the best parameters, or picture, of a schedule.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use pixelrate_sandbox::GuardOptions;
+use pixelrate_study::search::file::{SearchKeys, SearchedSchedule};
+use pixelrate_study::search::{self, End, Metric, Search, SearchFile};
+use pixelrate_study::spec::Study;
+use pixelrate_trainer::spec::ScheduleSpec;
+
+use crate::{signals, training, trial};
+
+/// Search the best parameters of a schedule, or the best picture, by successive halving: all candidates train for a short
+/// while, the best of them for longer, and so on, each with several seeds. The same command goes on after a stop.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples: pixelrate search experiments/search-cyclic.toml\n          pixelrate search --schedule cyclic --param max_lr=1e-4..1.0:log --param step_size=20..400\n          pixelrate search --schedule image --pictures my-pictures --epochs 9\n          pixelrate search runs/search-image --confirm 5"
+)]
+pub(crate) struct Args {
+    /// The search's TOML, or the folder of a search that was begun.
+    #[arg(required_unless_present = "schedule", conflicts_with_all = FLAGS)]
+    search: Option<PathBuf>,
+    #[command(flatten)]
+    quick: Quick,
+    /// Runs side by side [default: the search's `jobs`, or cores over threads a run].
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Where the search's folder is made: `RUNS/<search>`.
+    #[arg(long, default_value = "runs")]
+    runs: PathBuf,
+    /// List rungs and candidates, and train nothing.
+    #[arg(long)]
+    list: bool,
+    /// Run the best again with so many seeds that the search did not use, and report those numbers.
+    #[arg(long, value_name = "SEEDS", value_parser = clap::value_parser!(u32).range(1..))]
+    confirm: Option<u32>,
+    /// How many of the best `--confirm` runs.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    top: u32,
+    /// Print JSON instead of Markdown.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a search's file says itself.
+const FLAGS: [&str; 14] = [
+    "schedule",
+    "epochs",
+    "seeds",
+    "search_seed",
+    "metric",
+    "max_learning_rate",
+    "dataset",
+    "data_folder",
+    "model",
+    "batch_size",
+    "optimizer",
+    "weight_decay",
+    "device",
+    "threads",
+];
+
+/// A search of one schedule, without a file.
+#[derive(clap::Args)]
+#[group(skip)]
+struct Quick {
+    /// A built-in schedule, or a .wasm or .wat file.
+    #[arg(long)]
+    schedule: Option<String>,
+    /// A parameter: a value, choices (A,B,C), or a range (MIN..MAX, MIN..MAX:log; whole numbers where both ends are). A
+    /// picture that is left out is any of those that there are.
+    #[arg(long = "param", value_name = "NAME=VALUES", requires = "schedule")]
+    params: Vec<String>,
+    /// Folder of pictures [default: the built-in ones].
+    #[arg(long, requires = "schedule")]
+    pictures: Option<PathBuf>,
+    /// The search's name [default: search-SCHEDULE].
+    #[arg(long, requires = "schedule")]
+    name: Option<String>,
+    /// Candidates [default: 27 with ranges, or else all choices].
+    #[arg(long, requires = "schedule")]
+    candidates: Option<usize>,
+    /// By what candidates become fewer, and budgets larger, from rung to rung [default: 3].
+    #[arg(long, requires = "schedule")]
+    eta: Option<u32>,
+    /// The first rung is no shorter [default: epochs over the square of eta].
+    #[arg(long, requires = "schedule")]
+    min_epochs: Option<f64>,
+    /// Passes over the training set: the full budget.
+    #[arg(long, default_value_t = 9.0)]
+    epochs: f64,
+    /// Seeds of each candidate, from 0.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// Seeds the draw of the candidates.
+    #[arg(long, default_value_t = 0)]
+    search_seed: u64,
+    /// What candidates are ranked by: accuracy or loss, on the test set.
+    #[arg(long, default_value = "accuracy", value_parser = metric)]
+    metric: Metric,
+    /// The highest learning rate that the trainer takes.
+    #[arg(long, default_value_t = 10.0)]
+    max_learning_rate: f64,
+    #[command(flatten)]
+    training: training::Args,
+}
+
+pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    let (search, folder) = begun(args)?;
+    if args.list {
+        list(&search);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let threads = search
+        .candidates
+        .iter()
+        .map(|one| one.spec.training.threads as usize);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let side_by_side = (cores / threads.max().unwrap_or(1)).max(1);
+    let jobs = args.jobs.or(search.jobs).unwrap_or(side_by_side);
+    eprintln!(
+        "{}: {} candidates with {} seeds, {jobs} runs at a time, in {}",
+        search.name,
+        search.candidates.len(),
+        search.seeds.len(),
+        folder.display()
+    );
+    for refused in &search.refused {
+        eprintln!("not run: {}: {}", refused.label, refused.problem);
+    }
+    let stop = signals::stop()?;
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let told = |line: &str| eprintln!("{line}");
+    let mut end = search::run(&search, &folder, &program, jobs, &stop, &told)?;
+    if let (End::Found(_), Some(seeds)) = (&end, args.confirm) {
+        let wanted = (args.top as usize, seeds as usize);
+        end = search::confirm(&search, &folder, wanted, &program, jobs, &stop)?;
+    }
+    match end {
+        End::Stopped => {
+            eprintln!("stopped: the same command goes on");
+            Ok(ExitCode::from(130))
+        }
+        End::Failed(runs) => {
+            for (run, problem) in runs {
+                eprintln!("error: {run} failed: {problem}");
+            }
+            bail!("nothing was decided by that: the same command tries these runs again");
+        }
+        End::Found(_) => {
+            let report = search::report(&search, &folder)?;
+            if args.json {
+                println!("{}", serde_json::to_string_pretty(&report)?);
+            } else {
+                println!("{}", report.markdown);
+                let files = report.files.iter();
+                files.for_each(|file| println!("{}", file.display()));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The search, and its folder.
+fn begun(args: &Args) -> Result<(Search, PathBuf)> {
+    let search = match &args.search {
+        Some(folder) if folder.is_dir() => {
+            return Ok((Search::of(folder)?, std::path::absolute(folder)?));
+        }
+        Some(file) => trial::busy(trial::PLANNING, || search::read(file))?,
+        None => {
+            let file = args.quick.file()?;
+            let planned = trial::busy(trial::PLANNING, || search::plan(&file, Path::new(""), ""));
+            match planned {
+                // There is no file whose line could be told.
+                Err(pixelrate_study::Error::Value { problem, .. }) => bail!("{problem}"),
+                planned => planned?,
+            }
+        }
+    };
+    let folder = std::path::absolute(args.runs.join(&search.name))?;
+    Ok((search, folder))
+}
+
+fn list(search: &Search) {
+    for (number, rung) in search.rungs.iter().enumerate() {
+        println!(
+            "rung {}: {} candidates to {} epochs (step {})",
+            number + 1,
+            rung.candidates,
+            rung.epochs,
+            rung.step
+        );
+    }
+    search
+        .candidates
+        .iter()
+        .for_each(|one| println!("{}", one.label));
+    for refused in &search.refused {
+        println!("{}: cannot run: {}", refused.label, refused.problem);
+    }
+}
+
+fn metric(word: &str) -> Result<Metric, String> {
+    match word {
+        "accuracy" => Ok(Metric::Accuracy),
+        "loss" => Ok(Metric::Loss),
+        _ => Err("use accuracy or loss".to_owned()),
+    }
+}
+
+impl Quick {
+    /// The file that says the same.
+    fn file(&self) -> Result<SearchFile> {
+        let plugin = self.schedule.clone().unwrap_or_default();
+        let stem = Path::new(&plugin).file_stem().unwrap_or_default();
+        let name = self.name.clone();
+        let name = name.unwrap_or_else(|| format!("search-{}", stem.to_string_lossy()));
+        let mut params = std::collections::BTreeMap::new();
+        for text in &self.params {
+            let Some((name, values)) = text.split_once('=') else {
+                bail!("--param {text}: write it as NAME=VALUE, NAME=A,B,C or NAME=MIN..MAX");
+            };
+            let domain = values
+                .parse()
+                .map_err(|problem| anyhow::anyhow!("--param {text}: {problem}"))?;
+            params.insert(name.to_owned(), domain);
+        }
+        Ok(SearchFile {
+            study: Study {
+                name,
+                seeds: (0..self.seeds).collect(),
+                pictures: self.pictures.clone(),
+                jobs: None,
+                watch: false,
+                rollback_steps: ScheduleSpec::default_rollback_steps(),
+            },
+            training: self.training.keys(self.epochs),
+            guard: GuardOptions {
+                max_learning_rate: self.max_learning_rate,
+                ..GuardOptions::default()
+            },
+            limits: Default::default(),
+            search: SearchKeys {
+                candidates: self.candidates,
+                eta: self.eta,
+                min_epochs: self.min_epochs,
+                seed: self.search_seed,
+                metric: self.metric,
+            },
+            schedule: vec![SearchedSchedule {
+                label: None,
+                plugin,
+                params,
+                training: Default::default(),
+            }],
+        })
+    }
+}

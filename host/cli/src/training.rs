@@ -1,0 +1,82 @@
+//! What is trained on what, for the commands that train without a study's file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use pixelrate_study::spec::TrainingKeys;
+use pixelrate_trainer::spec::{OptimizerKind, Training};
+
+/// Keys of training, but for `epochs`.
+#[derive(clap::Args)]
+#[group(skip)]
+pub(crate) struct Args {
+    /// cifar10, cifar100, mnist, fashion-mnist or synthetic.
+    #[arg(long, default_value = "synthetic")]
+    dataset: String,
+    /// Where the data sets lie [default: PIXELRATE_DATA, or data].
+    #[arg(long)]
+    data_folder: Option<PathBuf>,
+    /// resnet-N (N = 6n + 2), mnist-convnet or convnet.
+    #[arg(long, default_value = "convnet")]
+    model: String,
+    /// Pictures a step.
+    #[arg(long, default_value_t = 128)]
+    batch_size: u32,
+    /// momentum or adam.
+    #[arg(long, default_value = "momentum", value_parser = optimizer)]
+    optimizer: OptimizerKind,
+    /// L2 penalty.
+    #[arg(long, default_value_t = 0.0)]
+    weight_decay: f64,
+    /// auto, cpu, cuda or cuda:N.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Threads of a run on the CPU.
+    #[arg(long, default_value_t = 1)]
+    threads: u32,
+}
+
+impl Args {
+    /// As the keys of a study.
+    pub(crate) fn keys(&self, epochs: f64) -> TrainingKeys {
+        TrainingKeys {
+            dataset: Some(self.dataset.clone()),
+            data_folder: self.data_folder.clone(),
+            model: Some(self.model.clone()),
+            batch_size: Some(self.batch_size),
+            epochs: Some(epochs),
+            optimizer: Some(self.optimizer),
+            weight_decay: Some(self.weight_decay),
+            device: Some(self.device.clone()),
+            threads: Some(self.threads),
+            ..TrainingKeys::default()
+        }
+    }
+
+    /// With all defaults filled in.
+    ///
+    /// # Errors
+    /// Never, since all keys that are needed have a default here.
+    pub(crate) fn resolve(&self, epochs: f64) -> Result<Training> {
+        let Ok(training) = self.keys(epochs).resolve(Path::new("")) else {
+            bail!("--dataset, --model and --epochs are needed");
+        };
+        Ok(training)
+    }
+
+    /// Data set and model, in a few words.
+    pub(crate) fn told(&self) -> String {
+        format!(
+            "{} on {}, {}, batch {}",
+            self.model, self.dataset, self.optimizer, self.batch_size
+        )
+    }
+}
+
+fn optimizer(word: &str) -> Result<OptimizerKind, String> {
+    match word {
+        "momentum" => Ok(OptimizerKind::Momentum),
+        "adam" => Ok(OptimizerKind::Adam),
+        _ => Err("use momentum or adam".to_owned()),
+    }
+}
