@@ -8,12 +8,12 @@
 //! checksum: after the power went, the end of a file may hold anything, and arrow-ipc takes lengths on trust (it panics
 //! at a wrong one, or asks for that much memory).
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::Schema;
@@ -44,7 +44,7 @@ impl Segment {
         let file = File::create(&path).map_err(Error::io("create", &path))?;
         let facts = facts(R::TABLE, identity).into_iter();
         let facts = facts.map(|fact| (fact.key, fact.value.unwrap_or_default()));
-        let schema = Schema::clone(&R::schema()).with_metadata(facts.collect::<BTreeMap<_, _>>());
+        let schema = Schema::clone(&R::schema()).with_metadata(facts.collect());
         let stream = StreamWriter::try_new(Vec::new(), &schema).map_err(Error::stream(&path))?;
         let named = false;
         Ok(Self {
@@ -94,14 +94,14 @@ impl Segment {
 }
 
 /// The segments of a table: path and the number of the first row, in order. No folder, no segments.
-pub(crate) fn list<R: Record>(wal: &Path) -> Result<Vec<(PathBuf, u64)>, Error> {
+pub(crate) fn list(wal: &Path, table: &str) -> Result<Vec<(PathBuf, u64)>, Error> {
     let names = match names_in(wal) {
         Err(error) if error.vanished() => return Ok(Vec::new()),
         other => other?,
     };
     let first = |name: &str| {
         let number = name
-            .strip_prefix(R::TABLE)?
+            .strip_prefix(table)?
             .strip_prefix('-')?
             .strip_suffix(".arrows")?;
         number.parse::<u64>().ok()
@@ -159,6 +159,19 @@ pub(crate) fn parse<R: Record>(
     bytes: &[u8],
     identity: Option<&Identity>,
 ) -> Result<Vec<R>, Error> {
+    let mut rows = Vec::new();
+    for batch in batches(path, bytes, identity)? {
+        rows.extend(rows_of::<R>(path, &batch)?);
+    }
+    Ok(rows)
+}
+
+/// The batches in the bytes of a segment, as far as they go.
+pub(crate) fn batches(
+    path: &Path,
+    bytes: &[u8],
+    identity: Option<&Identity>,
+) -> Result<Vec<RecordBatch>, Error> {
     let whole = whole_messages(bytes);
     let Ok(stream) = StreamReader::try_new(Cursor::new(whole), None) else {
         return Ok(Vec::new()); // Cut within its first message: it held no row.
@@ -182,12 +195,9 @@ pub(crate) fn parse<R: Record>(
             [fact("pixelrate.study"), fact("pixelrate.run")],
         )?;
     }
-    let mut rows = Vec::new();
-    for batch in stream {
-        let batch = batch.map_err(|error| Error::damaged(path, error.to_string()))?;
-        rows.extend(rows_of::<R>(path, &batch)?);
-    }
-    Ok(rows)
+    stream
+        .map(|batch| batch.map_err(|error| Error::damaged(path, error.to_string())))
+        .collect()
 }
 
 /// Ends a checksum, so that padding of another writer is not taken for one.
