@@ -2,6 +2,7 @@
 //! lines of time, value and step.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write;
 use std::path::Path;
 
@@ -35,14 +36,11 @@ pub(crate) fn write(run: &Run, out: &Path, tell: &mut dyn FnMut(u64)) -> Result<
     let mut metrics: BTreeMap<String, Draft> = BTreeMap::new();
     run.walk(tell, |point| {
         for (name, value) in point.values {
-            if !metrics.contains_key(*name) {
-                let file = Draft::create(home.join("metrics").join(name))?;
-                metrics.insert((*name).to_owned(), file);
-            }
-            if let Some(file) = metrics.get_mut(*name) {
-                writeln!(file, "{} {value} {}", point.time_ms, point.step)
-                    .map_err(file.refused())?;
-            }
+            let file = match metrics.entry((*name).to_owned()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(Draft::create(home.join("metrics").join(name))?),
+            };
+            writeln!(file, "{} {value} {}", point.time_ms, point.step).map_err(file.refused())?;
         }
         Ok(())
     })?;
@@ -115,6 +113,6 @@ fn digits(name: &str) -> String {
     let number = digest
         .iter()
         .take(8)
-        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
     format!("{:018}", number % 1_000_000_000_000_000_000)
 }

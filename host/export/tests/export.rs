@@ -183,10 +183,10 @@ fn mlflow_has_metrics_params_and_tags() {
     let id = told["experiment_id"].as_str().unwrap();
     assert_eq!(experiment.file_name().unwrap(), id);
     assert!(id.chars().all(|c| c.is_ascii_digit()));
-    let entries = fs::read_dir(&experiment)
+    let mut entries = fs::read_dir(&experiment)
         .unwrap()
         .map(|e| e.unwrap().path());
-    let home = entries.filter(|path| path.is_dir()).next().unwrap();
+    let home = entries.find(|path| path.is_dir()).unwrap();
     let told = yaml(&home);
     assert_eq!(told["run_name"], "cyclic-1");
     assert_eq!(told["status"], 3);
