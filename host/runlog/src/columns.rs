@@ -32,47 +32,71 @@ pub(crate) enum Kind {
     Time,
 }
 
+impl Kind {
+    /// Its type in Arrow.
+    pub(crate) fn arrow(self) -> DataType {
+        match self {
+            Self::Word => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            Self::Text => DataType::Utf8,
+            Self::Count => DataType::Int64,
+            Self::Bits => DataType::UInt64,
+            Self::Real | Self::Rate => DataType::Float64,
+            Self::Time => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+        }
+    }
+
+    /// Its type in Parquet, with the logical type where there is one.
+    pub(crate) fn parquet(self) -> &'static str {
+        match self {
+            Self::Word | Self::Text => "STRING",
+            Self::Count => "INT64",
+            Self::Bits => "UINT64",
+            Self::Real | Self::Rate => "DOUBLE",
+            Self::Time => "TIMESTAMP(ms, UTC)",
+        }
+    }
+}
+
 /// One column of a table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) optional: bool,
+    /// The first version of the schema that has it.
+    pub(crate) since: u32,
+}
+
+impl Column {
+    /// The same column, which files before this version of the schema lack.
+    pub(crate) const fn since(self, since: u32) -> Self {
+        Self { since, ..self }
+    }
 }
 
 /// A column that every row fills.
 pub(crate) const fn required(name: &'static str, kind: Kind) -> Column {
-    let optional = false;
     Column {
         name,
         kind,
-        optional,
+        optional: false,
+        since: 1,
     }
 }
 
 /// A column that may be null.
 pub(crate) const fn optional(name: &'static str, kind: Kind) -> Column {
-    let optional = true;
     Column {
         name,
         kind,
-        optional,
+        optional: true,
+        since: 1,
     }
 }
 
 /// The Arrow schema of a list of columns.
 pub(crate) fn schema_of(columns: &[Column]) -> SchemaRef {
-    let field = |c: &Column| {
-        let data_type = match c.kind {
-            Kind::Word => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
-            Kind::Text => DataType::Utf8,
-            Kind::Count => DataType::Int64,
-            Kind::Bits => DataType::UInt64,
-            Kind::Real | Kind::Rate => DataType::Float64,
-            Kind::Time => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
-        };
-        Field::new(c.name, data_type, c.optional)
-    };
+    let field = |c: &Column| Field::new(c.name, c.kind.arrow(), c.optional);
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 

@@ -62,78 +62,9 @@
 //!   return from it.
 //! * **A batch in the write-ahead log** counts only with its checksum.
 //!
-//! # Tables
+//! What is in the tables is told for analysts, who need no Rust:
 //!
-//! Schema version 2, which added `swaps`; files of version 1 are read as runs without any (`pixelrate.schema` in the files' key-value metadata, beside `pixelrate.table`, `pixelrate.study`,
-//! `pixelrate.run` and the caller's facts as `pixelrate.fact.<name>`). All columns but those marked with a star are
-//! filled in every row. Counts are signed in the files, since differences of unsigned columns fail in SQL. Strings of
-//! few values read as dictionaries (pandas: categories) where the reader knows such a thing. A NaN is a NaN; null means
-//! that there was no value.
-//!
-//! `steps`, a row per step:
-//!
-//! | column | Parquet type | unit | meaning |
-//! | --- | --- | --- | --- |
-//! | study, run | STRING | | the study's and the run's name |
-//! | step | INT64 | steps | number of the step, from 0 |
-//! | epoch | DOUBLE | passes | passes over the training set before the step |
-//! | learning_rate | DOUBLE | | what reached the optimizer, bit for bit |
-//! | momentum\* | DOUBLE | | the same, if the schedule sets it |
-//! | weight_decay\* | DOUBLE | | the same, if the schedule sets it |
-//! | train_loss\* | DOUBLE | nats | mean loss of the batch, before the step |
-//! | grad_norm\* | DOUBLE | | L2 norm of the gradient |
-//! | step_ns | INT64 | ns | wall time of the step |
-//! | schedule_ns | INT64 | ns | wall time of the schedule's call |
-//! | schedule | STRING | | SHA-256 of the schedule in force, hexadecimal |
-//! | swaps | INT64 | | schedules that had taken over before the step: 0 under the one that the run began with |
-//!
-//! `evals`, a row per evaluation:
-//!
-//! | column | Parquet type | unit | meaning |
-//! | --- | --- | --- | --- |
-//! | study, run | STRING | | as above |
-//! | step | INT64 | steps | steps done when it was measured |
-//! | epoch | DOUBLE | passes | passes over the training set by then |
-//! | split | STRING | | which examples: `test`, `train` |
-//! | loss | DOUBLE | nats | mean loss |
-//! | accuracy | DOUBLE | share | examples classified rightly, 0 to 1 |
-//! | examples | INT64 | | examples measured |
-//!
-//! `events`, a row per thing that happened ([`EventKind`]):
-//!
-//! | column | Parquet type | unit | meaning |
-//! | --- | --- | --- | --- |
-//! | study, run | STRING | | as above |
-//! | step | INT64 | steps | steps done when it happened |
-//! | time | TIMESTAMP(ms, UTC) | | when it happened |
-//! | kind | STRING | | loaded, swapped, rejected, reverted, fault, log, checkpoint, resumed, paused, continued, finished, failed, stopped, judged |
-//! | schedule\* | STRING | | SHA-256 of the schedule that it is about |
-//! | message | STRING | | for people |
-//! | duration_ns\* | INT64 | ns | how long it took |
-//!
-//! `summary`, a row per run:
-//!
-//! | column | Parquet type | unit | meaning |
-//! | --- | --- | --- | --- |
-//! | study, run | STRING | | as above |
-//! | schedule | STRING | | the schedule's label in the study |
-//! | schedule_sha256 | STRING | | the schedule that the run began with |
-//! | seed | UINT64 | | the run's seed |
-//! | dataset, model, optimizer | STRING | | what was trained, and how |
-//! | batch_size | INT64 | examples | examples in a batch |
-//! | epochs | DOUBLE | passes | passes planned |
-//! | total_steps, steps_done | INT64 | steps | steps planned and done |
-//! | status | STRING | | finished, failed, diverged, stopped |
-//! | final_train_loss\* | DOUBLE | nats | loss of the last batch |
-//! | final_eval_loss\* | DOUBLE | nats | loss of the last evaluation |
-//! | final_eval_accuracy\*, best_eval_accuracy\* | DOUBLE | share | the last accuracy and the best, 0 to 1 |
-//! | wall_seconds | DOUBLE | s | time that the run took, pauses not counted |
-//! | started_at, finished_at | TIMESTAMP(ms, UTC) | | when it began and ended |
-//! | error\* | STRING | | why it failed |
-//! | device | STRING | | `cpu`, or the GPU's name |
-//! | threads | INT64 | | threads that computed |
-//! | pixelrate_version | STRING | | |
-//! | git_commit\* | STRING | | the commit that pixelrate was built from |
+#![doc = include_str!("../SCHEMA.md")]
 
 mod columns;
 mod encoding;
@@ -145,6 +76,8 @@ mod read;
 mod record;
 mod recover;
 mod rows;
+mod schema;
+mod source;
 #[cfg(test)]
 mod tests;
 mod wal;
@@ -159,3 +92,5 @@ pub use read::{
     write_summaries,
 };
 pub use rows::{EvalRow, EventKind, EventRow, Identity, RunStatus, StepRow, SummaryRow};
+pub use schema::{Column, Table};
+pub use source::{Source, source};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::vec::IntoIter;
 
 use crate::folder::{RunFolder, names_in, remove_folder};
-use crate::part::{self, Batches, Opened};
+use crate::part::{self, Batches, Opened, Span};
 use crate::record::Record;
 use crate::{Error, EvalRow, EventRow, Identity, StepRow, SummaryRow, wal};
 
@@ -155,10 +155,14 @@ pub(crate) fn logged_steps(folder: &RunFolder, identity: &Identity) -> Result<u6
 }
 
 fn open<R: Record>(folder: &RunFolder, identity: Option<&Identity>) -> Result<Rows<R>, Error> {
+    patiently(|| try_open(folder, identity))
+}
+
+/// Looks again while a writer may be between two steps; a fault that stays is told.
+pub(crate) fn patiently<T>(mut look: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let mut tries = 0;
     loop {
-        match try_open(folder, identity) {
-            // A writer may be between two steps; a fault that stays is told.
+        match look() {
             Err(error @ (Error::Damaged { .. } | Error::Io { .. } | Error::Missing { .. })) => {
                 let moving = error.vanished() || matches!(error, Error::Damaged { .. });
                 tries += 1;
@@ -172,33 +176,42 @@ fn open<R: Record>(folder: &RunFolder, identity: Option<&Identity>) -> Result<Ro
     }
 }
 
-fn try_open<R: Record>(folder: &RunFolder, identity: Option<&Identity>) -> Result<Rows<R>, Error> {
-    // The write-ahead log first: rows that leave it after this are in a part by then, and the numbers tell.
-    let mut segments: Vec<(PathBuf, u64, Vec<R>)> = Vec::new();
-    for (path, first) in wal::list::<R>(&folder.wal())? {
-        if let Some(rows) = wal::read::<R>(&path, identity)? {
-            segments.push((path, first, rows));
-        }
-    }
-    let mut dir = folder.table(R::TABLE);
+/// The folder of a table, and the parts in it.
+pub(crate) fn parts(
+    folder: &RunFolder,
+    table: &'static str,
+) -> Result<(PathBuf, Vec<Span>), Error> {
+    let mut dir = folder.table(table);
     if !dir.exists() {
         // Where folders cannot be exchanged at once, a crash may leave the table parked.
-        dir = folder.parked(R::TABLE);
+        dir = folder.parked(table);
         if !dir.exists() {
-            let (folder, table) = (folder.root().to_owned(), R::TABLE);
+            let folder = folder.root().to_owned();
             return Err(Error::Missing { folder, table });
         }
     }
     let spans = part::list(&dir)?;
-    let mut parts = VecDeque::with_capacity(spans.len());
+    Ok((dir, spans))
+}
+
+fn try_open<R: Record>(folder: &RunFolder, identity: Option<&Identity>) -> Result<Rows<R>, Error> {
+    // The write-ahead log first: rows that leave it after this are in a part by then, and the numbers tell.
+    let mut segments: Vec<(PathBuf, u64, Vec<R>)> = Vec::new();
+    for (path, first) in wal::list(&folder.wal(), R::TABLE)? {
+        if let Some(rows) = wal::read::<R>(&path, identity)? {
+            segments.push((path, first, rows));
+        }
+    }
+    let (dir, spans) = parts(folder, R::TABLE)?;
+    let mut opened = VecDeque::with_capacity(spans.len());
     for span in &spans {
         let part = part::open_part::<R>(&dir, *span)?;
         identity.map_or(Ok(()), |identity| part.check_run(identity))?;
-        parts.push_back(part);
+        opened.push_back(part);
     }
     let rest = wal::rows_after(&segments, spans.last().map_or(0, |span| span.end))?;
     Ok(Rows {
-        parts,
+        parts: opened,
         batches: None,
         now: Vec::new().into_iter(),
         rest: Some(rest),

@@ -59,7 +59,7 @@ impl Record for StepRow {
         required("step_ns", Kind::Count),
         required("schedule_ns", Kind::Count),
         required("schedule", Kind::Word),
-        required("swaps", Kind::Count),
+        required("swaps", Kind::Count).since(2),
     ];
 
     fn step(&self) -> u64 {

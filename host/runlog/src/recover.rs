@@ -40,7 +40,7 @@ pub(crate) fn recover<R: Record>(
         part::open_part::<R>(&dir, *span)?.check_run(identity)?;
     }
     let mut segments = Vec::new();
-    for (path, first) in wal::list::<R>(&folder.wal())? {
+    for (path, first) in wal::list(&folder.wal(), R::TABLE)? {
         let rows = wal::read::<R>(&path, Some(identity))?.unwrap_or_default();
         segments.push((path, first, rows));
     }

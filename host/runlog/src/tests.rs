@@ -194,7 +194,7 @@ fn recovery_that_stopped_before_the_cut_is_done_again() {
     // A cut that keeps all is stages 1 and 2 alone.
     let found = recover::recover::<StepRow>(&run, &identity(), u64::MAX).unwrap();
     assert_eq!((found.kept, found.last_step), (130, Some(129)));
-    assert!(wal::list::<StepRow>(&run.wal()).unwrap().is_empty());
+    assert!(wal::list(&run.wal(), "steps").unwrap().is_empty());
     assert_eq!(read_steps(dir.path()).unwrap(), rows(0, 130));
     resumes(dir.path(), 77);
     assert_eq!(

@@ -14,6 +14,7 @@ use std::io::{Cursor, ErrorKind, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::Schema;
@@ -94,14 +95,14 @@ impl Segment {
 }
 
 /// The segments of a table: path and the number of the first row, in order. No folder, no segments.
-pub(crate) fn list<R: Record>(wal: &Path) -> Result<Vec<(PathBuf, u64)>, Error> {
+pub(crate) fn list(wal: &Path, table: &str) -> Result<Vec<(PathBuf, u64)>, Error> {
     let names = match names_in(wal) {
         Err(error) if error.vanished() => return Ok(Vec::new()),
         other => other?,
     };
     let first = |name: &str| {
         let number = name
-            .strip_prefix(R::TABLE)?
+            .strip_prefix(table)?
             .strip_prefix('-')?
             .strip_suffix(".arrows")?;
         number.parse::<u64>().ok()
@@ -159,6 +160,19 @@ pub(crate) fn parse<R: Record>(
     bytes: &[u8],
     identity: Option<&Identity>,
 ) -> Result<Vec<R>, Error> {
+    let mut rows = Vec::new();
+    for batch in batches(path, bytes, identity)? {
+        rows.extend(rows_of::<R>(path, &batch)?);
+    }
+    Ok(rows)
+}
+
+/// The batches in the bytes of a segment, as far as they go.
+pub(crate) fn batches(
+    path: &Path,
+    bytes: &[u8],
+    identity: Option<&Identity>,
+) -> Result<Vec<RecordBatch>, Error> {
     let whole = whole_messages(bytes);
     let Ok(stream) = StreamReader::try_new(Cursor::new(whole), None) else {
         return Ok(Vec::new()); // Cut within its first message: it held no row.
@@ -182,12 +196,9 @@ pub(crate) fn parse<R: Record>(
             [fact("pixelrate.study"), fact("pixelrate.run")],
         )?;
     }
-    let mut rows = Vec::new();
-    for batch in stream {
-        let batch = batch.map_err(|error| Error::damaged(path, error.to_string()))?;
-        rows.extend(rows_of::<R>(path, &batch)?);
-    }
-    Ok(rows)
+    stream
+        .map(|batch| batch.map_err(|error| Error::damaged(path, error.to_string())))
+        .collect()
 }
 
 /// Ends a checksum, so that padding of another writer is not taken for one.

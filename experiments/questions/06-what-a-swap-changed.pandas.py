@@ -1,0 +1,40 @@
+"""What did each swap change? The mean loss and the mean learning rate of the hundred steps before it, and of the hundred
+from it on."""
+
+import glob
+import sys
+
+import pandas
+
+folder = sys.argv[1]
+
+
+def read(files, columns, **options):
+    """One table of all runs. Its strings, which come as categories of each run's own, as plain strings."""
+    paths = sorted(glob.glob(f"{folder}/*/*/{files}"))
+    table = pandas.concat(pandas.read_parquet(path, columns=columns, **options) for path in paths)
+    words = table.select_dtypes("category").columns
+    return table.astype(dict.fromkeys(words, "object")).reset_index(drop=True)
+
+
+steps = read("steps/*.parquet", ["study", "run", "step", "swaps", "learning_rate", "train_loss"])
+
+keys = ["study", "run", "swaps", "takeover"]
+takeovers = steps[steps["swaps"] > 0].groupby(keys[:3], as_index=False).agg(takeover=("step", "min"))
+near = steps.drop(columns="swaps").merge(takeovers, on=["study", "run"])
+near = near.query("takeover - 100 <= step < takeover + 100")
+side = {True: "before", False: "after"}
+means = (
+    near.assign(side=(near["step"] < near["takeover"]).map(side))
+    .groupby([*keys, "side"])[["learning_rate", "train_loss"]]
+    .mean()
+    .unstack()
+)
+answer = pandas.DataFrame(
+    {
+        f"{name}_{side}": means[column, side]
+        for name, column in (("rate", "learning_rate"), ("loss", "train_loss"))
+        for side in ("before", "after")
+    }
+).reset_index()
+print(answer)
