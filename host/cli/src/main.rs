@@ -5,6 +5,7 @@ mod check;
 mod checkpoint;
 mod chosen;
 mod data;
+mod export;
 mod fork;
 mod inspect;
 mod log;
@@ -48,6 +49,7 @@ enum Command {
     Fork(fork::Args),
     Replay(replay::Args),
     Report(report::Args),
+    Export(export::Args),
     Preview(preview::Args),
     New(new::Args),
     Build(build::Args),
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Fork(args) => fork::main(&args),
         Command::Replay(args) => replay::main(&args),
         Command::Report(args) => report::main(&args),
+        Command::Export(args) => export::main(&args),
         Command::Preview(args) => preview::main(&args),
         Command::New(args) => new::main(&args),
         Command::Build(args) => build::main(&args),
