@@ -5,6 +5,7 @@ mod check;
 mod checkpoint;
 mod chosen;
 mod data;
+mod export;
 mod find_lr;
 mod fork;
 mod inspect;
@@ -53,6 +54,7 @@ enum Command {
     Report(report::Args),
     Search(Box<search::Args>),
     FindLr(find_lr::Args),
+    Export(export::Args),
     Preview(preview::Args),
     New(new::Args),
     Build(build::Args),
@@ -90,6 +92,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::main(&args),
         Command::Search(args) => search::main(&args),
         Command::FindLr(args) => find_lr::main(&args),
+        Command::Export(args) => export::main(&args),
         Command::Preview(args) => preview::main(&args),
         Command::New(args) => new::main(&args),
         Command::Build(args) => build::main(&args),
