@@ -1,14 +1,19 @@
-//! Draws the stand-ins for the blog post's pictures: `cargo run -p pixelrate-images --example draw`.
+//! Draws the pictures that pixelrate brings along: `cargo run -p pixelrate-images --example draw`.
 //!
 //! Without arguments it writes every PNG of `images/`; with names, just those. The same code gives the same pictures.
 
 mod alexnet;
 mod bad_mnist;
 mod brush;
+mod galaxy;
+mod garden;
 mod get_out;
+mod glass;
 mod hinton;
+mod julia;
 mod mona_lisa;
 mod puppy;
+mod sea;
 mod team_kakashi;
 
 use std::error::Error;
@@ -20,13 +25,18 @@ use image::{DynamicImage, ImageEncoder};
 /// A picture's name and what draws it; none where a canvas could not be had.
 type Picture = (&'static str, fn() -> Option<DynamicImage>);
 
-const PICTURES: [Picture; 7] = [
+const PICTURES: [Picture; 12] = [
     ("alexnet", alexnet::draw),
     ("bad_mnist", bad_mnist::draw),
+    ("galaxy", galaxy::draw),
+    ("garden", garden::draw),
     ("get_out", get_out::draw),
+    ("glass", glass::draw),
     ("hinton", hinton::draw),
+    ("julia", julia::draw),
     ("mona_lisa", mona_lisa::draw),
     ("puppy", puppy::draw),
+    ("sea", sea::draw),
     ("team_kakashi", team_kakashi::draw),
 ];
 

@@ -155,13 +155,13 @@ fn curve<P: Pixels>(scan: &Scan<P>, top: f64) -> String {
     let all = rates.iter().map(|point| point.1).chain(ends);
     let range = span(all);
     let wide = f64::from(WIDTH) - LEFT - 16.0;
-    let x = |step: f64| LEFT + wide * step / (steps.max(2) - 1) as f64;
+    let x = |step: f64| LEFT + wide * step / steps.max(1) as f64;
     let y = |rate: f64| top + CURVE * (range.end - rate) / (range.end - range.start);
     let mut out = String::from("<g font-size=\"12\">");
     for quarter in 0..=4 {
         let share = f64::from(quarter) / 4.0;
         let (step, rate) = (
-            (share * (steps.max(2) - 1) as f64).round(),
+            (share * steps as f64).round(),
             range.start + share * (range.end - range.start),
         );
         let _ = write!(
