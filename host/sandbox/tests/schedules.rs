@@ -609,6 +609,10 @@ fn the_committed_plugins_do_what_their_sources_say() {
             facts
                 .params
                 .insert("order".into(), Value::Text("hilbert".into()));
+            // What has the most to it: a spectrum, chance, and a bound.
+            facts
+                .params
+                .insert("control".into(), Value::Text("phase_randomised".into()));
         }
         let picture = picture.clone();
         facts.pictures = Pictures::default().with_fallback(move |_| Some(Ok(picture.clone())));

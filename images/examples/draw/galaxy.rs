@@ -10,6 +10,8 @@ const MIDDLE: (f32, f32) = (186.0, 122.0);
 /// How far the disc is turned in the sky, and how much it is tilted.
 const TURNED: f32 = -0.42;
 const TILT: f32 = 0.62;
+/// How large it is.
+const SIZE: f32 = 1.28;
 /// The arms' pitch: how fast they open.
 const PITCH: f32 = 0.27;
 
@@ -36,13 +38,13 @@ pub(crate) fn draw() -> Option<DynamicImage> {
             * smooth(-0.5, 0.35, dust.cloud(u / 9.0, v / 9.0, 4))
             * smooth(8.0, 22.0, r)
             * smooth(120.0, 60.0, r);
-        let mut light = screen(sky, hex(0x8FB4FF), 1.75 * young);
-        light = screen(light, hex(0xC9A6E8), 0.75 * disc * clumps);
+        let mut light = screen(sky, hex(0x8FB4FF), 2.7 * young);
+        light = screen(light, hex(0xC9A6E8), 1.05 * disc * clumps);
         let nursery = smooth(0.42, 0.62, knots.cloud(u / 6.0 + 9.0, v / 6.0, 3)) * arm;
         light = screen(
             light,
             hex(0xFF6F9C),
-            0.9 * nursery * disc * smooth(20.0, 40.0, r),
+            2.2 * nursery * disc * smooth(12.0, 28.0, r),
         );
         light = mix(light, scale(light, 0.28), 0.85 * lane);
         let bulge = (-(r / 10.5).powf(1.15)).exp();
@@ -62,7 +64,10 @@ pub(crate) fn draw() -> Option<DynamicImage> {
 fn disc(x: f32, y: f32) -> (f32, f32) {
     let (dx, dy) = (x - MIDDLE.0, y - MIDDLE.1);
     let (sin, cos) = TURNED.sin_cos();
-    (dx * cos + dy * sin, (dy * cos - dx * sin) / TILT)
+    (
+        (dx * cos + dy * sin) / SIZE,
+        (dy * cos - dx * sin) / TILT / SIZE,
+    )
 }
 
 /// Many faint stars, a few bright ones with a glow.

@@ -15,8 +15,8 @@ pub(crate) fn draw() -> Option<DynamicImage> {
     let (sin, cos) = 0.16_f64.sin_cos();
     canvas.each(|x, y, _| {
         let (u, v) = (
-            (f64::from(x) - 180.0) / 128.0,
-            (f64::from(y) - 120.0) / 128.0,
+            (f64::from(x) - 180.0) / 119.0,
+            (f64::from(y) - 120.0) / 119.0,
         );
         let (flight, trap) = flight(u * cos + v * sin, v * cos - u * sin);
         let Some(flight) = flight else {

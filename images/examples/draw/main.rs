@@ -1,6 +1,7 @@
 //! Draws the pictures that pixelrate brings along: `cargo run -p pixelrate-images --example draw`.
 //!
-//! Without arguments it writes every PNG of `images/`; with names, just those. The same code gives the same pictures.
+//! Without arguments it writes every PNG of `images/`; with names, just those. The sheet that shows all of them is always
+//! written. The same code gives the same pictures.
 
 mod alexnet;
 mod bad_mnist;
@@ -14,10 +15,11 @@ mod julia;
 mod mona_lisa;
 mod puppy;
 mod sea;
+mod sheet;
 mod team_kakashi;
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{DynamicImage, ImageEncoder};
@@ -57,17 +59,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         if !wanted.is_empty() && !wanted.iter().any(|want| want == name) {
             continue;
         }
-        let picture = draw().ok_or("the canvas has no area")?;
-        let png = encoded(&picture)?;
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.png"));
-        std::fs::write(&path, &png)?;
-        println!(
-            "{name}: {} x {}, {} bytes",
-            picture.width(),
-            picture.height(),
-            png.len()
-        );
+        save(name, &draw().ok_or("the canvas has no area")?)?;
     }
+    let pictures: Result<Vec<_>, _> = sheet::ROWS
+        .as_flattened()
+        .iter()
+        .map(|name| image::open(path(name)).map(DynamicImage::into_rgb8))
+        .collect();
+    save("sheet", &sheet::of(&pictures?).into())
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.png"))
+}
+
+fn save(name: &str, picture: &DynamicImage) -> Result<(), Box<dyn Error>> {
+    let png = encoded(picture)?;
+    std::fs::write(path(name), &png)?;
+    println!(
+        "{name}: {} x {}, {} bytes",
+        picture.width(),
+        picture.height(),
+        png.len()
+    );
     Ok(())
 }
 
@@ -110,6 +124,13 @@ mod tests {
                 "{name}: draw it again, values differ by {furthest:?}"
             );
         }
+        let mut shown = sheet::ROWS.as_flattened().to_vec();
+        shown.sort_unstable();
+        assert_eq!(
+            shown,
+            PICTURES.map(|(name, _)| name),
+            "the sheet shows each once"
+        );
         assert_eq!(
             PICTURES.map(|(name, _)| name).as_slice(),
             pixelrate_images::names().collect::<Vec<_>>()
