@@ -558,7 +558,7 @@ fn the_image_schedule_scans_a_picture_and_holds_its_last_value() {
     );
     facts
         .params
-        .insert("order".into(), Value::Text("zigzag".into()));
+        .insert("order".into(), Value::Text("sideways".into()));
     let error = Schedule::start(&plugin, &facts, &limits(), &GuardOptions::default())
         .unwrap_err()
         .to_string();
@@ -610,6 +610,10 @@ fn the_committed_plugins_do_what_their_sources_say() {
             facts
                 .params
                 .insert("order".into(), Value::Text("hilbert".into()));
+            // What has the most to it: a spectrum, chance, and a bound.
+            facts
+                .params
+                .insert("control".into(), Value::Text("phase_randomised".into()));
         }
         let picture = picture.clone();
         facts.pictures = Pictures::default().with_fallback(move |_| Some(Ok(picture.clone())));

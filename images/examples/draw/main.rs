@@ -1,18 +1,25 @@
-//! Draws the stand-ins for the blog post's pictures: `cargo run -p pixelrate-images --example draw`.
+//! Draws the pictures that pixelrate brings along: `cargo run -p pixelrate-images --example draw`.
 //!
-//! Without arguments it writes every PNG of `images/`; with names, just those. The same code gives the same pictures.
+//! Without arguments it writes every PNG of `images/`; with names, just those. The sheet that shows all of them is always
+//! written. The same code gives the same pictures.
 
 mod alexnet;
 mod bad_mnist;
 mod brush;
+mod galaxy;
+mod garden;
 mod get_out;
+mod glass;
 mod hinton;
+mod julia;
 mod mona_lisa;
 mod puppy;
+mod sea;
+mod sheet;
 mod team_kakashi;
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{DynamicImage, ImageEncoder};
@@ -20,13 +27,18 @@ use image::{DynamicImage, ImageEncoder};
 /// A picture's name and what draws it; none where a canvas could not be had.
 type Picture = (&'static str, fn() -> Option<DynamicImage>);
 
-const PICTURES: [Picture; 7] = [
+const PICTURES: [Picture; 12] = [
     ("alexnet", alexnet::draw),
     ("bad_mnist", bad_mnist::draw),
+    ("galaxy", galaxy::draw),
+    ("garden", garden::draw),
     ("get_out", get_out::draw),
+    ("glass", glass::draw),
     ("hinton", hinton::draw),
+    ("julia", julia::draw),
     ("mona_lisa", mona_lisa::draw),
     ("puppy", puppy::draw),
+    ("sea", sea::draw),
     ("team_kakashi", team_kakashi::draw),
 ];
 
@@ -47,17 +59,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         if !wanted.is_empty() && !wanted.iter().any(|want| want == name) {
             continue;
         }
-        let picture = draw().ok_or("the canvas has no area")?;
-        let png = encoded(&picture)?;
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.png"));
-        std::fs::write(&path, &png)?;
-        println!(
-            "{name}: {} x {}, {} bytes",
-            picture.width(),
-            picture.height(),
-            png.len()
-        );
+        save(name, &draw().ok_or("the canvas has no area")?)?;
     }
+    let pictures: Result<Vec<_>, _> = sheet::ROWS
+        .as_flattened()
+        .iter()
+        .map(|name| image::open(path(name)).map(DynamicImage::into_rgb8))
+        .collect();
+    save("sheet", &sheet::of(&pictures?).into())
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.png"))
+}
+
+fn save(name: &str, picture: &DynamicImage) -> Result<(), Box<dyn Error>> {
+    let png = encoded(picture)?;
+    std::fs::write(path(name), &png)?;
+    println!(
+        "{name}: {} x {}, {} bytes",
+        picture.width(),
+        picture.height(),
+        png.len()
+    );
     Ok(())
 }
 
@@ -100,6 +124,13 @@ mod tests {
                 "{name}: draw it again, values differ by {furthest:?}"
             );
         }
+        let mut shown = sheet::ROWS.as_flattened().to_vec();
+        shown.sort_unstable();
+        assert_eq!(
+            shown,
+            PICTURES.map(|(name, _)| name),
+            "the sheet shows each once"
+        );
         assert_eq!(
             PICTURES.map(|(name, _)| name).as_slice(),
             pixelrate_images::names().collect::<Vec<_>>()
