@@ -52,6 +52,17 @@ pub enum Error {
     /// Nothing to report on.
     #[error("{} holds no run with a log: run the study first", .0.display())]
     NoRuns(PathBuf),
+    /// What a report is asked for cannot be.
+    #[error("{0}")]
+    Report(String),
+    /// The report's baseline is no schedule of the study.
+    #[error("no schedule is called \"{wanted}\" for a baseline: the study has {labels}")]
+    NoBaseline {
+        /// The label that was named.
+        wanted: String,
+        /// Those that there are.
+        labels: String,
+    },
     /// A run that was asked for something does not run.
     #[error("{} does not run now: `pixelrate resume` takes it up again", .0.display())]
     NotRunning(PathBuf),
