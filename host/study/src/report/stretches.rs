@@ -64,7 +64,7 @@ pub(super) struct Rates {
     stretches: Stretches,
     cells: Vec<[Running; 2]>,
     /// The stretch that is being read, and its lowest and highest value with their steps.
-    now: Option<(usize, (u64, f64), (u64, f64))>,
+    now: Option<(usize, [(u64, f64); 2])>,
 }
 
 impl Rates {
@@ -80,7 +80,7 @@ impl Rates {
     pub(super) fn add(&mut self, step: u64, rate: f64) {
         let stretch = self.stretches.of(step);
         match &mut self.now {
-            Some((at, low, high)) if *at == stretch => {
+            Some((at, [low, high])) if *at == stretch => {
                 if rate < low.1 {
                     *low = (step, rate);
                 }
@@ -90,13 +90,13 @@ impl Rates {
             }
             _ => {
                 self.end_run();
-                self.now = Some((stretch, (step, rate), (step, rate)));
+                self.now = Some((stretch, [(step, rate); 2]));
             }
         }
     }
 
     pub(super) fn end_run(&mut self) {
-        if let Some((stretch, low, high)) = self.now.take() {
+        if let Some((stretch, [low, high])) = self.now.take() {
             let [first, second] = if low.0 <= high.0 {
                 [low, high]
             } else {
