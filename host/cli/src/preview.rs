@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use pixelrate_sandbox::{
-    Engine, EngineOptions, GuardOptions, Limits, Schedule, TrainingValues, Value,
+    Engine, EngineOptions, GuardOptions, Limits, ParameterKind, Plugin, RunFacts, Schedule,
+    TrainingValues, Value,
 };
 use pixelrate_study::figure::{self, Series};
 use pixelrate_study::plan::{self, plan};
+use pixelrate_study::scan;
 use serde::Serialize;
 
 use crate::trial;
@@ -19,7 +21,7 @@ use crate::trial;
 /// Draw schedules, learning rate against step: in the terminal, and to a file.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples: pixelrate preview cyclic image:image=mona_lisa,order=hilbert --steps 10000\n          pixelrate preview experiments/demo.toml --out rates.png"
+    after_help = "Examples: pixelrate preview cyclic image:image=mona_lisa,order=hilbert --steps 10000\n          pixelrate preview experiments/demo.toml --out rates.png\n          pixelrate preview image:image=mona_lisa,order=gilbert,fit=linear --scan scan.png"
 )]
 pub(crate) struct Args {
     /// Schedules: a built-in one or a plugin's file, and parameters after a colon, NAME:KEY=VALUE,KEY=VALUE; or a
@@ -31,6 +33,10 @@ pub(crate) struct Args {
     /// Draw to this file, .png or .svg, instead of the terminal.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Draw the scan of the one schedule `image` over its picture, with its learning rates beneath, to this file, .png or
+    /// .svg.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "json"])]
+    scan: Option<PathBuf>,
     /// Print the learning rates as JSON instead of drawing them.
     #[arg(long, conflicts_with = "out")]
     json: bool,
@@ -45,17 +51,30 @@ struct Rates<'a> {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    if let Some(out) = &args.out
-        && !out
-            .extension()
-            .is_some_and(|end| end == "svg" || end == "png")
-    {
-        bail!(
-            "--out {}: a picture's name ends in .svg or .png",
-            out.display()
-        );
+    for (option, file) in [("--out", &args.out), ("--scan", &args.scan)] {
+        if let Some(file) = file
+            && !file
+                .extension()
+                .is_some_and(|end| end == "svg" || end == "png")
+        {
+            bail!(
+                "{option} {}: a picture's name ends in .svg or .png",
+                file.display()
+            );
+        }
     }
     let engine = trial::engine()?;
+    if let Some(out) = &args.scan {
+        let [text] = args.schedules.as_slice() else {
+            bail!(
+                "--scan draws one schedule, and {} are named",
+                args.schedules.len()
+            );
+        };
+        scan_of(&engine, args, text, out).with_context(|| format!("schedule {text}"))?;
+        println!("{}", out.display());
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut series = Vec::new();
     for text in &args.schedules {
         if text.ends_with(".toml") {
@@ -108,7 +127,8 @@ fn of_study(path: &Path, series: &mut Vec<Series>) -> Result<()> {
     Ok(())
 }
 
-fn of_name(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
+/// A plugin, what it is told, and what its picture is called, if it has one.
+fn named(engine: &Engine, args: &Args, text: &str) -> Result<(Plugin, RunFacts, Option<String>)> {
     let (name, params) = text.split_once(':').unwrap_or((text, ""));
     let given: Vec<String> = params
         .split(',')
@@ -116,12 +136,35 @@ fn of_name(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
         .map(str::to_owned)
         .collect();
     let params = crate::run::params(&given)?;
-    let shown = params.values().find_map(|value| match value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Number(_) => None,
-    });
-    let facts = args.run.facts(params)?;
     let plugin = trial::load(engine, name)?;
+    let mut pictures = plugin.parameters().iter();
+    let shown = pictures
+        .find(|parameter| parameter.kind == ParameterKind::Picture)
+        .and_then(|parameter| match params.get(&parameter.name) {
+            Some(Value::Text(text)) => Some(text.clone()),
+            _ => None,
+        });
+    Ok((plugin, args.run.facts(params)?, shown))
+}
+
+/// Draws the scan of `image` over its picture.
+fn scan_of(engine: &Engine, args: &Args, text: &str, out: &Path) -> Result<()> {
+    let (plugin, facts, shown) = named(engine, args, text)?;
+    let title = shown.as_deref().unwrap_or(plugin.name());
+    let svg = trial::busy("drawing the scan", || {
+        scan::svg(&plugin, &facts, &Limits::default(), title)
+    })?;
+    let Some(svg) = svg else {
+        bail!(
+            "--scan draws how the built-in schedule `image` reads its picture; {} is another",
+            plugin.name()
+        );
+    };
+    Ok(scan::write(out, &svg)?)
+}
+
+fn of_name(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
+    let (plugin, facts, shown) = named(engine, args, text)?;
     let guard = GuardOptions {
         max_learning_rate: f64::MAX,
         ..GuardOptions::default()

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Pictures;
+use crate::pictures::FILTER;
+use crate::{DecodedPicture, Filter, Limits, Pictures};
 
 /// What stays the same for a whole run: the contract's interface `run`.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,48 @@ pub struct RunFacts {
     pub params: BTreeMap<String, Value>,
     /// Where pictures come from.
     pub pictures: Pictures,
+}
+
+impl RunFacts {
+    /// The picture that the parameter `param` names, resized to about `samples` values by the filter that the study asks
+    /// for: what a schedule is given that opens it.
+    ///
+    /// # Errors
+    /// What is wrong with the parameter, the filter or the picture, in the user's words.
+    pub fn picture(
+        &self,
+        param: &str,
+        samples: u64,
+        limits: &Limits,
+    ) -> Result<DecodedPicture, String> {
+        let wrong = |problem: String| format!("parameter `{param}` {problem}");
+        let name = match self.params.get(param) {
+            Some(Value::Text(name)) => name,
+            Some(Value::Number(number)) => {
+                return Err(wrong(format!(
+                    "is {number}, and must be the name of a picture"
+                )));
+            }
+            None => {
+                return Err(wrong(
+                    "is missing: it must be the name of a picture".to_owned(),
+                ));
+            }
+        };
+        let filter = match self.params.get(FILTER) {
+            None => Filter::Nearest,
+            Some(Value::Text(word)) => word.parse()?,
+            Some(Value::Number(number)) => {
+                return Err(format!(
+                    "parameter `{FILTER}` is {number}, and must be a word"
+                ));
+            }
+        };
+        self.pictures
+            .open(name, limits)
+            .and_then(|picture| picture.resized(samples, filter, limits))
+            .map_err(|e| format!("parameter `{param}`: picture \"{name}\": {}", e.problem))
+    }
 }
 
 /// A parameter's value in a study.

@@ -8,9 +8,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::limits::Meter;
 use crate::lines::{Lines, clipped};
-use crate::pictures::{DecodedPicture, FILTER, Filter};
+use crate::pictures::{DecodedPicture, FILTER};
 use crate::wasi::{self, Console};
-use crate::{Limits, Parameter, RunFacts, TrainingValues, Value, parameters};
+use crate::{Limits, Parameter, RunFacts, TrainingValues, parameters};
 
 wasmtime::component::bindgen!({
     path: "../../sdk/wit",
@@ -114,38 +114,6 @@ impl Host {
         }
     }
 
-    /// The picture that the study's parameter `param` names, resized.
-    fn picture(&self, param: &str, samples: u64) -> Result<DecodedPicture, String> {
-        let wrong = |problem: String| format!("parameter `{param}` {problem}");
-        let name = match self.facts.params.get(param) {
-            Some(Value::Text(name)) => name,
-            Some(Value::Number(number)) => {
-                return Err(wrong(format!(
-                    "is {number}, and must be the name of a picture"
-                )));
-            }
-            None => {
-                return Err(wrong(
-                    "is missing: it must be the name of a picture".to_owned(),
-                ));
-            }
-        };
-        let filter = match self.facts.params.get(FILTER) {
-            None => Filter::Nearest,
-            Some(Value::Text(word)) => word.parse()?,
-            Some(Value::Number(number)) => {
-                return Err(format!(
-                    "parameter `{FILTER}` is {number}, and must be a word"
-                ));
-            }
-        };
-        self.facts
-            .pictures
-            .open(name, &self.limits)
-            .and_then(|picture| picture.resized(samples, filter, &self.limits))
-            .map_err(|e| format!("parameter `{param}`: picture \"{name}\": {}", e.problem))
-    }
-
     fn refuse(message: String) -> wasmtime::Error {
         wasmtime::Error::new(Refusal(message))
     }
@@ -234,7 +202,8 @@ impl images::HostImage for Host {
     fn open(&mut self, param: String, samples: u64) -> wasmtime::Result<Resource<DecodedPicture>> {
         self.note(&param, None);
         self.note(FILTER, None);
-        let picture = self.picture(&param, samples).map_err(Self::refuse)?;
+        let picture = self.facts.picture(&param, samples, &self.limits);
+        let picture = picture.map_err(Self::refuse)?;
         let (values, allowed) = (
             self.values_open + picture.values.len() as u64,
             self.limits.picture_pixels.saturating_mul(3),
@@ -265,18 +234,13 @@ impl images::HostImage for Host {
     }
 
     fn value(&mut self, picture: Resource<DecodedPicture>, index: u64) -> wasmtime::Result<f64> {
-        let values = &self.table.get(&picture)?.values;
-        match usize::try_from(index)
-            .ok()
-            .and_then(|index| values.get(index))
-        {
-            // The post divided in 32-bit floats.
-            Some(&byte) => Ok(f64::from(f32::from(byte) / 255.0)),
-            None => Err(Self::refuse(format!(
+        let picture = self.table.get(&picture)?;
+        picture.value(index).ok_or_else(|| {
+            Self::refuse(format!(
                 "the picture has {} values, and it asked for number {index}, counted from 0",
-                values.len()
-            ))),
-        }
+                picture.values.len()
+            ))
+        })
     }
 
     fn drop(&mut self, picture: Resource<DecodedPicture>) -> wasmtime::Result<()> {

@@ -149,6 +149,12 @@ fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, String> {
 }
 
 impl DecodedPicture {
+    /// The value at `index`, in [0, 1], as a schedule reads it: the post divided in 32-bit floats.
+    pub fn value(&self, index: u64) -> Option<f64> {
+        let byte = self.values.get(usize::try_from(index).ok()?)?;
+        Some(f64::from(f32::from(*byte) / 255.0))
+    }
+
     /// Decodes PNG, JPEG, WebP, BMP, GIF or TIFF.
     ///
     /// A grey picture keeps its one channel, as in the post's code; palette and alpha become red, green and blue

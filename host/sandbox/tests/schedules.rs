@@ -557,7 +557,7 @@ fn the_image_schedule_scans_a_picture_and_holds_its_last_value() {
     );
     facts
         .params
-        .insert("order".into(), Value::Text("zigzag".into()));
+        .insert("order".into(), Value::Text("sideways".into()));
     let error = Schedule::start(&plugin, &facts, &limits(), &GuardOptions::default())
         .unwrap_err()
         .to_string();

@@ -102,6 +102,14 @@ pub enum Error {
     /// A run's spec.
     #[error(transparent)]
     Trainer(#[from] pixelrate_trainer::Error),
+    /// A scan that its plugin would refuse, too.
+    #[error("{plugin}: {problem}")]
+    Scan {
+        /// The schedule.
+        plugin: String,
+        /// What is wrong with a parameter or the picture.
+        problem: String,
+    },
     /// A picture could not be drawn.
     #[error("cannot draw {}: {problem}", path.display())]
     Figure {

@@ -404,17 +404,29 @@ fn draw(
             inside(&area)?;
             area.present()?;
         }
-        let bytes = match path.extension().and_then(std::ffi::OsStr::to_str) {
-            Some("svg") => svg.into_bytes(),
-            Some("png") => crate::raster::png(&svg)?,
-            _ => return Err("a picture's name ends in .svg or .png".into()),
-        };
-        Ok(std::fs::write(path, bytes)?)
+        save(path, svg)
     };
     write().map_err(|e| Error::Figure {
         path: path.to_owned(),
         problem: e.to_string(),
     })
+}
+
+/// Writes a drawing's text to a file, as SVG or PNG: the path's ending decides.
+pub(crate) fn write(path: &Path, svg: &str) -> Result<(), Error> {
+    save(path, svg.to_owned()).map_err(|e| Error::Figure {
+        path: path.to_owned(),
+        problem: e.to_string(),
+    })
+}
+
+fn save(path: &Path, svg: String) -> Result<(), Failure> {
+    let bytes = match path.extension().and_then(std::ffi::OsStr::to_str) {
+        Some("svg") => svg.into_bytes(),
+        Some("png") => crate::raster::png(&svg)?,
+        _ => return Err("a picture's name ends in .svg or .png".into()),
+    };
+    Ok(std::fs::write(path, bytes)?)
 }
 
 fn axes<Y>(

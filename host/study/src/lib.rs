@@ -5,7 +5,7 @@
 //! - [`steer`]: swaps, pauses and stops of runs in other processes. [`mod@fork`], [`mod@replay`]: a run's second lives.
 //! - [`runs`]: the runs that there are, what each does, and which of them are meant.
 //! - [`statistics`], [`report`], [`figure`]: the table with its error bars, and the pictures. [`lineage`]: runs that were
-//!   forked, with what they came from.
+//!   forked, with what they came from. [`scan`]: a picture with the way of its schedule drawn on it.
 
 mod copy;
 pub mod engine;
@@ -20,6 +20,7 @@ pub mod rebuild;
 pub mod replay;
 pub mod report;
 pub mod runs;
+pub mod scan;
 pub mod spec;
 pub mod statistics;
 pub mod steer;
