@@ -49,8 +49,8 @@
       const at = series.length;
       const show = shown[one.label];
       const edge = { show, width: 0, points: { show: false } };
-      const few = one.step.length < 60;
-      series.push({ show, label: data.labels[one.label], stroke: paint, width: 2, dash: dashes[one.label % 3], spanGaps: true,
+      const few = one.step.length < 60, many = one.step.length > 400;
+      series.push({ show, label: data.labels[one.label], stroke: paint, width: many ? 1 : 2, dash: dashes[one.label % 3], spanGaps: true,
         points: { show: few, size: 5 } });
       series.push({ ...edge, spanGaps: true }, { ...edge, spanGaps: true });
       if (one.low) bands.push({ series: [at + 2, at + 1], fill: paint + "26" });
@@ -66,7 +66,7 @@
       legend: { show: false },
       series, bands,
       scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
-      axes: [{ ...axis, label: "step", labelSize: 20 }, { ...axis, size: 64, label: chart.unit, labelSize: 18 }],
+      axes: [{ ...axis, size: 32, label: "step", labelSize: 18 }, { ...axis, size: 64, label: chart.unit, labelSize: 18 }],
       cursor: { sync: { key: "steps", scales: ["x", null] }, drag: { x: true, y: false }, y: false, points: { show: false } },
       hooks: {
         setScale: [(u, key) => { if (key === "x") zoomed(u); }],

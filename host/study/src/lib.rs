@@ -4,7 +4,7 @@
 //! - [`engine`]: each run in a process of its own, stopped and taken up again.
 //! - [`steer`]: swaps, pauses and stops of runs in other processes. [`mod@fork`], [`mod@replay`]: a run's second lives.
 //! - [`runs`]: the runs that there are, what each does, and which of them are meant.
-//! - [`statistics`], [`report`], [`figure`]: the table with its error bars, and the pictures. [`lineage`]: runs that were
+//! - [`statistics`], [`report`], [`figure`]: what can be claimed, with error bars, and the pictures. [`lineage`]: runs that were
 //!   forked, with what they came from. [`scan`]: a picture with the way of its schedule drawn on it.
 
 mod copy;

@@ -46,7 +46,7 @@ fn extent(groups: &[Group<'_>], report: &Report) -> String {
     });
     if !report.missing.is_empty() {
         text.push_str(&format!(
-            " {} without a result are in no number below.",
+            " Without a result, and so in no number below: {}.",
             count(report.missing.len(), "run")
         ));
     }
@@ -124,7 +124,7 @@ fn against_the_baseline(report: &Report) -> Vec<String> {
             "Not told apart from {baseline}: {}. That is not to say that they are equal.",
             list(of(Verdict::Unclear).map(|row| row.schedule.clone()))
         );
-        if let Some(detectable) = all.detectable {
+        if let Some(detectable) = all.detectable.filter(|share| *share < 1.0) {
             text.push_str(&format!(
                 " With this many seeds, a typical one of these comparisons would miss a true difference of {} points \
                  once in five times, and a smaller one more often.",

@@ -132,7 +132,7 @@ pub(super) fn compare(
     let mut steps: Vec<f64> = found
         .iter()
         .filter_map(|row| {
-            let difference = row.difference?;
+            let difference = row.difference.filter(|_| row.p_t.is_some())?;
             Some(difference.deviation? * detectable(difference.count, ALPHA / tested as f64)?)
         })
         .collect();

@@ -73,8 +73,10 @@ pub(super) fn page(
                             (tables::comparisons(report))
                             p.note { (notes::comparisons(report)) }
                         }
-                        h2 id="curves" { "Curves" }
-                        (curves(&drawn)?)
+                        section aria-labelledby="curves" {
+                            h2 id="curves" { "Curves" }
+                            (curves(&drawn)?)
+                        }
                         h2 id="way" { "On the way" }
                         (tables::way(report))
                         p.note { (notes::CURVES) }

@@ -180,6 +180,7 @@ fn trained_lines(runs: &[Run]) -> Vec<String> {
     lines.sort_by_key(|(_, place)| *place);
     lines.into_iter().map(|(line, _)| line).collect()
 }
+
 /// What is trained, in a line.
 fn trained(training: &Training) -> String {
     let threads = match training.threads {
@@ -207,3 +208,6 @@ fn origin(found: &Found) -> String {
         found.libtorch_version,
     )
 }
+
+#[cfg(test)]
+mod tests;

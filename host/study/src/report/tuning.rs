@@ -12,7 +12,7 @@ use super::rows::Row;
 /// One schedule that the study ran with several parameters.
 #[derive(Debug, Clone, Serialize)]
 pub struct Tuning {
-    /// The plugin, with the picture or the choices that it was given.
+    /// The plugin, with the picture or the choices that it was given, and the optimizer.
     pub schedule: String,
     /// Labels that differ in their numbers alone.
     pub labels: Vec<String>,
@@ -46,7 +46,13 @@ pub(super) fn tunings(groups: &[Group<'_>], rows: &[Row]) -> Vec<Tuning> {
     }
     let mut found: Vec<(usize, Tuning)> = alike
         .into_values()
-        .filter(|places| places.len() > 1)
+        .filter(|places| {
+            // Labels that were given the same numbers are no choice.
+            let params = |place: usize| &groups[place].first().file.spec.schedule.params;
+            places
+                .iter()
+                .any(|&place| params(place) != params(places[0]))
+        })
         .map(|places| (places[0], one(&places, groups, rows)))
         .collect();
     found.sort_by_key(|(place, _)| *place);
@@ -67,7 +73,11 @@ fn one(places: &[usize], groups: &[Group<'_>], rows: &[Row]) -> Tuning {
         .retain(|_, value| matches!(value, Value::Text(_)));
     let runs = || places.iter().flat_map(|&place| &groups[place].runs);
     Tuning {
-        schedule: common.told(),
+        schedule: format!(
+            "{} with {}",
+            common.told(),
+            groups[places[0]].first().file.spec.training.optimizer
+        ),
         labels: places
             .iter()
             .map(|&place| rows[place].schedule.clone())

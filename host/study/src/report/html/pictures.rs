@@ -1,67 +1,49 @@
-//! The pictures that schedules read.
+//! The pictures that schedules read, with the way in which they read them.
 
-use std::io::Cursor;
-
-use base64::Engine;
+use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use image::imageops::FilterType;
-use image::{DynamicImage, ImageFormat};
 use maud::{Markup, html};
-use pixelrate_sandbox::{DecodedPicture, Value};
-use pixelrate_trainer::pictures;
+use pixelrate_sandbox::{Engine, EngineOptions};
 
-use crate::report::gather::Group;
-
-/// Pixels of a picture's longer side at most.
-const SIDE: u32 = 480;
+use crate::report::gather::{Group, Run};
+use crate::{plan, scan};
 
 /// A picture, and the label that reads it.
 pub(super) struct Picture {
     label: String,
     told: String,
-    /// A PNG, as an address that holds it.
+    /// A drawing of the scan, as an address that holds it.
     address: String,
-    size: (u32, u32),
 }
 
-/// The pictures of the labels at the places `shown`. One that cannot be read any more is left out: what the runs read is
-/// in their log.
+/// The scans of the labels at the places `shown`. A plugin or a picture that is not there any more is left out: what a run
+/// read is in its log.
 pub(super) fn pictures(groups: &[Group<'_>], shown: &[usize]) -> Vec<Picture> {
     let found = shown.iter().filter_map(|&place| picture(&groups[place]));
     found.collect()
 }
 
 fn picture(group: &Group<'_>) -> Option<Picture> {
-    let spec = &group.first().file.spec;
-    let Value::Text(name) = spec.schedule.params.get("image")? else {
-        return None;
-    };
-    let decoded = pictures::of(spec).open(name, &spec.limits).ok()?;
-    let png = png(&decoded)?;
+    let run = group.first();
+    let schedule = &run.file.spec.schedule;
+    let svg = drawing(run, &group.name)?;
     Some(Picture {
         label: group.name.clone(),
-        told: spec.schedule.told(),
-        address: format!("data:image/png;base64,{}", STANDARD.encode(png)),
-        size: (decoded.width, decoded.height),
+        told: schedule.told(),
+        address: format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg)),
     })
 }
 
-/// The picture as PNG, no larger than a page needs it.
-fn png(picture: &DecodedPicture) -> Option<Vec<u8>> {
-    let (width, height, values) = (picture.width, picture.height, picture.values.clone());
-    let whole = match picture.channels {
-        1 => DynamicImage::ImageLuma8(image::GrayImage::from_raw(width, height, values)?),
-        _ => DynamicImage::ImageRgb8(image::RgbImage::from_raw(width, height, values)?),
-    };
-    let fits = width.max(height) <= SIDE;
-    let small = if fits {
-        whole
-    } else {
-        whole.resize(SIDE, SIDE, FilterType::Triangle)
-    };
-    let mut bytes = Cursor::new(Vec::new());
-    small.write_to(&mut bytes, ImageFormat::Png).ok()?;
-    Some(bytes.into_inner())
+/// The scan of the run's own plugin over the run's own steps; `None` for one that reads no picture.
+fn drawing(run: &Run, title: &str) -> Option<String> {
+    let spec = &run.file.spec;
+    let engine = Engine::new(&EngineOptions::from(&spec.limits)).ok()?;
+    let plugin = engine.load(&spec.schedule.plugin).ok()?;
+    let mut facts = plan::facts(spec);
+    if let Some(found) = &run.file.found {
+        facts.total_steps = found.total_steps;
+    }
+    scan::svg(&plugin, &facts, &spec.limits, title).ok()?
 }
 
 pub(super) fn gallery(pictures: &[Picture]) -> Markup {
@@ -69,10 +51,8 @@ pub(super) fn gallery(pictures: &[Picture]) -> Markup {
         div.gallery {
             @for picture in pictures {
                 figure {
-                    img src=(picture.address) alt={ "The picture that " (picture.label) " reads" };
-                    figcaption {
-                        strong { (picture.label) } " – " (picture.told) ", " (picture.size.0) " × " (picture.size.1) " pixels"
-                    }
+                    img src=(picture.address) alt={ "The picture that " (picture.label) " reads, and the way of its scan over it" };
+                    figcaption { strong { (picture.label) } " – " (picture.told) }
                 }
             }
         }

@@ -55,9 +55,11 @@ pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
                         @let comparison = beside(row);
                         tr {
                             th scope="row" {
+                                span.name {
                                 @if let Ok(number) = shown.binary_search(&place) { (swatch(number)) }
-                                (row.schedule)
-                                span.told { (row.told) }
+                                span { (row.schedule) }
+                            }
+                            span.told { (row.told) }
                             }
                             td data-value=(of_mean(&row.accuracy)) { (with_half(&row.accuracy)) }
                             td { (range(&row.accuracy)) }
@@ -79,7 +81,7 @@ pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
 }
 
 /// The mark of a curve's colour and line.
-pub(super) fn swatch(number: usize) -> Markup {
+fn swatch(number: usize) -> Markup {
     let style = format!(
         "border-color:var(--c{});border-top-style:{}",
         number % palette::colours().len(),
