@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use pixelrate_study::engine::{self, RunEnd};
 use pixelrate_study::fork;
 use pixelrate_study::plan::Plan;
+use pixelrate_study::report::Options;
 use pixelrate_study::steer::Wish;
 
 use crate::{chosen, run, signals, swap};
@@ -103,6 +104,7 @@ fn train(
         jobs: None,
         runs: branches.into_iter().map(|branch| branch.spec).collect(),
         builds: Vec::new(),
+        report: Options::default(),
     };
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let ends = engine::run(

@@ -4,17 +4,24 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use pixelrate_study::report;
+use pixelrate_study::report::{self, Options};
 
-/// The table with its error bars, and the pictures, of a study's runs.
+/// What a study came to: what can be claimed, tables with error bars, curves and pictures, as one page and in Markdown.
 #[derive(clap::Args)]
-#[command(after_help = "Example: pixelrate report runs/demo")]
+#[command(after_help = "Example: pixelrate report runs/demo --baseline cyclic --target 0.9")]
 pub(crate) struct Args {
     /// The study's folder.
     folder: PathBuf,
     /// Where the report goes [default: FOLDER/report].
     #[arg(long)]
     out: Option<PathBuf>,
+    /// The schedule that the others are compared with [default: the study's `baseline`, or its first schedule].
+    #[arg(long, value_name = "LABEL")]
+    baseline: Option<String>,
+    /// The test accuracy, a share, to which the time is taken [default: the study's `target`, or the least that a seed of
+    /// the baseline ended with].
+    #[arg(long, value_name = "SHARE")]
+    target: Option<f64>,
     /// Print JSON instead of Markdown.
     #[arg(long)]
     json: bool,
@@ -25,7 +32,11 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         .out
         .clone()
         .unwrap_or_else(|| args.folder.join("report"));
-    let report = report::report(&args.folder, &out)?;
+    let options = Options {
+        baseline: args.baseline.clone(),
+        target: args.target,
+    };
+    let report = report::report(&args.folder, &out, &options.over_study(&args.folder)?)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -49,10 +49,11 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         plan.runs.len(),
         folder.display()
     );
+    plan.report.keep(&folder)?;
     let stop = signals::stop()?;
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let ends = engine::run(&plan, None, &folder, &program, jobs, &stop)?;
-    let report = report::report(&folder, &folder.join("report"))?;
+    let report = report::report(&folder, &folder.join("report"), &plan.report)?;
     println!("{}", report.markdown);
     report
         .files

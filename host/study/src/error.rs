@@ -61,6 +61,17 @@ pub enum Error {
     /// A range test that cannot be run, or read.
     #[error("{0}")]
     RangeTest(String),
+    /// What a report is asked for cannot be.
+    #[error("{0}")]
+    Report(String),
+    /// The report's baseline is no schedule of the study.
+    #[error("no schedule is called \"{wanted}\" for a baseline: the study has {labels}")]
+    NoBaseline {
+        /// The label that was named.
+        wanted: String,
+        /// Those that there are.
+        labels: String,
+    },
     /// A run that was asked for something does not run.
     #[error("{} does not run now: `pixelrate resume` takes it up again", .0.display())]
     NotRunning(PathBuf),

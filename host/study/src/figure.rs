@@ -1,6 +1,8 @@
 //! Pictures, as SVG or PNG: the path's ending decides. Everything that knows the plotting library is here.
 
+mod bars;
 mod climbs;
+pub(crate) mod palette;
 mod rates;
 
 use std::ops::Range;
@@ -12,7 +14,9 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use crate::Error;
+pub use bars::{bars, differences, dots};
 pub use climbs::{Climb, climbs};
+use palette::{GRID_COLOUR as GRID, INK_COLOUR as INK, colour};
 pub use rates::{Mark, Rates, rates};
 
 /// A line, and the band around it.
@@ -28,23 +32,6 @@ pub struct Series {
     pub marks: Vec<f64>,
 }
 
-/// Colours that the colour-blind can tell apart (Paul Tol's muted scheme, and three more), in turn.
-const COLOURS: [RGBColor; 12] = [
-    RGBColor(51, 34, 136),
-    RGBColor(204, 102, 119),
-    RGBColor(17, 119, 51),
-    RGBColor(170, 130, 40),
-    RGBColor(68, 170, 153),
-    RGBColor(136, 34, 85),
-    RGBColor(80, 150, 200),
-    RGBColor(153, 153, 51),
-    RGBColor(170, 68, 153),
-    RGBColor(230, 120, 30),
-    RGBColor(120, 120, 120),
-    RGBColor(100, 60, 20),
-];
-const INK: RGBColor = RGBColor(60, 60, 60);
-const GRID: RGBColor = RGBColor(225, 225, 225);
 /// Points of a line at most: each stands for the highest and the lowest of its stretch, so that spikes stay.
 const POINTS: usize = 600;
 /// Upright lines of a panel at most that go from its bottom to its top.
@@ -115,7 +102,8 @@ pub fn panels(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> 
 /// [`Error::Figure`], if the file cannot be written.
 pub fn lines(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> Result<(), Error> {
     let (xs, ys) = bounds(series);
-    draw(path, (980, 480), title, |area| {
+    let height = 480.max(60 + 22 * series.len() as u32);
+    draw(path, (980, height), title, |area| {
         let (plot, legend) = area.split_horizontally(810);
         let mut chart = ChartBuilder::on(&plot)
             .margin(8)
@@ -139,16 +127,23 @@ pub fn lines(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> R
                 let outline: Vec<_> = lower.chain(upper).filter(|(_, y)| y.is_finite()).collect();
                 chart.draw_series([Polygon::new(outline, colour(index).mix(0.15))])?;
             }
-            chart.draw_series(LineSeries::new(
-                thinned(&line.points),
-                colour(index).stroke_width(2),
-            ))?;
-            // More series than colours: the second round is told apart by its place in the legend alone.
+            let style = colour(index).stroke_width(2);
             let y = 20 + 22 * index as i32;
-            legend.draw(&PathElement::new(
-                vec![(0, y), (22, y)],
-                colour(index).stroke_width(3),
-            ))?;
+            match palette::DASHES[index % palette::DASHES.len()] {
+                None => {
+                    chart.draw_series(LineSeries::new(thinned(&line.points), style))?;
+                    legend.draw(&PathElement::new(vec![(0, y), (22, y)], style))?;
+                }
+                Some((dash, room)) => {
+                    let points = thinned(&line.points);
+                    chart.draw_series(DashedLineSeries::new(points, dash, room, style))?;
+                    let dashes = (0..22).step_by((dash + room) as usize);
+                    for x in dashes {
+                        let end = (x + dash as i32).min(22);
+                        legend.draw(&PathElement::new(vec![(x, y), (end, y)], style))?;
+                    }
+                }
+            }
             legend.draw(&Text::new(
                 line.name.clone(),
                 (28, y - 7),
@@ -170,64 +165,6 @@ pub struct Dot {
     pub half_width: Option<f64>,
     /// Every value.
     pub values: Vec<f64>,
-}
-
-/// A dot with its error bar for each row, the single values beside it, from the top in the rows' order.
-///
-/// # Errors
-/// [`Error::Figure`], if the file cannot be written.
-pub fn dots(path: &Path, title: &str, x: &str, rows: &[Dot]) -> Result<(), Error> {
-    let ends = rows.iter().flat_map(|row| {
-        let half = row.half_width.unwrap_or(0.0);
-        row.values
-            .iter()
-            .copied()
-            .chain([row.mean - half, row.mean + half])
-    });
-    let xs = padded(ends);
-    let count = rows.len() as f64;
-    draw(path, (820, 90 + 34 * rows.len() as u32), title, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(8)
-            .margin_right(24)
-            .x_label_area_size(40)
-            .y_label_area_size(130)
-            .build_cartesian_2d(xs, 0.0..count)?;
-        let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
-            .axis_style(INK)
-            .disable_y_mesh()
-            .y_labels(0)
-            .x_labels(8)
-            .x_desc(x)
-            .label_style(("sans-serif", 13, &INK))
-            .draw()?;
-        for (index, row) in rows.iter().enumerate() {
-            let y = count - index as f64 - 0.5;
-            let paint = colour(index);
-            chart.draw_series(
-                row.values
-                    .iter()
-                    .map(|&value| Circle::new((value, y - 0.22), 2, paint.mix(0.5).filled())),
-            )?;
-            if let Some(half) = row.half_width {
-                let bar = vec![(row.mean - half, y), (row.mean + half, y)];
-                chart.draw_series([PathElement::new(bar, paint.stroke_width(2))])?;
-            }
-            chart.draw_series([Circle::new((row.mean, y), 5, paint.filled())])?;
-            let (_, top) = chart.backend_coord(&(row.mean, y));
-            let (_, origin) = area.get_base_pixel();
-            area.draw(&Text::new(
-                names[index].clone(),
-                (8, top - origin - 8),
-                ("sans-serif", 14).into_font().color(&INK),
-            ))?;
-        }
-        Ok(())
-    })
 }
 
 /// From where to where one of `count` upright lines goes: many would hide what they mark, and shrink to ticks.
@@ -549,10 +486,6 @@ pub fn short(value: f64) -> String {
     } else {
         format!("{}", (value * 1e4).round() / 1e4)
     }
-}
-
-fn colour(index: usize) -> RGBColor {
-    COLOURS[index % COLOURS.len()]
 }
 
 fn bounds(series: &[Series]) -> (Range<f64>, Range<f64>) {

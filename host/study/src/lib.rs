@@ -5,7 +5,7 @@
 //! - [`search`]: the best parameters, or pictures, by successive halving. [`range_test`]: a rate to begin with.
 //! - [`steer`]: swaps, pauses and stops of runs in other processes. [`mod@fork`], [`mod@replay`]: a run's second lives.
 //! - [`runs`]: the runs that there are, what each does, and which of them are meant.
-//! - [`statistics`], [`report`], [`figure`]: the table with its error bars, and the pictures. [`lineage`]: runs that were
+//! - [`statistics`], [`report`], [`figure`]: what can be claimed, with error bars, and the pictures. [`lineage`]: runs that were
 //!   forked, with what they came from. [`scan`]: a picture with the way of its schedule drawn on it.
 
 mod copy;

@@ -7,14 +7,16 @@ use std::path::Path;
 use pixelrate_runlog::{read_evals, steps};
 use serde::Serialize;
 
+use crate::Error;
 use crate::figure::{Family, Legend, Series};
-use crate::report::{Run, STRETCHES, stretch};
-use crate::{Error, report};
+use crate::report::Run;
 
 /// Tests that a run must have for a curve of them; with fewer the training loss is drawn.
 const TESTS: usize = 4;
 /// Tests that a branch must have after its fork.
 const BRANCH_TESTS: usize = 2;
+/// Stretches into which a run's losses are averaged for the picture.
+const STRETCHES: u64 = 120;
 
 /// A run that was forked from another, and what became of it beside its trunk.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -98,8 +100,7 @@ impl Families {
 
     /// A row for each branch.
     pub(crate) fn branches(&self) -> Vec<Branch> {
-        let accuracy =
-            |name: &(String, String)| report::result(self.runs.get(name)?)?.final_eval_accuracy;
+        let accuracy = |name: &(String, String)| self.runs.get(name)?.result()?.final_eval_accuracy;
         let mut rows = Vec::new();
         for (trunk, branches) in &self.families {
             for branch in branches {
@@ -206,7 +207,7 @@ impl Families {
                     0 => legend.first_mut(),
                     _ => legend.iter_mut().skip(1).find(|entry| entry.name == *label),
                 };
-                if let (Some(entry), Some(row)) = (entry, report::result(run))
+                if let (Some(entry), Some(row)) = (entry, run.result())
                     && let Some(accuracy) = row.final_eval_accuracy
                 {
                     let _ = write!(entry.note, ": accuracy {:.2} %", 100.0 * accuracy);
@@ -300,7 +301,7 @@ fn curve(run: &Run, tested: bool, from: u64) -> Result<Vec<(f64, f64)>, Error> {
         if let Some(loss) = row.train_loss.filter(|loss| loss.is_finite())
             && row.step >= from
         {
-            let place = stretch(row.step, total).min(STRETCHES as u64);
+            let place = (row.step * STRETCHES / total).min(STRETCHES);
             let (sum, count, last) = stretches.entry(place).or_default();
             *sum += loss;
             *count += 1;
@@ -345,7 +346,7 @@ mod tests {
     use pixelrate_trainer::spec::RunSpec;
 
     use super::{between, markdown};
-    use crate::report::report;
+    use crate::report::{Options, report};
     use crate::runs::tests::{begin, spec, summary};
 
     /// Steps of a run in these tests, tested every 50.
@@ -448,7 +449,7 @@ mod tests {
         let study = place.path().join("demo");
         family(&study, 0);
         let out = place.path().join("report");
-        let found = report(&study, &out).unwrap();
+        let found = report(&study, &out, &Options::default()).unwrap();
         // A branch is a row of its own.
         assert_eq!(found.rows.len(), 4);
         assert!(
@@ -507,7 +508,7 @@ mod tests {
         let changed = takeover(&branch, Cause::Reload, 700);
         takeovers.add(&changed).unwrap();
 
-        let found = report(&study, &place.path().join("report")).unwrap();
+        let found = report(&study, &place.path().join("report"), &Options::default()).unwrap();
         let rows: Vec<(&str, usize)> = (found.rows.iter())
             .map(|row| (row.schedule.as_str(), row.runs))
             .collect();
@@ -550,7 +551,7 @@ mod tests {
             |share| 0.5 + 0.4 * share,
         );
         let out = place.path().join("report");
-        let found = report(place.path(), &out).unwrap();
+        let found = report(place.path(), &out, &Options::default()).unwrap();
         assert!(!out.join("lineage.svg").exists());
         assert!(!found.markdown.contains("Forks") && markdown(&[]).is_empty());
     }

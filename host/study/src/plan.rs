@@ -10,6 +10,7 @@ use pixelrate_trainer::spec::{RunSpec, ScheduleSpec};
 
 use crate::Error;
 use crate::rebuild::Build;
+use crate::report::Options;
 use crate::search;
 use crate::spec::{StudyFile, TrainingKeys};
 
@@ -24,6 +25,8 @@ pub struct Plan {
     pub runs: Vec<RunSpec>,
     /// Plugins that are built anew when their sources change.
     pub builds: Vec<Build>,
+    /// What its report compares with.
+    pub report: Options,
 }
 
 /// Reads `path` and plans its runs.
@@ -110,9 +113,31 @@ impl Planner<'_> {
         Ok(Plan {
             name: study.study.name.clone(),
             jobs: study.study.jobs,
+            report: self.report(study, &runs)?,
             runs,
             builds,
         })
+    }
+
+    /// What the report compares with: a baseline that is one of the labels, and a target that can be.
+    fn report(&self, study: &StudyFile, runs: &[RunSpec]) -> Result<Options, Error> {
+        let report = &study.report;
+        let wrong = |key: &str, problem: String| Err(self.wrong(&[&["report", key]], problem));
+        if let Some(baseline) = &report.baseline
+            && !runs.iter().any(|run| run.label == *baseline)
+        {
+            let labels: BTreeSet<&str> = runs.iter().map(|run| run.label.as_str()).collect();
+            let labels: Vec<&str> = labels.into_iter().collect();
+            let problem = format!(
+                "`baseline`: no schedule is labelled \"{baseline}\"; there are {}",
+                labels.join(", ")
+            );
+            return wrong("baseline", problem);
+        }
+        match report.check() {
+            Err(problem) => wrong("target", problem),
+            Ok(()) => Ok(report.clone()),
+        }
     }
 
     /// How plugins are built, those built that are not there yet.

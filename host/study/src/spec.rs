@@ -8,6 +8,7 @@ use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::report::Options;
 
 /// A study, as its file has it.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,6 +30,9 @@ pub struct StudyFile {
     /// Training keys with several values: every schedule and seed runs with each combination.
     #[serde(default)]
     pub grid: BTreeMap<String, Vec<toml::Value>>,
+    /// What its report compares with.
+    #[serde(default)]
+    pub report: Options,
 }
 
 /// The study as a whole.

@@ -158,6 +158,7 @@ fn an_older_version_of_the_plugin_is_known() {
         kind: Default::default(),
         doc: String::new(),
         choices: choices.iter().map(|word| (*word).to_owned()).collect(),
+        picture: None,
     };
     let first = [
         parameter("image", &[]),

@@ -13,6 +13,7 @@ use super::run::End;
 use crate::Error;
 use crate::engine::{self, RunEnd};
 use crate::plan::Plan;
+use crate::report::Options;
 use crate::statistics::estimate;
 
 /// Runs the `top` best candidates of the search in `folder`, which has ended, at the full budget with `count` fresh
@@ -51,6 +52,7 @@ pub fn confirm(
         name: study,
         jobs: search.jobs,
         builds: Vec::new(),
+        report: Options::default(),
     };
     let ends = engine::run(&plan, None, &place, program, jobs, stop)?;
     if stop.asked() {

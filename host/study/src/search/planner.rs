@@ -16,6 +16,7 @@ use super::rungs::{Rung, rungs};
 use super::space::{Domain, Space, shown};
 use crate::Error;
 use crate::plan::{self, facts};
+use crate::report::Options;
 use crate::spec::{ScheduleEntry, StudyFile};
 
 /// What stands for all pictures that there are.
@@ -275,6 +276,7 @@ impl Planner<'_> {
                 ..ScheduleEntry::default()
             }],
             grid: BTreeMap::new(),
+            report: Options::default(),
         };
         let mut plan = plan::of(&one, self.path, self.text)?;
         plan.runs

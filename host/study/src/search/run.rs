@@ -11,6 +11,7 @@ use super::record::{self, Best, Cost, Tuning, choices, write_choices};
 use crate::Error;
 use crate::engine::{self, RunEnd};
 use crate::plan::Plan;
+use crate::report::Options;
 
 /// How a call of [`run`] ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,6 +104,7 @@ fn climb(
         jobs: search.jobs,
         runs: runs.collect(),
         builds: Vec::new(),
+        report: Options::default(),
     };
     let until = (!last).then_some(rung.step);
     let ends = engine::run(&plan, until, folder, program, jobs, stop)?;

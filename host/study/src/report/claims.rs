@@ -1,0 +1,253 @@
+//! What can be claimed, in plain sentences. They come before all tables and pictures.
+
+use super::compare::{Comparison, Verdict};
+use super::gather::Group;
+use super::numbers::{chance, count, percent, points};
+use super::{Report, Row};
+
+/// Names in one sentence at most; the table has them all.
+const NAMED: usize = 12;
+
+/// The sentences, each by itself.
+pub(super) fn claims(groups: &[Group<'_>], report: &Report) -> Vec<String> {
+    let mut claims = vec![extent(groups, report)];
+    claims.extend(best(&report.rows));
+    claims.extend(against_the_baseline(report));
+    claims.extend(target(report));
+    claims.extend(tuning(report));
+    claims
+}
+
+/// How much was run, and how it ended.
+fn extent(groups: &[Group<'_>], report: &Report) -> String {
+    let runs: usize = report.rows.iter().map(|row| row.runs).sum();
+    let training = &groups[0].first().file.spec.training;
+    let diverged: Vec<&Row> = report.rows.iter().filter(|row| row.diverged > 0).collect();
+    let total: usize = diverged.iter().map(|row| row.diverged).sum();
+    let mut text = format!(
+        "{} of {}, in {}. These results speak of {} on {}, trained for {} epochs, and of the parameters that were used.",
+        count(runs, "run"),
+        count(report.rows.len(), "schedule"),
+        count(report.seeds, "seed"),
+        training.model,
+        training.dataset,
+        training.epochs
+    );
+    text.push_str(&match total {
+        0 => " No run diverged.".to_owned(),
+        _ => {
+            let named = diverged.iter().map(|row| format!("{} of {}", row.diverged, row.schedule));
+            format!(
+                " {} diverged ({}): they are not left out, but count with the accuracy that they ended with.",
+                count(total, "run"),
+                list(named)
+            )
+        }
+    });
+    if !report.missing.is_empty() {
+        text.push_str(&format!(
+            " Without a result, and so in no number below: {}.",
+            count(report.missing.len(), "run")
+        ));
+    }
+    text
+}
+
+fn best(rows: &[Row]) -> Option<String> {
+    let (row, accuracy) = rows
+        .iter()
+        .filter_map(|row| Some((row, row.accuracy?)))
+        .max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))?;
+    let Some(half) = accuracy.half_width else {
+        return Some(format!(
+            "{} has the highest test accuracy, {} %, of a single run: what other seeds would give is not known.",
+            row.schedule,
+            percent(accuracy.mean)
+        ));
+    };
+    let luck = match rows.len() {
+        1 => String::new(),
+        all => format!(" Being the highest of {all}, it is likely to be a little too high."),
+    };
+    Some(format!(
+        "{} has the highest mean test accuracy, {} % (95 % interval by Student's t over {}: {} to {}).{luck}",
+        row.schedule,
+        percent(accuracy.mean),
+        count(accuracy.count, "seed"),
+        percent(accuracy.mean - half),
+        percent(accuracy.mean + half)
+    ))
+}
+
+fn against_the_baseline(report: &Report) -> Vec<String> {
+    let all = &report.comparisons;
+    let (Some(baseline), false) = (all.baselines.first(), all.rows.is_empty()) else {
+        return Vec::new();
+    };
+    let baseline = match all.baselines.len() {
+        1 => baseline.clone(),
+        many => format!("their baseline (one of {many})"),
+    };
+    if all.tested == 0 {
+        return vec![format!(
+            "No difference from {baseline} could be tested: that takes at least two seeds that both schedules ran with."
+        )];
+    }
+    let of = |verdict: Verdict| all.rows.iter().filter(move |row| row.verdict == verdict);
+    let told = |row: &Comparison| {
+        let difference = row.difference.map_or(0.0, |found| found.mean);
+        format!(
+            "{} ({} points, p = {})",
+            row.schedule,
+            points(difference),
+            chance(row.p_holm)
+        )
+        .replace("p = <", "p <")
+    };
+    let mut claims = Vec::new();
+    let corrected = match all.tested {
+        1 => "paired over seeds".to_owned(),
+        many => format!("paired over seeds, corrected for {many} comparisons by Holm's method"),
+    };
+    for (verdict, word) in [(Verdict::Better, "better"), (Verdict::Worse, "worse")] {
+        claims.push(match of(verdict).count() {
+            0 => format!("No schedule is shown to be {word} than {baseline} ({corrected})."),
+            _ => format!(
+                "Shown to be {word} than {baseline} ({corrected}): {}.",
+                list(of(verdict).map(told))
+            ),
+        });
+    }
+    let unclear = of(Verdict::Unclear).count();
+    if unclear > 0 {
+        let mut text = format!(
+            "Not told apart from {baseline}: {}. That is not to say that they are equal.",
+            list(of(Verdict::Unclear).map(|row| row.schedule.clone()))
+        );
+        if let Some(detectable) = all.detectable.filter(|share| *share < 1.0) {
+            text.push_str(&format!(
+                " With this many seeds, a typical one of these comparisons would miss a true difference of {} points \
+                 once in five times, and a smaller one more often.",
+                percent(detectable)
+            ));
+        }
+        let mut seeds: Vec<(usize, &str)> = of(Verdict::Unclear)
+            .filter_map(|row| Some((row.seeds_corrected?, row.schedule.as_str())))
+            .collect();
+        seeds.sort();
+        if let Some((least, name)) = seeds.first() {
+            text.push_str(&format!(
+                " The one that fewest seeds would settle is {name}: {least}, were the true difference the one seen here."
+            ));
+        }
+        claims.push(text);
+    }
+    let untested = of(Verdict::Untested).map(|row| row.schedule.clone());
+    if of(Verdict::Untested).count() > 0 {
+        claims.push(format!(
+            "Not tested, for want of two common seeds or of any spread between them: {}.",
+            list(untested)
+        ));
+    }
+    claims
+}
+
+fn target(report: &Report) -> Option<String> {
+    let target = report.target?;
+    let reached = || {
+        report
+            .rows
+            .iter()
+            .filter_map(|row| Some((row, row.reached?)))
+    };
+    let fastest = reached()
+        .filter_map(|(row, found)| Some((row, found, found.steps?)))
+        .min_by(|a, b| a.2.total_cmp(&b.2))?;
+    let short: Vec<String> = reached()
+        .filter(|(_, found)| found.runs < found.of)
+        .map(|(row, found)| format!("{} ({} of {})", row.schedule, found.runs, found.of))
+        .collect();
+    let mut text = format!(
+        "{} was the quickest to {} %: its median run was there by step {:.0}, the first test that showed it.",
+        fastest.0.schedule,
+        percent(target),
+        fastest.2
+    );
+    if !short.is_empty() {
+        text.push_str(&format!(
+            " Not every run came there: {}.",
+            list(short.into_iter())
+        ));
+    }
+    Some(text)
+}
+
+fn tuning(report: &Report) -> Vec<String> {
+    if report.tunings.is_empty() && report.searched.is_empty() {
+        return vec![
+            "The study shows no tuning: each schedule ran with one set of parameters. Were they chosen elsewhere, that \
+             cost is not counted here."
+                .to_owned(),
+        ];
+    }
+    let told = |tuning: &super::Tuning| {
+        let Some((best, accuracy)) = &tuning.best else {
+            return None;
+        };
+        let defaults = match &tuning.defaults {
+            Some((label, accuracy)) if label != best => {
+                format!(
+                    " At its defaults ({label}) it came to {} %.",
+                    percent(*accuracy)
+                )
+            }
+            Some(_) => " These are its defaults.".to_owned(),
+            None => " It did not run at its defaults.".to_owned(),
+        };
+        Some(format!(
+            "{} ran with {} sets of numbers, which took {} and {:.2} core hours. The best, {best}, came to {} %; it was \
+             chosen on the seeds that it is reported on, and is flattered by that.{defaults}",
+            tuning.schedule,
+            tuning.labels.len(),
+            count(tuning.runs, "run"),
+            tuning.core_hours,
+            percent(*accuracy)
+        ))
+    };
+    let searched = report.searched.iter().map(searched);
+    searched
+        .chain(report.tunings.iter().filter_map(told))
+        .take(NAMED)
+        .collect()
+}
+
+fn searched(schedule: &super::Searched) -> String {
+    let (label, folder) = (&schedule.label, schedule.folder.display());
+    match schedule.cost {
+        Some(cost) => format!(
+            "The parameters of {label} were searched for: {} candidates, which took {} and {:.2} core hours ({folder}).",
+            cost.candidates,
+            count(cost.runs, "run"),
+            cost.core_hours
+        ),
+        None => format!(
+            "The parameters of {label} were searched for in {folder}, which is not there any more: what that cost is not \
+             counted here."
+        ),
+    }
+}
+
+/// `a, b and c`; of many the first.
+fn list(names: impl Iterator<Item = String>) -> String {
+    let mut names: Vec<String> = names.collect();
+    let left = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    if left > 0 {
+        names.push(format!("{left} more"));
+    }
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}

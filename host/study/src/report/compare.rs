@@ -1,0 +1,221 @@
+//! Differences from the baseline, over the same seeds.
+
+use pixelrate_trainer::spec::Training;
+use serde::Serialize;
+
+use super::gather::Group;
+use super::rows::Row;
+use crate::Error;
+use crate::statistics::{ALPHA, Estimate, detectable, holm, paired, pairs_needed};
+
+/// All schedules beside the baseline.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Comparisons {
+    /// The labels that others are compared with: one, unless a grid varies the training.
+    pub baselines: Vec<String>,
+    /// Comparisons that were tested, for which the p-values are corrected.
+    pub tested: usize,
+    /// The difference, a share of the test set, that a typical one of these comparisons finds four times in five, after
+    /// Bonferroni's correction: the median over them.
+    pub detectable: Option<f64>,
+    /// A row a schedule, in the study's order.
+    pub rows: Vec<Comparison>,
+}
+
+/// One schedule beside its baseline.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// Its label.
+    pub schedule: String,
+    /// The label that it is compared with.
+    pub baseline: String,
+    /// Its accuracy less the baseline's, a share of the test set, over the seeds that both have. `None` without such.
+    pub difference: Option<Estimate>,
+    /// Each seed's difference.
+    pub differences: Vec<f64>,
+    /// Two-sided p-value of the paired t test.
+    pub p_t: Option<f64>,
+    /// Two-sided p-value of the sign-flip permutation test, from six seeds on.
+    pub p_flip: Option<f64>,
+    /// `p_t` after Holm's correction for all comparisons of the report.
+    pub p_holm: Option<f64>,
+    /// Seeds that would find a true difference of this size four times in five, tested alone.
+    pub seeds_alone: Option<usize>,
+    /// The same, corrected for all comparisons of the report (Bonferroni: Holm asks for a little less).
+    pub seeds_corrected: Option<usize>,
+    /// What may be said.
+    pub verdict: Verdict,
+}
+
+/// What a comparison allows to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// More accurate than the baseline, at 5 % after the correction.
+    Better,
+    /// Less accurate.
+    Worse,
+    /// Neither is shown. That is not to say that they are equal.
+    Unclear,
+    /// Fewer than two common seeds, or differences without any spread.
+    Untested,
+}
+
+impl Verdict {
+    /// In a word or two.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Unclear => "not told apart",
+            Self::Untested => "not tested",
+        }
+    }
+}
+
+/// Compares every row but the baselines and the branches with its baseline. `wanted` is the baseline's label; without it
+/// the study's first schedule is.
+///
+/// # Errors
+/// [`Error::NoBaseline`] if no label is called that.
+pub(super) fn compare(
+    groups: &[Group<'_>],
+    rows: &[Row],
+    wanted: Option<&str>,
+) -> Result<Comparisons, Error> {
+    let whole: Vec<usize> = (0..groups.len())
+        .filter(|&place| !groups[place].is_forked())
+        .collect();
+    let index = |place: usize| groups[place].first().file.spec.label_index;
+    let chosen = match wanted {
+        None => whole.first().map(|&place| index(place)),
+        Some(name) => {
+            // A label of a grid is named with its values, or without them for all of them.
+            let named = |place: &&usize| {
+                let label = &groups[**place].name;
+                label == name
+                    || label
+                        .strip_prefix(name)
+                        .is_some_and(|rest| rest.starts_with('-') && rest.contains('='))
+            };
+            let exact = whole.iter().find(|place| groups[**place].name == name);
+            let Some(&found) = exact.or_else(|| whole.iter().find(named)) else {
+                let labels: Vec<_> = whole
+                    .iter()
+                    .map(|&place| groups[place].name.clone())
+                    .collect();
+                return Err(Error::NoBaseline {
+                    wanted: name.to_owned(),
+                    labels: labels.join(", "),
+                });
+            };
+            Some(index(found))
+        }
+    };
+    let (bases, others): (Vec<usize>, Vec<usize>) = whole
+        .into_iter()
+        .partition(|&place| Some(index(place)) == chosen);
+    let training = |place: usize| &groups[place].first().file.spec.training;
+    let mut found: Vec<Comparison> = others
+        .into_iter()
+        .filter_map(|place| {
+            let alike = |same: fn(&Training, &Training) -> bool| {
+                let mut bases = bases.iter().copied();
+                bases.find(|&base| same(training(base), training(place)))
+            };
+            let base = alike(same_training).or_else(|| alike(same_task))?;
+            Some(one(&rows[place], &rows[base]))
+        })
+        .collect();
+    judge(&mut found);
+    let tested = found.iter().filter(|row| row.p_t.is_some()).count();
+    let mut steps: Vec<f64> = found
+        .iter()
+        .filter_map(|row| {
+            let difference = row.difference.filter(|_| row.p_t.is_some())?;
+            Some(difference.deviation? * detectable(difference.count, ALPHA / tested as f64)?)
+        })
+        .collect();
+    steps.sort_by(f64::total_cmp);
+    Ok(Comparisons {
+        baselines: bases
+            .iter()
+            .map(|&base| rows[base].schedule.clone())
+            .collect(),
+        tested,
+        detectable: steps.get(steps.len() / 2).copied(),
+        rows: found,
+    })
+}
+
+/// Whether two labels train the same in all that counts.
+fn same_training(a: &Training, b: &Training) -> bool {
+    let counts = |training: &Training| Training {
+        data_folder: Default::default(),
+        eval_every_epochs: 0.0,
+        checkpoint_seconds: 0.0,
+        log_grad_norm: false,
+        device: String::new(),
+        threads: 0,
+        ..training.clone()
+    };
+    counts(a) == counts(b)
+}
+
+/// Whether two labels train the same model on the same data for as long: an optimizer of its own is part of a schedule's
+/// entry.
+fn same_task(a: &Training, b: &Training) -> bool {
+    let task = |t: &Training| {
+        (
+            t.dataset.clone(),
+            t.model.clone(),
+            t.batch_size,
+            t.train_examples,
+        )
+    };
+    task(a) == task(b) && a.epochs == b.epochs
+}
+
+fn one(row: &Row, base: &Row) -> Comparison {
+    let differences: Vec<f64> = row
+        .accuracies
+        .iter()
+        .filter_map(|(seed, accuracy)| Some(accuracy - base.accuracies.get(seed)?))
+        .filter(|difference| difference.is_finite())
+        .collect();
+    let found = paired(&differences);
+    Comparison {
+        schedule: row.schedule.clone(),
+        baseline: base.schedule.clone(),
+        difference: found.map(|found| found.difference),
+        p_t: found.and_then(|found| found.p_t),
+        p_flip: found.and_then(|found| found.p_flip),
+        p_holm: None,
+        seeds_alone: None,
+        seeds_corrected: None,
+        verdict: Verdict::Untested,
+        differences,
+    }
+}
+
+/// Corrects the p-values for one another, and says what follows.
+fn judge(rows: &mut [Comparison]) {
+    let corrected = holm(&rows.iter().map(|row| row.p_t).collect::<Vec<_>>());
+    let tested = corrected.iter().flatten().count();
+    for (row, p) in rows.iter_mut().zip(corrected) {
+        row.p_holm = p;
+        let (Some(p), Some(difference)) = (p, row.difference) else {
+            continue;
+        };
+        row.verdict = match p < ALPHA {
+            true if difference.mean > 0.0 => Verdict::Better,
+            true => Verdict::Worse,
+            false => Verdict::Unclear,
+        };
+        if let Some(deviation) = difference.deviation {
+            let effect = difference.mean / deviation;
+            row.seeds_alone = pairs_needed(effect, ALPHA);
+            row.seeds_corrected = pairs_needed(effect, ALPHA / tested as f64);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The report's pictures, as files.
+
+use std::path::{Path, PathBuf};
+
+use super::compare::{Comparisons, Verdict};
+use super::rows::Row;
+use super::stretches::Point;
+use super::trace::Trace;
+use crate::Error;
+use crate::figure::{self, Dot, Series};
+
+/// A picture that was written.
+#[derive(Debug, Clone)]
+pub(super) struct Figure {
+    /// Its name in the report's folder.
+    pub(super) file: &'static str,
+    /// What it shows, for those who do not see it.
+    pub(super) what: &'static str,
+}
+
+pub(super) const BARS: Figure = Figure {
+    file: "bars.svg",
+    what: "Test accuracy of each schedule, as bars from zero, with error bars and each seed",
+};
+const BARS_PNG: &str = "bars.png";
+pub(super) const DOTS: Figure = Figure {
+    file: "accuracies.svg",
+    what: "Test accuracy of each schedule",
+};
+pub(super) const DIFFERENCES: Figure = Figure {
+    file: "differences.svg",
+    what: "Difference in test accuracy from the baseline",
+};
+pub(super) const RATES: Figure = Figure {
+    file: "learning-rates.svg",
+    what: "Learning rate against step",
+};
+pub(super) const LOSSES: Figure = Figure {
+    file: "losses.svg",
+    what: "Training loss against step",
+};
+pub(super) const CURVES: Figure = Figure {
+    file: "accuracy-curves.svg",
+    what: "Test accuracy against step",
+};
+
+/// Draws the rows that are shown, and their traces, into `out`.
+pub(super) fn draw(
+    rows: &[&Row],
+    traces: &[Trace],
+    comparisons: &Comparisons,
+    out: &Path,
+) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    let mut path = |name: &str| {
+        let path = out.join(name);
+        files.push(path.clone());
+        path
+    };
+    let dots: Vec<Dot> = rows.iter().filter_map(|row| dot(row)).collect();
+    let axis = "accuracy, %; mean, its 95 % interval, and each seed";
+    for name in [BARS.file, BARS_PNG] {
+        let title = "Test accuracy after the last step";
+        figure::bars(&path(name), title, axis, &dots)?;
+    }
+    let title = "Test accuracy after the last step, closer";
+    figure::dots(&path(DOTS.file), title, axis, &dots)?;
+    if !comparisons.rows.is_empty() {
+        differences(rows, comparisons, &path(DIFFERENCES.file))?;
+    }
+    let series = |points: fn(&Trace) -> &Vec<Point>, band: bool| -> Vec<Series> {
+        let all = rows.iter().zip(traces);
+        all.map(|(row, trace)| line(&row.schedule, points(trace), band))
+            .collect()
+    };
+    let mut rates = series(|trace| &trace.rates, false);
+    for (line, trace) in rates.iter_mut().zip(traces) {
+        line.marks.clone_from(&trace.marks);
+    }
+    let title = if rates.iter().all(|series| series.marks.is_empty()) {
+        "Learning rates, each on an axis of its own"
+    } else {
+        "Learning rates, and where a schedule took over"
+    };
+    figure::panels(&path(RATES.file), title, "step", "learning rate", &rates)?;
+    let title = "Training loss, mean over seeds and its 95 % interval";
+    let losses = series(|trace| &trace.losses, true);
+    figure::lines(
+        &path(LOSSES.file),
+        title,
+        "step",
+        "cross-entropy, nats",
+        &losses,
+    )?;
+    let title = "Test accuracy, mean over seeds and its 95 % interval";
+    let curves = series(|trace| &trace.accuracies, true);
+    figure::lines(&path(CURVES.file), title, "step", "accuracy, %", &curves)?;
+    Ok(files)
+}
+
+fn dot(row: &Row) -> Option<Dot> {
+    let accuracy = row.accuracy?;
+    Some(Dot {
+        name: row.schedule.clone(),
+        mean: 100.0 * accuracy.mean,
+        half_width: accuracy.half_width.map(|half| 100.0 * half),
+        values: row.accuracies.values().map(|value| 100.0 * value).collect(),
+    })
+}
+
+fn differences(rows: &[&Row], comparisons: &Comparisons, path: &Path) -> Result<(), Error> {
+    let (mut dots, mut clear, mut colours) = (Vec::new(), Vec::new(), Vec::new());
+    for (colour, row) in rows.iter().enumerate() {
+        let mut beside = comparisons.rows.iter();
+        let Some(comparison) = beside.find(|other| other.schedule == row.schedule) else {
+            continue;
+        };
+        let Some(difference) = comparison.difference else {
+            continue;
+        };
+        dots.push(Dot {
+            name: row.schedule.clone(),
+            mean: 100.0 * difference.mean,
+            half_width: difference.half_width.map(|half| 100.0 * half),
+            values: comparison
+                .differences
+                .iter()
+                .map(|value| 100.0 * value)
+                .collect(),
+        });
+        clear.push(matches!(
+            comparison.verdict,
+            Verdict::Better | Verdict::Worse
+        ));
+        colours.push(colour);
+    }
+    let title = match comparisons.baselines.as_slice() {
+        [only] => format!("Test accuracy less that of {only}, seed by seed"),
+        _ => "Test accuracy less that of the baseline, seed by seed".to_owned(),
+    };
+    let axis = "percentage points; mean, its 95 % interval, each seed; filled: told apart after correction";
+    figure::differences(path, &title, axis, &dots, &clear, &colours)
+}
+
+fn line(name: &str, points: &[Point], band: bool) -> Series {
+    let band = if band {
+        points.iter().map(|point| (point.low, point.high)).collect()
+    } else {
+        Vec::new()
+    };
+    Series {
+        name: name.to_owned(),
+        points: points
+            .iter()
+            .map(|point| (point.step, point.mean))
+            .collect(),
+        band,
+        marks: Vec::new(),
+    }
+}

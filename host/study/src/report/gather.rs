@@ -1,0 +1,142 @@
+//! The runs of a study, and which of them belong together.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use pixelrate_control::{Cause, Takeover, Takeovers};
+use pixelrate_runlog::{RunStatus, SummaryRow, read_summary};
+use pixelrate_trainer::spec::RunFile;
+
+use crate::Error;
+
+/// A run, as a report sees it.
+#[derive(Clone)]
+pub(crate) struct Run {
+    pub(crate) folder: PathBuf,
+    pub(crate) file: RunFile,
+    pub(crate) summary: Option<SummaryRow>,
+    /// The schedules that took over while it trained; what its trunk took over before a fork is the trunk's.
+    pub(crate) takeovers: Vec<Takeover>,
+}
+
+impl Run {
+    /// Reads the run in `folder`; `None` if there is none.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, Error> {
+        let path = folder.join("run.toml");
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            return Ok(None);
+        };
+        let file: RunFile = toml::from_str(&text).map_err(|source| Error::Toml {
+            path,
+            source: Box::new(source),
+        })?;
+        let mut takeovers = Takeovers::read(folder).map_err(pixelrate_trainer::Error::from)?;
+        let mut run = Self {
+            summary: read_summary(folder)?,
+            folder: folder.to_owned(),
+            file,
+            takeovers: Vec::new(),
+        };
+        let begins = run.first_step();
+        takeovers.retain(|takeover| takeover.cause != Cause::Fork && takeover.step >= begins);
+        run.takeovers = takeovers;
+        Ok(Some(run))
+    }
+
+    /// Steps of the whole run.
+    pub(crate) fn total_steps(&self) -> u64 {
+        let found = self.file.found.as_ref();
+        found.map_or(1, |found| found.total_steps.max(1))
+    }
+
+    /// The first step that is the run's own, and not that of the run that it was forked from.
+    pub(crate) fn first_step(&self) -> u64 {
+        let parent = self.file.spec.parent.as_ref();
+        parent.map_or(0, |parent| parent.step)
+    }
+
+    /// A result, if the run has one: finished, or diverged.
+    pub(crate) fn result(&self) -> Option<&SummaryRow> {
+        let ended =
+            |row: &&SummaryRow| matches!(row.status, RunStatus::Finished | RunStatus::Diverged);
+        self.summary.as_ref().filter(ended)
+    }
+
+    /// Why the run has no result; `None` if it has one.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let name = &self.file.spec.run;
+        match &self.summary {
+            None => Some(format!("{name}: not finished")),
+            Some(summary) if self.result().is_none() => Some(format!(
+                "{name}: {}: {}",
+                summary.status,
+                summary.error.as_deref().unwrap_or("no reason was logged")
+            )),
+            Some(_) => None,
+        }
+    }
+}
+
+/// The runs of one row of the report.
+pub(crate) struct Group<'a> {
+    /// Their label, and where it is not theirs alone, from which step they were forked.
+    pub(crate) name: String,
+    /// Never empty.
+    pub(crate) runs: Vec<&'a Run>,
+}
+
+impl Group<'_> {
+    /// The first run: what a label's runs have in common is read from it.
+    pub(crate) fn first(&self) -> &Run {
+        self.runs[0]
+    }
+
+    /// Whether the runs were forked from others: they did not train from their beginning under their label.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.first().file.spec.parent.is_some()
+    }
+}
+
+/// The runs in `study`'s folders, ordered by name.
+pub(crate) fn runs(study: &Path) -> Result<Vec<Run>, Error> {
+    let entries = std::fs::read_dir(study).map_err(|source| Error::io("read", study, source))?;
+    let mut runs = Vec::new();
+    for entry in entries {
+        let folder = entry
+            .map_err(|source| Error::io("read", study, source))?
+            .path();
+        runs.extend(Run::read(&folder)?);
+    }
+    runs.sort_by(|a, b| a.file.spec.run.cmp(&b.file.spec.run));
+    if runs.is_empty() {
+        return Err(Error::NoRuns(study.to_owned()));
+    }
+    Ok(runs)
+}
+
+/// Labels in the study's order, each with its runs by their seeds. A branch is never averaged with the runs that trained
+/// from their beginning, whatever its label.
+pub(crate) fn by_label(runs: &[Run]) -> Vec<Group<'_>> {
+    let mut labels: BTreeMap<(u32, &str, Option<u64>), Vec<&Run>> = BTreeMap::new();
+    for run in runs {
+        let spec = &run.file.spec;
+        let fork = spec.parent.as_ref().map(|parent| parent.step);
+        labels
+            .entry((spec.label_index, &spec.label, fork))
+            .or_default()
+            .push(run);
+    }
+    let mut named: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, label, _) in labels.keys() {
+        *named.entry(label).or_default() += 1;
+    }
+    let group = |((_, label, fork), mut runs): ((u32, &str, Option<u64>), Vec<_>)| {
+        runs.sort_by_key(|run: &&Run| run.file.spec.seed);
+        let name = match fork {
+            Some(step) if named[label] > 1 => format!("{label}, from step {step}"),
+            _ => label.to_owned(),
+        };
+        Group { name, runs }
+    };
+    labels.clone().into_iter().map(group).collect()
+}

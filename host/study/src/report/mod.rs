@@ -1,0 +1,216 @@
+//! What a study came to: what can be claimed of it, the tables, and the pictures.
+//!
+//! One way through: the runs are gathered and grouped by label (`gather`), their logs are read once, run by run
+//! (`trace`), and become numbers (`rows`, `compare`, `tuning`) and sentences (`claims`), which are written as Markdown,
+//! JSON, pictures and a page. A report holds no more of a log than a bounded number of places of its curves, however long
+//! the runs are, and draws the curves of [`SHOWN`] labels at most.
+
+mod claims;
+mod compare;
+mod figures;
+mod gather;
+mod html;
+mod markdown;
+mod notes;
+mod numbers;
+mod options;
+mod rows;
+mod stretches;
+mod trace;
+mod tuning;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use pixelrate_trainer::spec::{Found, Training};
+use serde::Serialize;
+
+pub use compare::{Comparison, Comparisons, Verdict};
+pub(crate) use gather::Run;
+pub use options::Options;
+pub use rows::{Reached, Row};
+pub use tuning::{SearchCost, Searched, Tuning};
+
+use crate::Error;
+use crate::figure;
+use crate::lineage::{Branch, Families};
+use trace::Trace;
+
+/// Labels at most that pictures show: of more, the baseline and those of the best mean accuracy.
+pub const SHOWN: usize = 40;
+
+/// A study's results.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The study's name.
+    pub study: String,
+    /// Seeds of all its runs.
+    pub seeds: usize,
+    /// What can be claimed, in plain sentences.
+    pub claims: Vec<String>,
+    /// A row a schedule, in the study's order.
+    pub rows: Vec<Row>,
+    /// Each schedule beside the baseline.
+    pub comparisons: Comparisons,
+    /// The accuracy to which the time was taken, a share.
+    pub target: Option<f64>,
+    /// Schedules that ran with several parameters.
+    pub tunings: Vec<Tuning>,
+    /// The schedules whose parameters a search has chosen.
+    pub searched: Vec<Searched>,
+    /// A row a run that was forked from another.
+    pub branches: Vec<Branch>,
+    /// Runs without a result, and why.
+    pub missing: Vec<String>,
+    /// What was trained, on what data and where, a line each.
+    pub trained: Vec<String>,
+    /// The table and what belongs to it, in Markdown.
+    #[serde(skip)]
+    pub markdown: String,
+    /// The files that were written.
+    #[serde(skip)]
+    pub files: Vec<PathBuf>,
+}
+
+impl Report {
+    /// Whether a file of this name was written.
+    fn has(&self, name: &str) -> bool {
+        self.files.iter().any(|file| file.ends_with(name))
+    }
+}
+
+/// Reports on the runs in `study`, into `out`: `report.html`, `report.md`, `report.json` and the pictures.
+///
+/// # Errors
+/// [`Error::Report`] for a target that cannot be, [`Error::NoRuns`] if there are no runs, [`Error::NoBaseline`] if no label
+/// is called so; else what cannot be read or written.
+pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Error> {
+    options.check().map_err(Error::Report)?;
+    let runs = gather::runs(study)?;
+    std::fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
+    let groups = gather::by_label(&runs);
+    let families = Families::of(study, &runs)?;
+    let mut rows: Vec<Row> = groups.iter().map(rows::row).collect();
+    let comparisons = compare::compare(&groups, &rows, options.baseline.as_deref())?;
+    let target = options.target.or_else(|| least_of(&comparisons, &rows));
+    let shown = shown(&rows, &comparisons);
+    let mut traces = Vec::new();
+    for (place, group) in groups.iter().enumerate() {
+        let trace = Trace::of(group, target)?;
+        rows[place].add(&trace, target);
+        if shown.contains(&place) {
+            traces.push(trace);
+        }
+    }
+    let drawn: Vec<&Row> = shown.iter().map(|&place| &rows[place]).collect();
+    let mut files = figures::draw(&drawn, &traces, &comparisons, out)?;
+    if let Some(picture) = families.picture()? {
+        let path = out.join("lineage.svg");
+        figure::families(&path, picture.value, &picture.families, &picture.legend)?;
+        files.push(path);
+    }
+    let seeds: BTreeSet<u64> = runs.iter().map(|run| run.file.spec.seed).collect();
+    let mut report = Report {
+        study: runs[0].file.spec.study.clone(),
+        seeds: seeds.len(),
+        claims: Vec::new(),
+        tunings: tuning::tunings(&groups, &rows),
+        searched: tuning::searched(&groups)?,
+        rows,
+        comparisons,
+        target,
+        branches: families.branches(),
+        missing: runs.iter().filter_map(Run::missing).collect(),
+        trained: trained_lines(&runs),
+        markdown: String::new(),
+        files,
+    };
+    report.claims = claims::claims(&groups, &report);
+    report.markdown = markdown::markdown(&report);
+    let page = html::page(&report, &groups, &shown, &traces, out)?;
+    let json =
+        serde_json::to_string_pretty(&report).map_err(|e| Error::io("write", out, e.into()))?;
+    let texts = [
+        ("report.html", &page),
+        ("report.md", &report.markdown),
+        ("report.json", &json),
+    ];
+    for (name, text) in texts {
+        let path = out.join(name);
+        std::fs::write(&path, text).map_err(|source| Error::io("write", &path, source))?;
+        report.files.push(path);
+    }
+    Ok(report)
+}
+
+/// The least accuracy that a seed of the baseline ended with: all of the baseline's runs come so far.
+fn least_of(comparisons: &Comparisons, rows: &[Row]) -> Option<f64> {
+    let name = comparisons.baselines.first()?;
+    let baseline = rows.iter().find(|row| row.schedule == *name)?;
+    baseline.accuracy.map(|accuracy| accuracy.min)
+}
+
+/// Places of the rows that pictures show, in their order.
+fn shown(rows: &[Row], comparisons: &Comparisons) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..rows.len()).collect();
+    let baselines: BTreeSet<&str> = comparisons.baselines.iter().map(String::as_str).collect();
+    let rank = |place: usize| {
+        let accuracy = rows[place]
+            .accuracy
+            .map_or(f64::NEG_INFINITY, |found| found.mean);
+        let is_other = !baselines.contains(rows[place].schedule.as_str());
+        (is_other, -accuracy)
+    };
+    places.sort_by(|&a, &b| {
+        let (a, b) = (rank(a), rank(b));
+        a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+    });
+    places.truncate(SHOWN);
+    places.sort_unstable();
+    places
+}
+
+/// What runs have in common is told once; the runs of a grid differ.
+fn trained_lines(runs: &[Run]) -> Vec<String> {
+    let mut told = BTreeMap::new();
+    let trained = runs.iter().map(|run| trained(&run.file.spec.training));
+    let found = runs.iter().filter_map(|run| run.file.found.as_ref());
+    for line in trained.chain(found.map(origin)) {
+        let next = told.len();
+        told.entry(line).or_insert(next);
+    }
+    let mut lines: Vec<(String, usize)> = told.into_iter().collect();
+    lines.sort_by_key(|(_, place)| *place);
+    lines.into_iter().map(|(line, _)| line).collect()
+}
+
+/// What is trained, in a line.
+fn trained(training: &Training) -> String {
+    let threads = match training.threads {
+        1 => "one thread".to_owned(),
+        more => format!("{more} threads"),
+    };
+    format!(
+        "{} of {} for {} epochs, batch {}, {threads} a run",
+        training.model, training.dataset, training.epochs, training.batch_size
+    )
+}
+
+/// On what data and where, in a line.
+fn origin(found: &Found) -> String {
+    format!(
+        "{} training pictures, {} (SHA-256 {}), {} steps, on {} ({}), pixelrate {} ({}), libtorch {}",
+        found.train_examples,
+        found.dataset_origin,
+        &found.dataset_sha256[..16.min(found.dataset_sha256.len())],
+        found.total_steps,
+        found.device,
+        found.machine,
+        found.pixelrate_version,
+        found.git_commit.as_deref().unwrap_or("outside git"),
+        found.libtorch_version,
+    )
+}
+
+#[cfg(test)]
+mod tests;

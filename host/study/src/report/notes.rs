@@ -1,0 +1,51 @@
+//! How the numbers came to be, in the same words wherever they are shown.
+
+use super::compare::Comparison;
+use super::numbers::NONE;
+use super::{Report, Row};
+use crate::statistics::MOST_PAIRS;
+
+pub(super) const RESULTS: &str = "Accuracy is that after the last step, never the best one. ± is half of the 95 % interval \
+    of the mean by Student's t over the seeds; a run that diverged counts with the accuracy that it ended with. The bootstrap's \
+    interval (BCa) is in `report.json`: with fewer than about ten seeds it is too narrow, since it cannot reach beyond the \
+    values that it has, so Student's is shown.";
+
+pub(super) const CURVES: &str = "The mean over the steps is the area under the accuracy curve, from the first test to the last \
+    planned step, over that distance (trapezoid rule; a run that diverged keeps its last accuracy). Steps and seconds to the \
+    target are those of the median run at the first test that is as good; a run that never came there counts as later than \
+    all others, so that there is no number where half of them did not. Seconds are those of the steps alone, without the tests.";
+
+pub(super) const TUNING: &str = "The best of several sets of numbers was chosen on the same seeds that it is reported on: in new \
+    runs it is likely to come to a little less. Core hours are the seconds of the runs, each times its threads.";
+
+/// What the columns of the comparison mean.
+pub(super) fn comparisons(report: &Report) -> String {
+    format!(
+        "Differences are of runs with the same seed, which share their first weights and the order of the pictures; in \
+         brackets the 95 % interval of their mean by Student's t, for this comparison alone. p: paired t test, two-sided; \
+         sign flips: permutation test, from six seeds on; corrected: the t test's by Holm's method (1979) for {} \
+         comparisons, below 0.05 counts. The last columns say how many seeds would find a true difference of the size seen, \
+         in four such studies of five (noncentral t; Cohen, 1988): by itself, and at 0.05 over the number of comparisons. They \
+         are only as good as the size and the spread that these few seeds show.",
+        report.comparisons.tested
+    )
+}
+
+/// What to know of a label whose runs changed schedule; its name goes before.
+pub(super) fn changed(row: &Row) -> String {
+    format!(
+        ": {} of {} runs changed schedule while they trained, so that the label does not name all that they trained under: \
+         `pixelrate log` tells what took over, and when. Upright lines mark it in the picture of the learning rates, for the \
+         first run of each label.",
+        row.changed, row.runs
+    )
+}
+
+/// How many seeds a difference would take.
+pub(super) fn seeds(row: &Comparison, seeds: Option<usize>) -> String {
+    match seeds {
+        Some(seeds) => seeds.to_string(),
+        None if row.p_t.is_some() => format!("over {MOST_PAIRS}"),
+        None => NONE.to_owned(),
+    }
+}

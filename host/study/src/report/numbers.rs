@@ -1,0 +1,87 @@
+//! Numbers as people read them.
+
+use crate::statistics::Estimate;
+
+/// What stands where there is no number.
+pub(super) const NONE: &str = "–";
+
+/// A share as percent: `98.68`.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.2}", 100.0 * share)
+}
+
+/// A mean share and half of its interval, in percent: `98.68 ± 0.39`.
+pub(super) fn with_half(estimate: &Option<Estimate>) -> String {
+    match estimate {
+        None => NONE.to_owned(),
+        Some(Estimate {
+            mean,
+            half_width: Some(half),
+            ..
+        }) => format!("{} ± {}", percent(*mean), percent(*half)),
+        Some(Estimate { mean, .. }) => percent(*mean),
+    }
+}
+
+/// The least and the greatest share, in percent.
+pub(super) fn range(estimate: &Option<Estimate>) -> String {
+    or_none(estimate.map(|found| format!("{} to {}", percent(found.min), percent(found.max))))
+}
+
+/// A difference of shares in percentage points, with its sign.
+pub(super) fn points(difference: f64) -> String {
+    let points = (1e4 * difference).round() / 1e2;
+    // A difference that rounds to nothing has no sign.
+    if points == 0.0 {
+        "0.00".to_owned()
+    } else {
+        format!("{points:+.2}")
+    }
+}
+
+/// A difference, and its interval.
+pub(super) fn difference(estimate: &Option<Estimate>) -> String {
+    or_none(estimate.map(|found| match found.half_width {
+        None => points(found.mean),
+        Some(half) => format!(
+            "{} [{}, {}]",
+            points(found.mean),
+            points(found.mean - half),
+            points(found.mean + half)
+        ),
+    }))
+}
+
+/// A p-value.
+pub(super) fn chance(p: Option<f64>) -> String {
+    or_none(p.map(|p| {
+        if p < 0.001 {
+            "< 0.001".to_owned()
+        } else {
+            format!("{p:.3}")
+        }
+    }))
+}
+
+/// A mean with so many digits.
+pub(super) fn mean(estimate: &Option<Estimate>, digits: usize) -> String {
+    number(estimate.map(|found| found.mean), digits)
+}
+
+/// A number with so many digits.
+pub(super) fn number(value: Option<f64>, digits: usize) -> String {
+    or_none(value.map(|value| format!("{value:.digits$}")))
+}
+
+pub(super) fn or_none(text: Option<String>) -> String {
+    text.unwrap_or_else(|| NONE.to_owned())
+}
+
+/// `1 run`, `2 runs`.
+pub(super) fn count(number: usize, of: &str) -> String {
+    if number == 1 {
+        format!("1 {of}")
+    } else {
+        format!("{number} {of}s")
+    }
+}

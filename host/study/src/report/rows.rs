@@ -1,0 +1,139 @@
+//! The table: what each schedule came to.
+
+use std::collections::BTreeMap;
+
+use pixelrate_runlog::{RunStatus, SummaryRow};
+use serde::Serialize;
+
+use super::gather::Group;
+use super::trace::{Reach, Trace};
+use crate::statistics::{Estimate, bca, estimate};
+
+/// What one schedule came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// Its label.
+    pub schedule: String,
+    /// The plugin, and the parameters that it was given; the others are its defaults.
+    pub told: String,
+    /// Accuracy on the test set after the last step, a share, over the runs that ended, those that diverged included.
+    pub accuracy: Option<Estimate>,
+    /// The 95 % interval of the mean accuracy by the BCa bootstrap, beside Student's.
+    pub bootstrap: Option<[f64; 2]>,
+    /// Mean accuracy over the steps, from the first test to the last planned step.
+    pub area: Option<Estimate>,
+    /// How soon the runs came to the target.
+    pub reached: Option<Reached>,
+    /// Cross-entropy of the last training step, over the runs whose loss is finite.
+    pub train_loss: Option<Estimate>,
+    /// Seconds a run.
+    pub seconds: Option<Estimate>,
+    /// Runs that diverged.
+    pub diverged: usize,
+    /// Runs that ended, and have no accuracy.
+    pub untested: usize,
+    /// Runs that there are, with or without a result.
+    pub runs: usize,
+    /// Of these, the runs in which another schedule took over while they trained: they are no longer all that the label
+    /// names.
+    pub changed: usize,
+    /// Accuracy of each seed's run.
+    pub accuracies: BTreeMap<u64, f64>,
+}
+
+/// How soon the runs of a label came to the target accuracy. A run that never did so counts as later than all others.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Reached {
+    /// Runs that did.
+    pub runs: usize,
+    /// Runs that have a result.
+    pub of: usize,
+    /// The median run's steps, if it came so far.
+    pub steps: Option<f64>,
+    /// The median run's seconds of training, if it came so far.
+    pub seconds: Option<f64>,
+}
+
+pub(super) fn row(group: &Group<'_>) -> Row {
+    let results: Vec<&SummaryRow> = group.runs.iter().filter_map(|run| run.result()).collect();
+    let over = |value: fn(&SummaryRow) -> Option<f64>| -> Vec<f64> {
+        let values = results.iter().filter_map(|row| value(row));
+        values.filter(|value| value.is_finite()).collect()
+    };
+    let accuracies = over(|row| row.final_eval_accuracy);
+    let changed = |run: &&&super::gather::Run| !run.takeovers.is_empty();
+    Row {
+        schedule: group.name.clone(),
+        told: group.first().file.spec.schedule.told(),
+        accuracy: estimate(&accuracies),
+        bootstrap: bca(&accuracies),
+        area: None,
+        reached: None,
+        train_loss: estimate(&over(|row| row.final_train_loss)),
+        seconds: estimate(&over(|row| Some(row.wall_seconds))),
+        diverged: results
+            .iter()
+            .filter(|row| row.status == RunStatus::Diverged)
+            .count(),
+        untested: results.len() - accuracies.len(),
+        runs: group.runs.len(),
+        changed: group.runs.iter().filter(changed).count(),
+        accuracies: results
+            .iter()
+            .filter_map(|row| Some((row.seed, row.final_eval_accuracy?)))
+            .collect(),
+    }
+}
+
+impl Row {
+    /// Adds what only the runs' logs tell.
+    pub(super) fn add(&mut self, trace: &Trace, target: Option<f64>) {
+        self.area = estimate(&trace.areas);
+        self.reached = target.and_then(|_| reached(&trace.reached));
+    }
+}
+
+fn reached(runs: &[Option<Reach>]) -> Option<Reached> {
+    if runs.is_empty() {
+        return None;
+    }
+    let median = |value: fn(&Reach) -> f64| {
+        let never = f64::INFINITY;
+        let mut all: Vec<f64> = runs
+            .iter()
+            .map(|reach| reach.as_ref().map_or(never, value))
+            .collect();
+        all.sort_by(f64::total_cmp);
+        let middle = 0.5 * (all[(all.len() - 1) / 2] + all[all.len() / 2]);
+        middle.is_finite().then_some(middle)
+    };
+    Some(Reached {
+        runs: runs.iter().flatten().count(),
+        of: runs.len(),
+        steps: median(|reach| reach.steps as f64),
+        seconds: median(|reach| reach.seconds),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_never_came_there_is_later_than_all() {
+        let at = |steps| {
+            Some(Reach {
+                steps,
+                seconds: steps as f64 / 10.0,
+            })
+        };
+        let found = reached(&[at(300), None, at(100)]).unwrap();
+        assert_eq!((found.runs, found.of), (2, 3));
+        assert_eq!((found.steps, found.seconds), (Some(300.0), Some(30.0)));
+        assert_eq!(reached(&[at(100), at(200)]).unwrap().steps, Some(150.0));
+        // Half of them came there: the median run did not.
+        assert_eq!(reached(&[at(100), None]).unwrap().steps, None);
+        assert_eq!(reached(&[None]).unwrap().runs, 0);
+        assert_eq!(reached(&[]), None);
+    }
+}

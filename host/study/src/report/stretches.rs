@@ -1,0 +1,253 @@
+//! Long curves at a bounded number of places.
+
+use crate::statistics::Running;
+
+/// Stretches of a run whose lowest and highest learning rate are kept.
+const RATES: u64 = 700;
+/// Stretches of a run over which the training loss is averaged.
+const LOSSES: u64 = 240;
+
+/// A place of a curve: the mean over the seeds, and its band.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Point {
+    pub(crate) step: f64,
+    pub(crate) mean: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+impl Point {
+    /// The mean of what came together at `step`, and its 95 % interval.
+    pub(super) fn with_interval(step: f64, values: &Running) -> Option<Self> {
+        let found = values.estimate()?;
+        let half = found.half_width.unwrap_or(0.0);
+        Some(Self {
+            step,
+            mean: found.mean,
+            low: found.mean - half,
+            high: found.mean + half,
+        })
+    }
+}
+
+/// Which of a number of equal stretches of a run a step belongs to, and back.
+#[derive(Clone, Copy)]
+struct Stretches {
+    count: u64,
+    total: u64,
+}
+
+impl Stretches {
+    fn over(total: u64, most: u64) -> Self {
+        Self {
+            count: most.min(total),
+            total,
+        }
+    }
+
+    fn of(self, step: u64) -> usize {
+        (u128::from(step.min(self.total - 1)) * u128::from(self.count) / u128::from(self.total))
+            as usize
+    }
+
+    /// First and last step.
+    fn ends(self, stretch: usize) -> (u64, u64) {
+        let start = |stretch: u128| {
+            (stretch * u128::from(self.total)).div_ceil(u128::from(self.count)) as u64
+        };
+        (start(stretch as u128), start(stretch as u128 + 1) - 1)
+    }
+}
+
+/// Learning rates: two values a stretch, the lowest and the highest in the order in which they came.
+pub(super) struct Rates {
+    stretches: Stretches,
+    cells: Vec<[Running; 2]>,
+    /// The stretch that is being read, and its lowest and highest value with their steps.
+    now: Option<(usize, [(u64, f64); 2])>,
+}
+
+impl Rates {
+    pub(super) fn over(total: u64) -> Self {
+        let stretches = Stretches::over(total, RATES);
+        Self {
+            stretches,
+            cells: vec![Default::default(); stretches.count as usize],
+            now: None,
+        }
+    }
+
+    pub(super) fn add(&mut self, step: u64, rate: f64) {
+        let stretch = self.stretches.of(step);
+        match &mut self.now {
+            Some((at, [low, high])) if *at == stretch => {
+                if rate < low.1 {
+                    *low = (step, rate);
+                }
+                if rate > high.1 {
+                    *high = (step, rate);
+                }
+            }
+            _ => {
+                self.end_run();
+                self.now = Some((stretch, [(step, rate); 2]));
+            }
+        }
+    }
+
+    pub(super) fn end_run(&mut self) {
+        if let Some((stretch, [low, high])) = self.now.take() {
+            let [first, second] = if low.0 <= high.0 {
+                [low, high]
+            } else {
+                [high, low]
+            };
+            let [one, two] = &mut self.cells[stretch];
+            one.add(first.1);
+            two.add(second.1);
+        }
+    }
+
+    pub(super) fn points(&self) -> Vec<Point> {
+        let mut points = Vec::new();
+        for (stretch, cells) in self.cells.iter().enumerate() {
+            let (first, last) = self.stretches.ends(stretch);
+            let places = if first == last { 1 } else { 2 };
+            for (cell, step) in cells.iter().zip([first, last]).take(places) {
+                points.extend(cell.estimate().map(|found| Point {
+                    step: step as f64,
+                    mean: found.mean,
+                    low: found.min,
+                    high: found.max,
+                }));
+            }
+        }
+        points
+    }
+}
+
+/// Training losses, averaged over each stretch of each run.
+pub(super) struct Losses {
+    stretches: Stretches,
+    cells: Vec<Running>,
+    /// The stretch that is being read, its finite losses' sum and number.
+    now: Option<(usize, f64, u64)>,
+}
+
+impl Losses {
+    pub(super) fn over(total: u64) -> Self {
+        let stretches = Stretches::over(total, LOSSES);
+        Self {
+            stretches,
+            cells: vec![Running::default(); stretches.count as usize],
+            now: None,
+        }
+    }
+
+    pub(super) fn add(&mut self, step: u64, loss: Option<f64>) {
+        let Some(loss) = loss.filter(|loss| loss.is_finite()) else {
+            return;
+        };
+        let stretch = self.stretches.of(step);
+        match &mut self.now {
+            Some((at, sum, count)) if *at == stretch => {
+                *sum += loss;
+                *count += 1;
+            }
+            _ => {
+                self.end_run();
+                self.now = Some((stretch, loss, 1));
+            }
+        }
+    }
+
+    pub(super) fn end_run(&mut self) {
+        if let Some((stretch, sum, count)) = self.now.take() {
+            self.cells[stretch].add(sum / count as f64);
+        }
+    }
+
+    pub(super) fn points(&self) -> Vec<Point> {
+        let place = |stretch| {
+            let (first, last) = self.stretches.ends(stretch);
+            0.5 * (first + last) as f64
+        };
+        let cells = self.cells.iter().enumerate();
+        cells
+            .filter_map(|(stretch, cell)| Point::with_interval(place(stretch), cell))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_share_the_steps_out_without_gaps() {
+        for (total, most) in [
+            (1, 700),
+            (699, 700),
+            (700, 700),
+            (1_125, 700),
+            (97_656, 240),
+        ] {
+            let stretches = Stretches::over(total, most);
+            let mut next = 0;
+            for stretch in 0..stretches.count as usize {
+                let (first, last) = stretches.ends(stretch);
+                assert_eq!(first, next, "{total} in {most}");
+                assert!(last >= first);
+                assert_eq!(
+                    (stretches.of(first), stretches.of(last)),
+                    (stretch, stretch)
+                );
+                next = last + 1;
+            }
+            assert_eq!(next, total);
+        }
+    }
+
+    #[test]
+    fn rates_keep_their_spikes_and_their_spread_over_seeds() {
+        let mut rates = Rates::over(100_000);
+        for seed in 0..2 {
+            for step in 0..100_000 {
+                let spike = if step == 54_321 { 7.0 } else { 0.1 };
+                rates.add(step, spike + f64::from(seed));
+            }
+            rates.end_run();
+        }
+        let points = rates.points();
+        assert_eq!(points.len() as u64, 2 * RATES);
+        assert!(points.windows(2).all(|pair| pair[0].step < pair[1].step));
+        assert_eq!(points.last().unwrap().step, 99_999.0);
+        let spikes: Vec<_> = points.iter().filter(|point| point.high == 8.0).collect();
+        assert_eq!(spikes.len(), 1);
+        assert_eq!((spikes[0].low, spikes[0].mean), (7.0, 7.5));
+    }
+
+    #[test]
+    fn losses_are_averaged_over_a_stretch_and_then_over_seeds() {
+        let mut losses = Losses::over(480);
+        for seed in [0.0, 2.0] {
+            for step in 0..480 {
+                let loss = if step % 2 == 0 {
+                    1.0 + seed
+                } else {
+                    3.0 + seed
+                };
+                losses.add(step, Some(if step == 479 { f64::NAN } else { loss }));
+            }
+            losses.end_run();
+        }
+        let points = losses.points();
+        assert_eq!(
+            (points.len(), points[0].step, points[0].mean),
+            (240, 0.5, 3.0)
+        );
+        // A loss that is no number is left out of its stretch.
+        assert_eq!(points[239].mean, 2.0);
+        assert!((points[0].high - 3.0 - 12.706_204_736).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,273 @@
+//! Reports on runs that were never trained: their logs are written here.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use pixelrate_runlog::{EvalRow, RunStatus, StepRow, write_summaries};
+use pixelrate_sandbox::Value;
+use pixelrate_trainer::spec::RunSpec;
+
+use super::*;
+use crate::runs::tests::{begin, spec, summary};
+
+/// A run of 1,000 steps, each of a millisecond, tested after each fifth of those that it did.
+fn run(study: &Path, spec: &RunSpec, accuracy: f64, status: RunStatus) {
+    let (folder, mut log) = begin(study, spec);
+    let done = if status == RunStatus::Diverged {
+        600
+    } else {
+        1_000
+    };
+    for step in 0..done {
+        let row = StepRow {
+            step,
+            epoch: 0.0,
+            learning_rate: 0.1,
+            momentum: None,
+            weight_decay: None,
+            train_loss: Some(1.0),
+            grad_norm: None,
+            step_ns: 1_000_000,
+            schedule_ns: 100,
+            schedule: Arc::from("ab".repeat(32)),
+            swaps: 0,
+        };
+        log.step(row).unwrap();
+        let after = step + 1;
+        if after.is_multiple_of(200) {
+            let row = EvalRow {
+                step: after,
+                epoch: 0.0,
+                split: "test".to_owned(),
+                loss: 1.0,
+                accuracy: accuracy * after as f64 / done as f64,
+                examples: 1_000,
+            };
+            log.eval(row).unwrap();
+        }
+    }
+    log.sync().unwrap();
+    drop(log);
+    let mut row = summary(spec, status, accuracy);
+    row.steps_done = done;
+    write_summaries(&folder.join("summary.parquet"), &[row]).unwrap();
+}
+
+fn labelled(label: &str, index: u32, seed: u64) -> RunSpec {
+    RunSpec {
+        label_index: index,
+        ..spec(label, seed, None)
+    }
+}
+
+/// Three seeds of a baseline at 0.8, of a schedule that is better by 0.1, and of one that cannot be told from it, one of
+/// whose runs diverged.
+fn three(study: &Path) {
+    let gains = [
+        ("base", [0.0, 0.0, 0.0]),
+        ("better", [0.099, 0.1, 0.101]),
+        ("so-so", [0.05, -0.5, 0.02]),
+    ];
+    for (index, (label, gain)) in gains.iter().enumerate() {
+        for seed in 0..3_u64 {
+            let accuracy = 0.8 + 0.01 * seed as f64 + gain[seed as usize];
+            let diverged = *label == "so-so" && seed == 1;
+            let status = if diverged {
+                RunStatus::Diverged
+            } else {
+                RunStatus::Finished
+            };
+            run(
+                study,
+                &labelled(label, index as u32, seed),
+                accuracy,
+                status,
+            );
+        }
+    }
+}
+
+#[test]
+fn claims_are_those_of_paired_and_corrected_tests() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    three(&study);
+    let found = report(&study, &out, &Options::default()).unwrap();
+    let verdicts: Vec<_> = found
+        .comparisons
+        .rows
+        .iter()
+        .map(|row| row.verdict)
+        .collect();
+    assert_eq!(verdicts, [Verdict::Better, Verdict::Unclear]);
+    let better = &found.comparisons.rows[0];
+    // scipy.stats.ttest_1samp([0.099, 0.1, 0.101], 0).pvalue = 3.333167e-05, times two comparisons.
+    assert!(
+        (better.p_holm.unwrap() - 6.666_333e-5).abs() < 1e-9,
+        "{better:?}"
+    );
+    assert_eq!(better.seeds_corrected, Some(2));
+    let all = found.claims.join("\n");
+    for words in [
+        "9 runs of 3 schedules, in 3 seeds",
+        "1 run diverged (1 of so-so): they are not left out",
+        "better has the highest mean test accuracy, 91.00 %",
+        "Shown to be better than base (paired over seeds, corrected for 2 comparisons by Holm's method): better (+10.00 \
+         points, p < 0.001).",
+        "No schedule is shown to be worse than base",
+        "Not told apart from base: so-so. That is not to say that they are equal.",
+        "The study shows no tuning",
+    ] {
+        assert!(all.contains(words), "{words}\n{all}");
+    }
+    // The diverged run is in the mean with what it ended with.
+    let row = &found.rows[2];
+    assert_eq!((row.diverged, row.accuracy.unwrap().count), (1, 3));
+    assert!((row.accuracy.unwrap().min - 0.31).abs() < 1e-12);
+    // All seeds of the baseline came to the least of them, and the diverged run never did.
+    assert_eq!(found.target, Some(0.8));
+    let reached = found.rows.iter().map(|row| row.reached.unwrap());
+    let reached: Vec<_> = reached
+        .map(|r| (r.runs, r.of, r.steps, r.seconds))
+        .collect();
+    assert_eq!(reached[0], (3, 3, Some(1_000.0), Some(1.0)));
+    assert_eq!(reached[2], (2, 3, Some(1_000.0), Some(1.0)));
+    for file in [
+        "report.html",
+        "report.md",
+        "report.json",
+        "bars.svg",
+        "bars.png",
+        "differences.svg",
+    ] {
+        assert!(out.join(file).metadata().unwrap().len() > 1_000, "{file}");
+    }
+}
+
+#[test]
+fn another_baseline_and_target_are_taken_and_a_wrong_one_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    three(&study);
+    let options = |baseline: &str, target| Options {
+        baseline: Some(baseline.to_owned()),
+        target: Some(target),
+    };
+    let found = report(&study, &out, &options("better", 0.5)).unwrap();
+    assert_eq!(found.comparisons.baselines, ["better"]);
+    assert_eq!(found.comparisons.rows[0].verdict, Verdict::Worse);
+    assert_eq!(found.rows[0].reached.unwrap().steps, Some(800.0));
+    let problem = report(&study, &out, &options("bettr", 0.5))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        problem.contains("bettr") && problem.contains("base, better, so-so"),
+        "{problem}"
+    );
+    let problem = report(&study, &out, &options("better", 90.0))
+        .unwrap_err()
+        .to_string();
+    assert!(problem.contains("such as 0.9"), "{problem}");
+    // A study's choice stays with it, and a word on the command line comes before it.
+    options("better", 0.5).keep(&study).unwrap();
+    let asked = Options {
+        target: Some(0.6),
+        ..Options::default()
+    };
+    assert_eq!(asked.over_study(&study).unwrap(), options("better", 0.6));
+}
+
+#[test]
+fn several_sets_of_numbers_are_told_as_tuning_with_what_they_cost() {
+    let place = tempfile::tempdir().unwrap();
+    let study = place.path().join("demo");
+    for (index, rate) in [None, Some(0.1), Some(0.3)].into_iter().enumerate() {
+        for seed in 0..2 {
+            let mut spec = labelled(&format!("fixed-{index}"), index as u32, seed);
+            let numbers = rate.map(|rate| ("learning_rate".to_owned(), Value::Number(rate)));
+            spec.schedule.params.extend(numbers);
+            run(&study, &spec, 0.5 + 0.1 * index as f64, RunStatus::Finished);
+        }
+    }
+    let found = report(&study, &place.path().join("report"), &Options::default()).unwrap();
+    let [tuning] = found.tunings.as_slice() else {
+        panic!("{:?}", found.tunings)
+    };
+    assert_eq!((tuning.labels.len(), tuning.runs), (3, 6));
+    // Six runs of a minute, each of one thread.
+    assert!((tuning.core_hours - 0.1).abs() < 1e-12);
+    assert_eq!(tuning.best.as_ref().unwrap().0, "fixed-2");
+    assert_eq!(tuning.defaults.as_ref().unwrap().0, "fixed-0");
+    assert!(
+        found
+            .claims
+            .join(" ")
+            .contains("At its defaults (fixed-0) it came to 50.00 %")
+    );
+}
+
+#[test]
+fn what_a_search_cost_is_told_of_the_schedule_that_it_has_tuned() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, search) = (place.path().join("demo"), place.path().join("search"));
+    for (index, label) in ["plain", "tuned", "lost"].into_iter().enumerate() {
+        let mut spec = labelled(label, index as u32, 0);
+        spec.tuned = match label {
+            "tuned" => Some(search.clone()),
+            "lost" => Some(place.path().join("gone")),
+            _ => None,
+        };
+        run(&study, &spec, 0.5, RunStatus::Finished);
+    }
+    fs::create_dir(&search).unwrap();
+    let tuning = r#"{"search": "s", "schedules": ["fixed"], "metric": "accuracy", "seeds": [0], "candidates": 9, "refused": 0,
+        "cost": {"runs": 27, "diverged": 0, "failed": 0, "steps": 100, "full_runs": 3.0, "core_seconds": 7200.0},
+        "best": {"candidate": "c", "schedule": "fixed", "params": {}, "mean": 0.5, "half_width": null}}"#;
+    fs::write(search.join("tuning.json"), tuning).unwrap();
+    let found = report(&study, &place.path().join("report"), &Options::default()).unwrap();
+    let claims = found.claims.join("\n");
+    for words in [
+        "The parameters of tuned were searched for: 9 candidates, which took 27 runs and 2.00 core hours",
+        "The parameters of lost were searched for in",
+    ] {
+        assert!(claims.contains(words), "{claims}");
+    }
+    assert!(!claims.contains("The study shows no tuning"), "{claims}");
+}
+
+#[test]
+fn many_labels_are_all_in_the_table_and_the_best_in_the_pictures() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    let count = SHOWN + 5;
+    for index in 0..count {
+        let spec = labelled(&format!("label{index:02}"), index as u32, 0);
+        run(
+            &study,
+            &spec,
+            0.1 + 0.01 * index as f64,
+            RunStatus::Finished,
+        );
+    }
+    let found = report(&study, &out, &Options::default()).unwrap();
+    assert_eq!(found.rows.len(), count);
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    let data = page.split("id=\"curves-data\">").nth(1).unwrap();
+    let data = data.split("</script>").next().unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let labels = data["labels"].as_array().unwrap();
+    // The baseline is the worst of all, and shown with the best of the others.
+    assert_eq!(labels.len(), SHOWN);
+    assert_eq!(
+        (labels[0].as_str(), labels[1].as_str()),
+        (Some("label00"), Some("label06"))
+    );
+    // One seed allows no test, and the report says so.
+    assert!(
+        found
+            .claims
+            .join(" ")
+            .contains("No difference from label00 could be tested")
+    );
+}
