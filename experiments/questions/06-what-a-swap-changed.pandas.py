@@ -24,11 +24,14 @@ takeovers = steps[steps["swaps"] > 0].groupby(keys[:3], as_index=False).agg(take
 near = steps.drop(columns="swaps").merge(takeovers, on=["study", "run"])
 near = near.query("takeover - 100 <= step < takeover + 100")
 side = {True: "before", False: "after"}
+# A fork's steps before it are in the run that it was forked from.
+both = pandas.MultiIndex.from_product([["learning_rate", "train_loss"], side.values()])
 means = (
     near.assign(side=(near["step"] < near["takeover"]).map(side))
     .groupby([*keys, "side"])[["learning_rate", "train_loss"]]
     .mean()
     .unstack()
+    .reindex(columns=both)
 )
 answer = pandas.DataFrame(
     {

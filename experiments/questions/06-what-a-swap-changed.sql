@@ -1,5 +1,5 @@
 -- What did each swap change? The mean loss and the mean learning rate of the hundred steps before it, and of the hundred
--- from it on.
+-- from it on. A fork's steps before it are in the run that it was forked from.
 with takeovers as (
     select study, run, swaps, min(step) as takeover
     from steps

@@ -56,7 +56,9 @@ struct Told<'a> {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    args.out.as_deref().map_or(Ok(()), preview::drawable)?;
+    args.out
+        .as_deref()
+        .map_or(Ok(()), |out| preview::drawable("--out", out))?;
     let options = Options {
         training: args.training.resolve(1.0)?,
         min: args.min,

@@ -70,7 +70,7 @@ fn exported(format: Format) -> (tempfile::TempDir, PathBuf) {
     let (run, out) = (run(place.path()), place.path().join("out"));
     let mut last = 0;
     let mut heard = |progress: Progress<'_>| last = progress.steps;
-    let written = export(&[run.clone()], format, &out, &mut heard).unwrap();
+    let written = export(std::slice::from_ref(&run), format, &out, &mut heard).unwrap();
     assert_eq!(
         written,
         Written {

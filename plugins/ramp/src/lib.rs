@@ -48,7 +48,8 @@ impl Schedule for Ramp {
                 "`min_lr` is {min}: must be above 0 (a linear ramp may begin at 0)"
             ));
         }
-        if !(max > min) {
+        let rises = max > min;
+        if !rises {
             return Err(format!("`max_lr` is {max}: must be above `min_lr`, {min}"));
         }
         Ok(Self {

@@ -47,7 +47,13 @@ pub fn places(order: Order, width: u32, height: u32, seed: u64) -> Vec<u32> {
     let rows = || (0..height).flat_map(move |y| (0..width).map(move |x| (x, y)));
     let columns = || (0..width).flat_map(move |x| (0..height).map(move |y| (x, y)));
     // Every other line the other way round.
-    let turn = |line: u32, at: u32, length: u32| if line % 2 == 0 { at } else { length - 1 - at };
+    let turn = |line: u32, at: u32, length: u32| {
+        if line.is_multiple_of(2) {
+            at
+        } else {
+            length - 1 - at
+        }
+    };
     let points: Vec<(u32, u32)> = match order {
         Order::Raster => rows().collect(),
         Order::Serpentine => rows().map(|(x, y)| (turn(y, x, width), y)).collect(),

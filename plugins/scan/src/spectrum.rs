@@ -31,7 +31,9 @@ fn plan(length: usize) -> Arc<dyn Fft<f64>> {
         .step_by(2)
         .take_while(|factor| factor * factor <= length);
     let factor = match twos {
-        1 => odd.into_iter().find(|factor| length % factor == 0),
+        1 => odd
+            .into_iter()
+            .find(|factor| length.is_multiple_of(*factor)),
         twos => Some(twos),
     };
     match factor {

@@ -1,0 +1,147 @@
+//! The worked questions, asked of a study that the program ran: DuckDB, Polars and pandas give the same answers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is wrong"
+)]
+
+mod common;
+#[path = "../../../tests/python.rs"]
+mod python;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{pixelrate, said, study};
+use serde::Deserialize;
+use serde_json::Value;
+
+const QUESTIONS: usize = 10;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(name)
+}
+
+/// An answer: its columns, and its rows in order.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    columns: Vec<String>,
+    rows: Vec<Vec<Value>>,
+}
+
+/// Runs two studies, one of them with a schedule that diverges and a fork.
+fn train(place: &Path) {
+    let schedules = "[[schedule]]\nlabel = \"baseline\"\nplugin = \"fixed\"\nparams = { learning_rate = 0.05 }\n\n\
+                     [[schedule]]\nplugin = \"cyclic\"\nparams = { step_size = 20 }\n\n\
+                     [[schedule]]\nlabel = \"hot\"\nplugin = \"fixed\"\nparams = { learning_rate = 9.0 }\n";
+    let run = |name: &str, seeds: &str, schedules: &str| {
+        let guarded =
+            format!("[guard]\nmax_learning_rate = 10.0\non_fault = \"abort\"\n\n{schedules}");
+        let evaluated = "eval_every_epochs = 1.0\nlog_grad_norm = true";
+        let text = study(600, seeds, &guarded)
+            .replace("\"tiny\"", &format!("\"{name}\""))
+            .replace("eval_every_epochs = 1000.0", evaluated);
+        fs::write(place.join("study.toml"), text).unwrap();
+        let (_, _, err) = said(pixelrate(place).args(["study", "study.toml", "--jobs", "2"]));
+        assert!(place.join("runs").join(name).is_dir(), "{err}");
+    };
+    run("first", "[0, 1, 2]", schedules);
+    run("second", "[0, 1]", schedules.split("\n\n").next().unwrap());
+    let fork = [
+        "fork",
+        "runs/first/baseline-seed0",
+        "--at-step",
+        "120",
+        "--schedule",
+        "cyclic",
+    ];
+    let (good, _, err) = said(pixelrate(place).args(fork));
+    assert!(good, "{err}");
+}
+
+/// What one of Python's readers answers.
+fn by_python(python: &OsStr, reader: &str, place: &Path) -> BTreeMap<String, Answer> {
+    let output = Command::new(python)
+        .arg(folder("tests/questions.py"))
+        .arg(reader)
+        .arg(place.join("runs"))
+        .arg(folder("experiments/questions"))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{reader}: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Numbers to 1e-9 of their size, all else exactly.
+fn same(ours: &Value, other: &Value) -> bool {
+    match (ours.as_f64(), other.as_f64()) {
+        (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
+        _ => ours == other,
+    }
+}
+
+#[test]
+fn every_reader_gives_the_same_answers() {
+    let Some(python) = python::python() else {
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    train(place.path());
+    let ours = by_python(&python, "duckdb", place.path());
+    assert_eq!(ours.len(), QUESTIONS);
+    for (name, answer) in &ours {
+        assert!(
+            !answer.rows.is_empty(),
+            "{name} has nothing to tell of these runs"
+        );
+    }
+    for reader in ["polars", "pandas"] {
+        let theirs = by_python(&python, reader, place.path());
+        assert_eq!(theirs.len(), QUESTIONS, "{reader}");
+        for (name, answer) in &ours {
+            let other = &theirs[name];
+            assert_eq!(answer.columns, other.columns, "{name}, {reader}");
+            assert_eq!(answer.rows.len(), other.rows.len(), "{name}, {reader}");
+            for (row, found) in answer.rows.iter().zip(&other.rows) {
+                let all = row.len() == found.len();
+                assert!(
+                    all && row.iter().zip(found).all(|(ours, other)| same(ours, other)),
+                    "{name}: {row:?}, but by {reader} {found:?}"
+                );
+            }
+        }
+    }
+    // What the study was made to hold.
+    let rows = |name: &str| &ours[name].rows;
+    assert!(
+        rows("05-divergence")
+            .iter()
+            .all(|row| { row[1].as_str().unwrap().starts_with("hot-seed") })
+    );
+    let [swap] = rows("06-what-a-swap-changed").as_slice() else {
+        panic!("{:?}", rows("06-what-a-swap-changed"));
+    };
+    assert_eq!((swap[2].as_u64(), swap[3].as_u64()), (Some(1), Some(120)));
+    // A fork has no steps of its own before it.
+    assert!(swap[4].is_null() && swap[5].as_f64().is_some_and(|rate| rate > 0.0));
+
+    let (good, out, err) = said(pixelrate(place.path()).args([
+        "export",
+        "runs/first",
+        "--format",
+        "csv",
+        "--out",
+        "tables",
+        "--where",
+        "seed=0",
+    ]));
+    assert!(good && out.starts_with("tables: "), "{out}{err}");
+    let rows = fs::read_to_string(place.path().join("tables/first/cyclic-seed0/steps.csv"));
+    assert_eq!(rows.unwrap().lines().count(), 601);
+}
