@@ -12,7 +12,7 @@ use std::path::Path;
 
 use common::{Place, rates};
 use pixelrate_compose::{is_composition, located, name, resolve};
-use pixelrate_sandbox::Composition;
+use pixelrate_sandbox::{Composition, builtin_names};
 
 const MOST: u64 = 64 << 20;
 
@@ -151,13 +151,14 @@ fn what_cannot_be_is_told_with_its_place() {
         let folder = format!("{}/", place.path().display());
         whole.replace(&folder, "")
     };
+    let built_in = builtin_names().collect::<Vec<_>>().join(", ");
     let known = "plugin, params, label, chain, multiply, repeat, scale, offset, clamp, warmup";
     for (text, told) in [
         ("plugin = 'fixed'\nscal = 2\n", format!("bad.toml:2: `scal` is no key of a composition: did you mean `scale`? It may have {known}")),
         ("scale = 2\n", "bad.toml:1: a composition needs a `plugin`, a `chain` or a `multiply`, which gives the rate".to_owned()),
         ("plugin = 'fixed'\n\nchain = []\n", "bad.toml:3: a composition has `plugin` and `chain`, of which one gives the rate: put one into the other".to_owned()),
         ("plugin = 5\n", "bad.toml:1: `plugin` is 5: must be a built-in schedule's name, a file, or a table".to_owned()),
-        ("plugin = 'cylic'\n", "bad.toml:1: no schedule \"cylic\": it is neither a file nor a built-in schedule (cyclic, fixed, image, piecewise); did you mean `cyclic`?".to_owned()),
+        ("plugin = 'cylic'\n", format!("bad.toml:1: no schedule \"cylic\": it is neither a file nor a built-in schedule ({built_in}); did you mean `cyclic`?")),
         ("plugin = 'fixed'\nwarmup = 5\n", "bad.toml:2: `warmup` is 5: must be a table, such as { epochs = 5 }".to_owned()),
         ("plugin = 'fixed'\n[warmup]\nepoch = 5\n", "bad.toml:3: `epoch` is no key of `warmup`: did you mean `epochs`? It may have steps, epochs, fraction, from, clock".to_owned()),
         ("plugin = 'fixed'\nwarmup = { from = 0.1 }\n", "bad.toml:2: `warmup` needs a length: `steps`, `epochs` or `fraction`".to_owned()),
