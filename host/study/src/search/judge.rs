@@ -316,7 +316,8 @@ mod tests {
             .collect();
         let choices = judge(&search, 0, &entered);
         let half = &choices[2];
-        assert_eq!((half.diverged, half.failed, half.mean), (1, 0, Some(0.545)));
+        assert_eq!((half.diverged, half.failed), (1, 0));
+        assert!((half.mean.unwrap() - 0.545).abs() < 1e-12);
         assert!(
             half.why.contains("1 of its 2 runs diverged"),
             "{}",
