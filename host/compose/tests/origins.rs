@@ -1,5 +1,6 @@
 //! Compositions, held against PyTorch's own over whole runs: by what PyTorch 2.11.0 gave, and, where
-//! `PIXELRATE_PARITY_PYTHON` has one (`cargo xtask parity`), by what that one gives. And against the formulas of what PyTorch and optax join.
+//! `PIXELRATE_PARITY_PYTHON` has one (`cargo xtask test` with `PIXELRATE_PARITY=1`), by what that one gives. And against the
+//! formulas of what PyTorch and optax join.
 
 #![allow(
     clippy::unwrap_used,
@@ -101,9 +102,7 @@ fn whole_runs_agree_with_pytorch() {
 #[test]
 fn whole_runs_agree_with_the_pytorch_that_is_there() {
     let Some(python) = std::env::var_os("PIXELRATE_PARITY_PYTHON") else {
-        println!(
-            "skipped: no PIXELRATE_PARITY_PYTHON (`cargo xtask parity`); the golden file was held"
-        );
+        println!("skipped: no PIXELRATE_PARITY_PYTHON; the golden file was held");
         return;
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pytorch.py");

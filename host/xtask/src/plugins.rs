@@ -6,23 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use pixelrate_author::rust::{self, Compiler, TARGET};
 
-const NAMES: [&str; 15] = [
-    "cosine",
-    "cyclic",
-    "cyclic_momentum",
-    "exponential",
-    "fixed",
-    "greedy",
-    "image",
-    "inverse_sqrt",
-    "noise",
-    "onecycle",
-    "piecewise",
-    "plateau",
-    "polynomial",
-    "ramp",
-    "wsd",
-];
 /// Which compiler gave the committed files.
 const RECORD: &str = "TOOLCHAIN.txt";
 
@@ -36,7 +19,7 @@ pub(crate) fn build(root: &Path) -> Result<()> {
     let built = built_by(&compiler, root)?;
     let dist = root.join("plugins/dist");
     fs::create_dir_all(&dist)?;
-    for name in NAMES {
+    for name in names(root)? {
         let from = built.join(format!("pixelrate_{name}.wasm"));
         let to = dist.join(format!("{name}.wasm"));
         let size = fs::copy(&from, &to).with_context(|| from.display().to_string())?;
@@ -63,6 +46,22 @@ pub(crate) fn build_for_test(root: &Path) -> Result<Option<PathBuf>> {
             Ok(None)
         }
     }
+}
+
+/// The plugins' names, in alphabetical order: the folders of `plugins` whose crate is one. The others hold what they share.
+fn names(root: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root.join("plugins"))? {
+        let folder = entry?;
+        let Ok(manifest) = fs::read_to_string(folder.path().join("Cargo.toml")) else {
+            continue;
+        };
+        if manifest.contains("\"cdylib\"") {
+            names.push(folder.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn compiler(root: &Path) -> Result<Compiler> {

@@ -13,7 +13,7 @@ use super::evaluate::evaluate;
 use super::pending::Pending;
 use super::probation::Probation;
 use super::redo::Redo;
-use super::setup::Setup;
+use super::setup::{self, Setup};
 use super::takeover::{InForce, Previous, Then, Turn};
 use super::{Ending, Observer, Outcome, Progress, Stop};
 use crate::Error;
@@ -433,34 +433,16 @@ impl Attempt {
     }
 
     fn summary(&self, status: RunStatus, error: Option<String>) -> SummaryRow {
-        let (spec, training) = (&self.spec, &self.spec.training);
         let known = |value: f64| (!value.is_nan()).then_some(value);
         SummaryRow {
-            study: spec.study.clone(),
-            run: spec.run.clone(),
-            schedule: spec.label.clone(),
-            schedule_sha256: self.found.schedule_sha256.clone(),
-            seed: spec.seed,
-            dataset: training.dataset.clone(),
-            model: training.model.clone(),
-            optimizer: training.optimizer.to_string(),
-            batch_size: training.batch_size,
-            epochs: training.epochs,
-            total_steps: self.found.total_steps,
             steps_done: self.at.step,
-            status,
             final_train_loss: self.last.as_ref().and_then(|row| row.train_loss),
             final_eval_loss: known(self.at.training.eval_loss),
             final_eval_accuracy: known(self.at.training.eval_accuracy),
             best_eval_accuracy: known(self.at.best_accuracy),
             wall_seconds: self.seconds(),
             started_unix_ms: self.started_unix_ms,
-            finished_unix_ms: unix_ms(),
-            error,
-            device: self.found.device.clone(),
-            threads: training.threads,
-            pixelrate_version: self.found.pixelrate_version.clone(),
-            git_commit: self.found.git_commit.clone(),
+            ..setup::summary(&self.spec, &self.found, status, error)
         }
     }
 

@@ -8,7 +8,7 @@ use pixelrate_runlog::{
 };
 
 use super::attempt::unix_ms;
-use super::setup::{found, identity};
+use super::setup::{self, found, identity};
 use crate::Error;
 use crate::checkpoint;
 use crate::spec::{Found, RunSpec};
@@ -80,7 +80,6 @@ impl Noted {
     }
 
     fn summary(&self, folder: &Path, why: &str) -> Result<SummaryRow, Error> {
-        let (spec, training) = (&self.spec, &self.spec.training);
         let last = steps(folder)?.last().transpose()?;
         let evals = read_evals(folder)?;
         let best = evals
@@ -89,32 +88,16 @@ impl Noted {
             .fold(f64::NAN, f64::max);
         let began = read_events(folder)?.first().map(|row| row.time_unix_ms);
         let seconds = self.newest.as_deref().map(checkpoint::seconds);
+        let why = Some(why.to_owned());
         Ok(SummaryRow {
-            study: spec.study.clone(),
-            run: spec.run.clone(),
-            schedule: spec.label.clone(),
-            schedule_sha256: self.found.schedule_sha256.clone(),
-            seed: spec.seed,
-            dataset: training.dataset.clone(),
-            model: training.model.clone(),
-            optimizer: training.optimizer.to_string(),
-            batch_size: training.batch_size,
-            epochs: training.epochs,
-            total_steps: self.found.total_steps,
             steps_done: self.done,
-            status: RunStatus::Stopped,
             final_train_loss: last.and_then(|row| row.train_loss),
             final_eval_loss: evals.last().map(|row| row.loss),
             final_eval_accuracy: evals.last().map(|row| row.accuracy),
             best_eval_accuracy: (!best.is_nan()).then_some(best),
             wall_seconds: seconds.transpose()?.unwrap_or(0.0),
             started_unix_ms: began.unwrap_or_else(unix_ms),
-            finished_unix_ms: unix_ms(),
-            error: Some(why.to_owned()),
-            device: self.found.device.clone(),
-            threads: training.threads,
-            pixelrate_version: self.found.pixelrate_version.clone(),
-            git_commit: self.found.git_commit.clone(),
+            ..setup::summary(&self.spec, &self.found, RunStatus::Stopped, why)
         })
     }
 }

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pixelrate_control::{Stage, pictures_folder};
-use pixelrate_runlog::Identity;
+use pixelrate_runlog::{Identity, RunStatus, SummaryRow};
 use pixelrate_sandbox::{Engine, EngineOptions, RunFacts};
 use tch::Device;
 
+use super::attempt::unix_ms;
 use crate::data::{self, Dataset};
 use crate::model::Model;
 use crate::optimizer::Optimizer;
@@ -178,5 +179,43 @@ pub(super) fn identity(spec: &RunSpec, found: &Found) -> Identity {
         study: spec.study.clone(),
         run: spec.run.clone(),
         facts,
+    }
+}
+
+/// The row of `summary.parquet` of a run that ends like this now, with what its spec and its beginning tell; what came of
+/// it is left to whoever knows.
+pub(super) fn summary(
+    spec: &RunSpec,
+    found: &Found,
+    status: RunStatus,
+    error: Option<String>,
+) -> SummaryRow {
+    let training = &spec.training;
+    SummaryRow {
+        study: spec.study.clone(),
+        run: spec.run.clone(),
+        schedule: spec.label.clone(),
+        schedule_sha256: found.schedule_sha256.clone(),
+        seed: spec.seed,
+        dataset: training.dataset.clone(),
+        model: training.model.clone(),
+        optimizer: training.optimizer.to_string(),
+        batch_size: training.batch_size,
+        epochs: training.epochs,
+        total_steps: found.total_steps,
+        steps_done: 0,
+        status,
+        final_train_loss: None,
+        final_eval_loss: None,
+        final_eval_accuracy: None,
+        best_eval_accuracy: None,
+        wall_seconds: 0.0,
+        started_unix_ms: 0,
+        finished_unix_ms: unix_ms(),
+        error,
+        device: found.device.clone(),
+        threads: training.threads,
+        pixelrate_version: found.pixelrate_version.clone(),
+        git_commit: found.git_commit.clone(),
     }
 }
