@@ -5,7 +5,7 @@ select
     count(*) as pairs,
     avg(other.final_eval_accuracy - base.final_eval_accuracy) as difference,
     stddev_samp(other.final_eval_accuracy - base.final_eval_accuracy) / sqrt(count(*)) as standard_error,
-    sum(case when other.final_eval_accuracy > base.final_eval_accuracy then 1 else 0 end) as wins
+    count(*) filter (where other.final_eval_accuracy > base.final_eval_accuracy) as wins
 from runs as base join runs as other
     on other.study = base.study and other.seed = base.seed and other.schedule <> base.schedule
 where base.schedule = 'baseline'

@@ -3,11 +3,11 @@
 select
     study,
     run,
-    sum(case when kind = 'resumed' then 1 else 0 end) as resumed,
-    sum(case when kind = 'fault' then 1 else 0 end) as faults,
-    sum(case when kind = 'rejected' then 1 else 0 end) as rejected,
-    sum(case when kind = 'reverted' then 1 else 0 end) as reverted,
-    sum(case when kind = 'swapped' then 1 else 0 end) as swapped
+    count(*) filter (where kind = 'resumed') as resumed,
+    count(*) filter (where kind = 'fault') as faults,
+    count(*) filter (where kind = 'rejected') as rejected,
+    count(*) filter (where kind = 'reverted') as reverted,
+    count(*) filter (where kind = 'swapped') as swapped
 from events
 where kind in ('resumed', 'fault', 'rejected', 'reverted', 'swapped')
 group by study, run

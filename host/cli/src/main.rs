@@ -14,6 +14,7 @@ mod new;
 mod pause;
 mod preview;
 mod ps;
+mod query;
 mod replay;
 mod report;
 mod resume;
@@ -54,6 +55,7 @@ enum Command {
     Report(report::Args),
     Search(Box<search::Args>),
     FindLr(find_lr::Args),
+    Query(query::Args),
     Export(export::Args),
     Preview(preview::Args),
     New(new::Args),
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::main(&args),
         Command::Search(args) => search::main(&args),
         Command::FindLr(args) => find_lr::main(&args),
+        Command::Query(args) => query::main(&args),
         Command::Export(args) => export::main(&args),
         Command::Preview(args) => preview::main(&args),
         Command::New(args) => new::main(&args),

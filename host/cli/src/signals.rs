@@ -13,6 +13,11 @@ pub(crate) fn end_with_the_reader() {
     }
 }
 
+/// Calls `act` when Ctrl-C (or SIGTERM) comes, instead of ending.
+pub(crate) fn on_interrupt(act: impl Fn() + Send + 'static) -> Result<()> {
+    ctrlc::set_handler(act).context("cannot listen for Ctrl-C")
+}
+
 /// A stop that Ctrl-C (or SIGTERM) asks for.
 pub(crate) fn stop() -> Result<Stop> {
     let stop = Stop::default();

@@ -6,6 +6,7 @@
 )]
 
 mod common;
+mod duckdb;
 #[path = "../../../tests/python.rs"]
 mod python;
 
@@ -78,6 +79,25 @@ fn by_python(python: &OsStr, reader: &str, place: &Path) -> BTreeMap<String, Ans
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// What `pixelrate query` answers.
+fn by_query(place: &Path) -> BTreeMap<String, Vec<serde_json::Map<String, Value>>> {
+    let files = fs::read_dir(folder("experiments/questions")).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    files
+        .filter(|path| path.extension() == Some(OsStr::new("sql")))
+        .map(|path| {
+            let mut command = pixelrate(place);
+            command
+                .args(["query", "--format", "json", "--file"])
+                .arg(&path);
+            let (good, out, err) = said(&mut command);
+            assert!(good, "{}: {err}", path.display());
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, serde_json::from_str(&out).unwrap())
+        })
+        .collect()
+}
+
 /// Numbers to 1e-9 of their size, all else exactly.
 fn same(ours: &Value, other: &Value) -> bool {
     match (ours.as_f64(), other.as_f64()) {
@@ -114,6 +134,21 @@ fn every_reader_gives_the_same_answers() {
                     all && row.iter().zip(found).all(|(ours, other)| same(ours, other)),
                     "{name}: {row:?}, but by {reader} {found:?}"
                 );
+            }
+        }
+    }
+    if duckdb::is_there(place.path()) {
+        let theirs = by_query(place.path());
+        assert_eq!(theirs.len(), QUESTIONS);
+        for (name, answer) in &ours {
+            let rows = &theirs[name];
+            assert_eq!(rows.len(), answer.rows.len(), "{name}");
+            for (row, found) in answer.rows.iter().zip(rows) {
+                let columns = answer.columns.iter().zip(row);
+                for (column, value) in columns {
+                    let other = &found[column];
+                    assert!(same(value, other), "{name}: {column}: {value}, but {other}");
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ mod csv;
 mod draft;
 mod error;
 mod mlflow;
+mod params;
 mod run;
 mod tensorboard;
 mod wandb;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub use error::Error;
+pub use params::{params, word};
 use run::Run;
 
 /// What runs can be written as.

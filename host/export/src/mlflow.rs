@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::draft::{self, Draft};
-use crate::run::{Run, word};
+use crate::run::Run;
+use crate::word;
 
 /// MLflow's `RunStatus`.
 const RUNNING: u8 = 1;

@@ -1,15 +1,13 @@
 //! A run as trackers think of it: what it is, and points of named numbers along its steps.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use pixelrate_runlog::{
     EvalRow, EventRow, StepRow, SummaryRow, read_evals, read_events, read_summary, steps,
 };
 
-use crate::Error;
+use crate::{Error, params};
 
 /// Steps between two calls that tell the progress.
 const TELL_STEPS: u64 = 10_000;
@@ -19,7 +17,7 @@ pub(crate) struct Run {
     pub(crate) folder: PathBuf,
     pub(crate) study: String,
     pub(crate) run: String,
-    /// What `run.toml` holds, its tables flattened: `training.batch_size`. `found.` before what the run found.
+    /// Its [`params`].
     pub(crate) config: BTreeMap<String, toml::Value>,
     pub(crate) summary: Option<SummaryRow>,
     pub(crate) evals: Vec<EvalRow>,
@@ -38,21 +36,7 @@ pub(crate) struct Point<'a> {
 
 impl Run {
     pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join("run.toml");
-        let table = match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str::<toml::Table>(&text).map_err(|source| Error::RunFile {
-                path,
-                source: Box::new(source),
-            })?,
-            Err(error) if error.kind() == ErrorKind::NotFound => toml::Table::new(),
-            Err(error) => return Err(Error::io("read", &path)(error)),
-        };
-        let mut config = BTreeMap::new();
-        for (section, value) in table {
-            // What was asked for goes by its own names.
-            let prefix = if section == "spec" { "" } else { &section };
-            flatten(prefix, value, &mut config);
-        }
+        let config = params(folder)?;
         let summary = read_summary(folder)?;
         let whole = std::path::absolute(folder).map_err(Error::io("find", folder))?;
         let name = |key: &str, told: Option<&String>, path: Option<&Path>| {
@@ -177,29 +161,4 @@ impl Clock<'_> {
             self.now_ms = self.now_ms.max(event.time_unix_ms as f64);
         }
     }
-}
-
-fn flatten(name: &str, value: toml::Value, into: &mut BTreeMap<String, toml::Value>) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, value) in table {
-                let name = if name.is_empty() {
-                    key
-                } else {
-                    format!("{name}.{key}")
-                };
-                flatten(&name, value, into);
-            }
-        }
-        value => {
-            into.insert(name.to_owned(), value);
-        }
-    }
-}
-
-/// A value of `run.toml` as a word, strings without quotation marks.
-pub(crate) fn word(value: &toml::Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
 }

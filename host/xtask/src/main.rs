@@ -1,5 +1,7 @@
 //! `cargo xtask`: set-up, tests, demo. It needs neither libtorch nor anything else that it is to set up.
 
+mod cache;
+mod duckdb;
 mod languages;
 mod libtorch;
 mod parity;
@@ -23,7 +25,7 @@ const HELP: &str = "cargo xtask COMMAND
   languages            set up, then every example of every language of sdk/, by its real compiler
   parity [--bless]     the built-in schedules beside those of PyTorch, optax, timm, Transformers and Keras, which it fetches;
                        --bless keeps what they give as host/sandbox/tests/golden/parity.jsonl
-  setup                find libtorch 2.11, or fetch it, for plain cargo commands
+  setup                find libtorch 2.11, or fetch it, for plain cargo commands; and DuckDB, for `pixelrate query`
   setup --cpu|--cuda   look anew, and fetch the one for this device
   plugins              build the built-in schedules for WASM into plugins/dist
   bench                the benchmarks
@@ -46,9 +48,9 @@ fn run(arguments: &[String]) -> Result<()> {
         .split_first()
         .map_or(("help", arguments), |(first, rest)| (first.as_str(), rest));
     match command {
-        "setup" => libtorch::set_up(&root, device(rest)?),
+        "setup" => set_up(&root, device(rest)?),
         "demo" => {
-            libtorch::set_up(&root, None)?;
+            set_up(&root, None)?;
             let study = [
                 "run",
                 "--package",
@@ -120,9 +122,18 @@ fn device(arguments: &[String]) -> Result<Option<Device>> {
     }
 }
 
+/// What the program needs: libtorch to be built, DuckDB to answer queries. Without the latter all else works.
+fn set_up(root: &Path, device: Option<Device>) -> Result<()> {
+    libtorch::set_up(root, device)?;
+    if let Err(problem) = duckdb::set_up(root) {
+        eprintln!("duckdb: `pixelrate query` has none yet: {problem:#}");
+    }
+    Ok(())
+}
+
 /// Everything that CI holds a change to, the quickest first.
 fn test(root: &Path) -> Result<()> {
-    libtorch::set_up(root, None)?;
+    set_up(root, None)?;
     let mut steps = Steps::new(root);
     steps.cargo("fmt", ["fmt", "--all", "--check"])?;
     steps.cargo_in("plugins", "fmt of the plugins", ["fmt", "--all", "--check"])?;

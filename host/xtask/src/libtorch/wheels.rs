@@ -7,6 +7,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, bail};
 
 use super::folder::Libtorch;
+use crate::cache::{self, Scratch};
 use crate::python::Python;
 
 const TORCH: &str = "torch==2.11.0";
@@ -46,7 +47,7 @@ impl Device {
 /// # Errors
 /// There is no pip, or the wheels cannot be fetched or unpacked.
 pub(super) fn fetch(python: Option<&Python>, device: Device) -> Result<PathBuf> {
-    let home = cache()?.join(format!("libtorch-2.11.0-{}", device.name()));
+    let home = cache::folder()?.join(format!("libtorch-2.11.0-{}", device.name()));
     let folder = home.join("torch");
     if Libtorch::read(&folder).is_ok() {
         return Ok(folder);
@@ -71,14 +72,14 @@ pub(super) fn fetch(python: Option<&Python>, device: Device) -> Result<PathBuf> 
     );
     // Whole or not at all: what is half unpacked never has the final name.
     let scratch = Scratch::new(&home)?;
-    let wheels = scratch.0.join("wheels");
+    let wheels = scratch.path().join("wheels");
     download(python, device, &wheels)?;
     for wheel in sorted(&wheels)? {
         let unpacked = python.ask(
             UNPACK,
             &[
                 wheel.as_os_str(),
-                scratch.0.as_os_str(),
+                scratch.path().as_os_str(),
                 device.name().as_ref(),
             ],
         );
@@ -87,46 +88,14 @@ pub(super) fn fetch(python: Option<&Python>, device: Device) -> Result<PathBuf> 
     fs::remove_dir_all(&wheels)?;
     if device == Device::Cpu {
         // The wheel's own only names its parts, those of CUDA among them.
-        std::os::unix::fs::symlink("libtorch_cpu.so", scratch.0.join("torch/lib/libtorch.so"))?;
+        std::os::unix::fs::symlink(
+            "libtorch_cpu.so",
+            scratch.path().join("torch/lib/libtorch.so"),
+        )?;
     }
-    Libtorch::read(&scratch.0.join("torch"))?;
-    if home.exists() {
-        fs::remove_dir_all(&home).with_context(|| format!("cannot replace {}", home.display()))?;
-    }
-    fs::rename(&scratch.0, &home).with_context(|| format!("cannot make {}", home.display()))?;
+    Libtorch::read(&scratch.path().join("torch"))?;
+    scratch.keep()?;
     Ok(folder)
-}
-
-fn cache() -> Result<PathBuf> {
-    let set = |name: &str| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-    Ok(cache
-        .context("neither XDG_CACHE_HOME nor HOME is set")?
-        .join("pixelrate"))
-}
-
-/// A folder that is gone when it is dropped, unless it was renamed.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(beside: &Path) -> Result<Self> {
-        let mut scratch = beside.as_os_str().to_owned();
-        scratch.push(format!(".{}.part", std::process::id()));
-        let scratch = PathBuf::from(scratch);
-        fs::create_dir_all(&scratch)
-            .with_context(|| format!("cannot make {}", scratch.display()))?;
-        Ok(Self(scratch))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 fn download(python: &Python, device: Device, into: &Path) -> Result<()> {
@@ -253,22 +222,5 @@ mod tests {
         assert_eq!(cuda.len(), both.len() + 4, "{cuda:?}");
         assert!(cuda.iter().any(|file| file == "torch/lib/libtorch_cuda.so"));
         assert!(cuda.iter().any(|file| file == "torch/lib/libtorch.so"));
-    }
-
-    #[test]
-    fn a_scratch_folder_goes_unless_it_was_renamed() {
-        let home = TempDir::new().unwrap();
-        let path = Scratch::new(&home.path().join("libtorch-2.11.0-cpu"))
-            .unwrap()
-            .0
-            .clone();
-        assert!(!path.exists());
-        let name = path.file_name().unwrap().to_str().unwrap();
-        assert!(name.starts_with("libtorch-2.11.0-cpu."), "{name}");
-        let scratch = Scratch::new(&home.path().join("libtorch-2.11.0-cpu")).unwrap();
-        let kept = home.path().join("kept");
-        fs::rename(&scratch.0, &kept).unwrap();
-        drop(scratch);
-        assert!(kept.exists());
     }
 }
