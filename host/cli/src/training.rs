@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use pixelrate_study::spec::TrainingKeys;
+use pixelrate_trainer::precision::PrecisionChoice;
 use pixelrate_trainer::spec::{OptimizerKind, Training};
 
 /// Keys of training, but for `epochs`.
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// Threads of a run on the CPU.
     #[arg(long, default_value_t = 1)]
     threads: u32,
+    /// auto, float32 or bfloat16; auto is bfloat16 on a CPU that computes with it.
+    #[arg(long, default_value = "auto")]
+    precision: PrecisionChoice,
 }
 
 impl Args {
@@ -49,6 +53,7 @@ impl Args {
             weight_decay: Some(self.weight_decay),
             device: Some(self.device.clone()),
             threads: Some(self.threads),
+            precision: Some(self.precision),
             ..TrainingKeys::default()
         }
     }

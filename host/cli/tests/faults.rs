@@ -26,6 +26,7 @@ use pixelrate_control::{Cause, Status, Takeovers};
 use pixelrate_runlog::{Held, RunStatus, held, read_evals, read_events, read_steps, read_summary};
 use pixelrate_sandbox::{Limits, OnFault};
 use pixelrate_trainer::checkpoint;
+use pixelrate_trainer::precision::PrecisionChoice;
 use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -315,6 +316,7 @@ impl<'a> Round<'a> {
                 log_grad_norm: random.random_bool(0.5),
                 device: "cpu".into(),
                 threads: 1,
+                precision: PrecisionChoice::Float32,
             },
             schedule: ScheduleSpec {
                 plugin: plugin.to_str().unwrap().to_owned(),

@@ -476,6 +476,7 @@ pub(crate) mod tests {
     use pixelrate_control::{Activity, Status};
     use pixelrate_runlog::{Identity, RunLog, RunStatus, SummaryRow};
     use pixelrate_sandbox::{Limits, OnFault};
+    use pixelrate_trainer::precision::{Precision, PrecisionChoice};
     use pixelrate_trainer::spec::{
         Found, OptimizerKind, Parent, RunFile, RunSpec, ScheduleSpec, Training,
     };
@@ -507,6 +508,7 @@ pub(crate) mod tests {
                 log_grad_norm: false,
                 device: "cpu".to_owned(),
                 threads: 1,
+                precision: PrecisionChoice::Float32,
             },
             schedule: ScheduleSpec {
                 plugin: "fixed".to_owned(),
@@ -544,6 +546,7 @@ pub(crate) mod tests {
             total_steps: 1_000,
             parameters: 10_000,
             device: "cpu".to_owned(),
+            precision: Precision::Float32,
             pixelrate_version: "0.1.0".to_owned(),
             libtorch_version: "2".to_owned(),
             git_commit: None,

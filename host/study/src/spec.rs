@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pixelrate_sandbox::{GuardOptions, Limits, Value};
+use pixelrate_trainer::precision::PrecisionChoice;
 use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,7 @@ pub struct TrainingKeys {
     pub log_grad_norm: Option<bool>,
     pub device: Option<String>,
     pub threads: Option<u32>,
+    pub precision: Option<PrecisionChoice>,
 }
 
 /// One schedule of a study.
@@ -173,13 +175,14 @@ impl TrainingKeys {
             checkpoint_seconds,
             log_grad_norm,
             device,
-            threads
+            threads,
+            precision
         )
     }
 
     /// All keys, with defaults: batch 128, momentum 0.9, Adam's beta2 0.999 and epsilon 1e-8, no weight decay, a
-    /// test each epoch, a checkpoint each minute, any device, one thread; data from `PIXELRATE_DATA`, or else
-    /// from `data` in the working folder. `None` if `dataset`, `model` or `epochs` is missing: its name.
+    /// test each epoch, a checkpoint each minute, any device, one thread, the precision that the processor is good at;
+    /// data from `PIXELRATE_DATA`, or else from `data` in the working folder. `None` if `dataset`, `model` or `epochs` is missing: its name.
     ///
     /// # Errors
     /// The name of a key that has no default and is missing.
@@ -208,6 +211,7 @@ impl TrainingKeys {
             log_grad_norm: self.log_grad_norm.unwrap_or(false),
             device: self.device.clone().unwrap_or_else(|| "auto".to_owned()),
             threads: self.threads.unwrap_or(1),
+            precision: self.precision.unwrap_or(PrecisionChoice::Auto),
         })
     }
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use pixelrate_control::{Mailbox, Offer, What};
 use pixelrate_runlog::{EventKind, EventRow, read_events, read_steps};
 use pixelrate_sandbox::{Limits, OnFault};
+use pixelrate_trainer::precision::PrecisionChoice;
 use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
 use pixelrate_trainer::train::{Observer, Stop, begin};
 
@@ -93,6 +94,7 @@ fn spec(plugin: &Path, watch: bool) -> RunSpec {
             log_grad_norm: false,
             device: "cpu".into(),
             threads: 1,
+            precision: PrecisionChoice::Float32,
         },
         schedule: ScheduleSpec {
             plugin: plugin.to_string_lossy().into_owned(),

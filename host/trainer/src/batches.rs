@@ -5,64 +5,80 @@
 //! to be kept. As TensorFlow's `repeat` and `batch` in the post's code, batches run on across the border of
 //! two epochs.
 
+mod device;
+mod host;
+
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, IndexOp, Kind, Tensor};
+use tch::{Device, Tensor};
 
-use crate::data::{Dataset, Split};
+use crate::data::Dataset;
 
 /// Pixels of zero around a picture before it is cropped, as the official CIFAR code has it.
-const PADDING: i64 = 4;
+const PADDING: u8 = 4;
 
-/// The training set on the device, as bytes, padded where it is augmented.
+/// The training set where it is trained, as bytes.
 pub struct TrainSet {
-    pixels: Tensor,
-    labels: Tensor,
+    pictures: Pictures,
     examples: u64,
-    shape: [i64; 3],
     augment: bool,
     seed: u64,
     device: Device,
     /// The epochs that the newest batches came from: at most two are held at a time.
-    epochs: Vec<Epoch>,
-    rows: Tensor,
-    columns: Tensor,
-    channels: Tensor,
+    epochs: Vec<Drawn>,
 }
 
-/// One epoch's order and augmentation, on the device.
+/// Where pictures lie.
+enum Pictures {
+    Host(host::Pictures),
+    Device(device::Pictures),
+}
+
+/// What a picture is cropped to: a window of its size in the padded picture, or that window's mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Crop {
+    top: usize,
+    left: usize,
+    mirrored: bool,
+}
+
+/// One epoch's order and augmentation.
 struct Epoch {
+    /// Which picture comes when.
+    order: Vec<usize>,
+    /// How each is cropped, by its place in the order. `None` if nothing is augmented.
+    crops: Option<Vec<Crop>>,
+}
+
+/// An epoch where it is used.
+struct Drawn {
     number: u64,
-    /// `[examples]`, which picture comes when.
-    order: Tensor,
-    /// `[3, examples]`: the crop's top, its left, and 1 where it is mirrored. `None` if nothing is augmented.
-    crops: Option<Tensor>,
+    order: Order,
+}
+
+enum Order {
+    Host(Epoch),
+    Device(device::Order),
 }
 
 impl TrainSet {
     /// Puts the first `examples` training pictures of `dataset` onto `device`.
     pub fn new(dataset: &Dataset, examples: u64, seed: u64, device: Device) -> Self {
-        let shape = dataset.shape.map(|side| side as i64);
-        let (pixels, labels) = upload(&dataset.train, shape, examples as i64, device);
-        let pixels = if dataset.augment {
-            pixels.constant_pad_nd([PADDING; 4])
-        } else {
-            pixels
-        };
-        let side = |dimension: usize| Tensor::arange(shape[dimension], (Kind::Int64, device));
+        let (split, shape, augment) = (&dataset.train, dataset.shape, dataset.augment);
+        let count = examples as usize;
         Self {
-            pixels,
-            labels,
+            pictures: match device {
+                Device::Cpu => Pictures::Host(host::Pictures::new(split, shape, count, augment)),
+                _ => Pictures::Device(device::Pictures::new(
+                    split, shape, count, augment, augment, device,
+                )),
+            },
             examples,
-            shape,
-            augment: dataset.augment,
+            augment,
             seed,
             device,
             epochs: Vec::new(),
-            rows: side(1).view([1, 1, -1, 1]),
-            columns: side(2).view([1, 1, 1, -1]),
-            channels: side(0).view([1, -1, 1, 1]),
         }
     }
 
@@ -79,151 +95,142 @@ impl TrainSet {
         while position < end {
             let (number, offset) = (position / self.examples, position % self.examples);
             let count = (self.examples - offset).min(end - position);
-            parts.push(self.draw(number, offset as i64, count as i64));
+            let at = self.epoch(number);
+            parts.push((at, offset as usize, count as usize));
             position += count;
         }
+        let batch = self.gather(&parts);
         self.epochs
             .retain(|epoch| epoch.number >= (end - 1) / self.examples);
-        let (pixels, labels): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        let pixels = if pixels.len() == 1 {
-            pixels[0].shallow_clone()
-        } else {
-            Tensor::cat(&pixels, 0)
-        };
-        let labels = if labels.len() == 1 {
-            labels[0].shallow_clone()
-        } else {
-            Tensor::cat(&labels, 0)
-        };
-        (normalise(&pixels, self.augment), labels)
+        batch
     }
 
-    fn draw(&mut self, number: u64, offset: i64, count: i64) -> (Tensor, Tensor) {
-        let at = match self.epochs.iter().position(|epoch| epoch.number == number) {
-            Some(at) => at,
-            None => {
-                let epoch = self.shuffle(number);
-                self.epochs.push(epoch);
-                self.epochs.len() - 1
+    /// Pictures and labels of stretches of epochs: the epoch's place in `epochs`, the stretch's offset, and its length.
+    fn gather(&self, parts: &[(usize, usize, usize)]) -> (Tensor, Tensor) {
+        match &self.pictures {
+            Pictures::Host(pictures) => {
+                let mut chosen = Vec::new();
+                for &(at, offset, count) in parts {
+                    if let Order::Host(epoch) = &self.epochs[at].order {
+                        chosen.extend((offset..offset + count).map(|place| epoch.at(place)));
+                    }
+                }
+                pictures.batch(&chosen)
             }
-        };
-        let epoch = &self.epochs[at];
-        let chosen = epoch.order.narrow(0, offset, count);
-        let labels = self.labels.index_select(0, &chosen);
-        let Some(crops) = &epoch.crops else {
-            return (self.pixels.index_select(0, &chosen), labels);
-        };
-        let crops = crops.narrow(1, offset, count).view([3, -1, 1, 1, 1]);
-        let (top, left, mirrored) = (crops.i(0), crops.i(1), crops.i(2));
-        let rows = &self.rows + top;
-        // A mirrored picture reads its columns from the right: left + (width - 1) - column.
-        let columns = left + &mirrored * (self.shape[2] - 1) + &self.columns * (1 - 2 * &mirrored);
-        let pixels = self.pixels.index(&[
-            Some(chosen.view([-1, 1, 1, 1])),
-            Some(self.channels.shallow_clone()),
-            Some(rows),
-            Some(columns),
-        ]);
-        (pixels, labels)
+            Pictures::Device(pictures) => {
+                let drawn =
+                    parts
+                        .iter()
+                        .filter_map(|&(at, offset, count)| match &self.epochs[at].order {
+                            Order::Device(order) => Some(pictures.draw(order, offset, count)),
+                            Order::Host(_) => None,
+                        });
+                let (pixels, labels): (Vec<_>, Vec<_>) = drawn.unzip();
+                (pictures.normalise(&whole(pixels)), whole(labels))
+            }
+        }
     }
 
-    /// Draws an epoch on the host, where the generator gives the same numbers on every machine, and sends
-    /// it over in one go.
+    /// Where in `epochs` an epoch is; drawn, if it is not there.
+    fn epoch(&mut self, number: u64) -> usize {
+        let at = self.epochs.iter().position(|epoch| epoch.number == number);
+        at.unwrap_or_else(|| {
+            let epoch = self.shuffle(number);
+            let order = match &self.pictures {
+                Pictures::Host(_) => Order::Host(epoch),
+                Pictures::Device(_) => Order::Device(device::Order::new(&epoch, self.device)),
+            };
+            self.epochs.push(Drawn { number, order });
+            self.epochs.len() - 1
+        })
+    }
+
+    /// Draws an epoch on the host, where the generator gives the same numbers on every machine.
     fn shuffle(&self, number: u64) -> Epoch {
         let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
         generator.set_stream(number);
-        let mut order: Vec<i64> = (0..self.examples as i64).collect();
+        let mut order: Vec<usize> = (0..self.examples as usize).collect();
         order.shuffle(&mut generator);
         let crops = self.augment.then(|| {
-            let mut values = vec![0_i64; 3 * order.len()];
-            let (tops, rest) = values.split_at_mut(order.len());
-            let (lefts, mirrored) = rest.split_at_mut(order.len());
-            for ((top, left), mirror) in tops.iter_mut().zip(lefts).zip(mirrored) {
-                *top = generator.random_range(0..=2 * PADDING);
-                *left = generator.random_range(0..=2 * PADDING);
-                *mirror = i64::from(generator.random::<bool>());
-            }
-            Tensor::from_slice(&values)
-                .view([3, -1])
-                .to_device(self.device)
+            let side = |generator: &mut ChaCha8Rng| {
+                generator.random_range(0..=2 * i64::from(PADDING)) as usize
+            };
+            let crop = |_: &usize| Crop {
+                top: side(&mut generator),
+                left: side(&mut generator),
+                mirrored: generator.random::<bool>(),
+            };
+            order.iter().map(crop).collect()
         });
-        Epoch {
-            number,
-            order: Tensor::from_slice(&order).to_device(self.device),
-            crops,
-        }
+        Epoch { order, crops }
     }
 }
 
-/// The test pictures on the device, as bytes.
+impl Epoch {
+    /// The picture that comes at `place`, and how it is cropped.
+    fn at(&self, place: usize) -> (usize, Option<Crop>) {
+        let crop = self.crops.as_ref().map(|crops| crops[place]);
+        (self.order[place], crop)
+    }
+}
+
+fn whole(mut parts: Vec<Tensor>) -> Tensor {
+    if parts.len() == 1 {
+        parts.remove(0)
+    } else {
+        Tensor::cat(&parts, 0)
+    }
+}
+
+/// The test pictures where the model is tested, as bytes.
 pub struct TestSet {
-    pixels: Tensor,
-    labels: Tensor,
-    augmented: bool,
+    pictures: Pictures,
+    examples: usize,
 }
 
 impl TestSet {
     /// Puts the test pictures of `dataset` onto `device`.
     pub fn new(dataset: &Dataset, device: Device) -> Self {
-        let shape = dataset.shape.map(|side| side as i64);
-        let examples = dataset.test.labels.len() as i64;
-        let (pixels, labels) = upload(&dataset.test, shape, examples, device);
+        let (split, shape, augment) = (&dataset.test, dataset.shape, dataset.augment);
+        let examples = split.labels.len();
         Self {
-            pixels,
-            labels,
-            augmented: dataset.augment,
+            pictures: match device {
+                Device::Cpu => Pictures::Host(host::Pictures::new(split, shape, examples, augment)),
+                _ => Pictures::Device(device::Pictures::new(
+                    split, shape, examples, augment, false, device,
+                )),
+            },
+            examples,
         }
     }
 
     /// How many there are.
     pub fn examples(&self) -> u64 {
-        self.labels.size()[0] as u64
+        self.examples as u64
     }
 
     /// All of them in order, `size` at a time: pictures and labels.
-    pub fn batches(&self, size: i64) -> impl Iterator<Item = (Tensor, Tensor)> {
-        let examples = self.labels.size()[0];
-        (0..examples).step_by(size as usize).map(move |start| {
-            let count = size.min(examples - start);
-            let pixels = self.pixels.narrow(0, start, count);
-            (
-                normalise(&pixels, self.augmented),
-                self.labels.narrow(0, start, count),
-            )
+    pub fn batches(&self, size: usize) -> impl Iterator<Item = (Tensor, Tensor)> {
+        (0..self.examples).step_by(size).map(move |start| {
+            let count = size.min(self.examples - start);
+            match &self.pictures {
+                Pictures::Host(pictures) => {
+                    let chosen: Vec<_> =
+                        (start..start + count).map(|index| (index, None)).collect();
+                    pictures.batch(&chosen)
+                }
+                Pictures::Device(pictures) => pictures.slice(start, count),
+            }
         })
     }
 }
 
-fn upload(split: &Split, shape: [i64; 3], examples: i64, device: Device) -> (Tensor, Tensor) {
-    let size = [split.labels.len() as i64, shape[0], shape[1], shape[2]];
-    let pixels = Tensor::from_data_size(&split.pixels, &size, Kind::Uint8).narrow(0, 0, examples);
-    let labels = Tensor::from_slice(&split.labels).narrow(0, 0, examples);
-    (
-        pixels.to_device(device),
-        labels.to_device(device).to_kind(Kind::Int64),
-    )
-}
-
-/// Bytes to what a model takes: where the set is augmented (colour pictures), as TensorFlow's
-/// `per_image_standardization`, (x - mean) / max(deviation, 1 / sqrt(values)) of each picture; else x / 255,
-/// as the official MNIST code.
-fn normalise(pixels: &Tensor, augmented: bool) -> Tensor {
-    let pixels = pixels.to_kind(Kind::Float);
-    if !augmented {
-        return pixels / 255.0;
-    }
-    let values = pixels.size()[1..].iter().product::<i64>() as f64;
-    let over = [1, 2, 3].as_slice();
-    let mean = pixels.mean_dim(over, true, Kind::Float);
-    let deviation = pixels
-        .std_dim(over, false, true)
-        .clamp_min(1.0 / values.sqrt());
-    (pixels - mean) / deviation
-}
-
 #[cfg(test)]
 mod tests {
+    use tch::{IndexOp, Kind};
+
     use super::*;
+    use crate::data::Split;
 
     fn counting(augment: bool) -> Dataset {
         let split = || Split {
@@ -278,18 +285,52 @@ mod tests {
     #[test]
     fn a_crop_is_a_window_of_the_padded_picture_or_its_mirror() {
         let dataset = counting(true);
-        let mut set = TrainSet::new(&dataset, 10, 3, Device::Cpu);
-        let padded = set.pixels.shallow_clone();
-        for step in 0..20 {
-            drop(set.batch(step, 1));
-            let (pixels, label) = set.draw(step / 10, (step % 10) as i64, 1);
-            let picture = padded.i(i64::try_from(label).unwrap());
-            let windows = (0..=2 * PADDING).flat_map(|y| (0..=2 * PADDING).map(move |x| (y, x)));
-            let found = windows.into_iter().any(|(y, x)| {
-                let window = picture.narrow(1, y, 8).narrow(2, x, 8);
-                window == pixels.i(0) || window.flip([2]) == pixels.i(0)
-            });
-            assert!(found, "step {step}");
+        let split = &dataset.train;
+        let plain = host::Pictures::new(split, dataset.shape, 10, false);
+        let padded = (Tensor::from_data_size(&split.pixels, &[10, 3, 8, 8], Kind::Uint8))
+            .constant_pad_nd([i64::from(PADDING); 4]);
+        for (top, left, mirrored) in (0..9)
+            .flat_map(|top| (0..9).map(move |left| (top, left)))
+            .flat_map(|(top, left)| [(top, left, false), (top, left, true)])
+        {
+            let crop = Crop {
+                top,
+                left,
+                mirrored,
+            };
+            let (pixels, label) = plain.batch(&[(7, Some(crop))]);
+            assert_eq!(Vec::<i64>::try_from(label).unwrap(), [7]);
+            let window = padded
+                .i(7)
+                .narrow(1, top as i64, 8)
+                .narrow(2, left as i64, 8);
+            let window = if mirrored { window.flip([2]) } else { window };
+            assert_eq!(pixels.i(0), window.to_kind(Kind::Float) / 255.0, "{crop:?}");
+        }
+    }
+
+    #[test]
+    fn a_device_is_shown_the_same_batches() {
+        for augment in [true, false] {
+            let dataset = counting(augment);
+            let mut host = TrainSet::new(&dataset, 9, 3, Device::Cpu);
+            let mut other = TrainSet {
+                pictures: Pictures::Device(device::Pictures::new(
+                    &dataset.train,
+                    dataset.shape,
+                    9,
+                    augment,
+                    augment,
+                    Device::Cpu,
+                )),
+                epochs: Vec::new(),
+                ..TrainSet::new(&dataset, 9, 3, Device::Cpu)
+            };
+            for step in 0..10 {
+                let (a, b) = (host.batch(step, 4), other.batch(step, 4));
+                assert_eq!(a.1, b.1);
+                assert!(a.0.allclose(&b.0, 1e-5, 1e-6, false), "step {step}");
+            }
         }
     }
 

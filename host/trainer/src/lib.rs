@@ -7,7 +7,7 @@
 //! - [`spec`]: everything that is needed to run a run again (`run.toml`).
 //! - [`data`]: data sets as bytes, from their official files. [`batches`] puts them on the device and draws
 //!   the batches of a step from a seed.
-//! - [`model`], [`optimizer`], [`checkpoint`]: what is trained, how, and how it is kept.
+//! - [`model`], [`precision`], [`optimizer`], [`checkpoint`]: what is trained, in which numbers, how, and how it is kept.
 //! - [`train`]: the step loop.
 
 pub mod batches;
@@ -15,9 +15,11 @@ pub mod checkpoint;
 pub mod data;
 pub mod device;
 mod error;
+mod memory;
 pub mod model;
 pub mod optimizer;
 pub mod pictures;
+pub mod precision;
 pub mod spec;
 pub mod train;
 

@@ -1,6 +1,7 @@
 //! What is trained: the post's ResNets, the official MNIST convnet, and a small one.
 
 mod convnet;
+mod layers;
 mod resnet;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::data::Dataset;
+use crate::precision::Precision;
+use layers::{Layers, channels_last};
 
 /// A model by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +50,7 @@ impl std::str::FromStr for Architecture {
     }
 }
 
-/// Logits from pictures; whether it is training decides on dropout and batch norm's moments.
+/// Logits from pictures, in the model's precision; whether it is training decides on dropout and batch norm's moments.
 type Forward = Box<dyn Fn(&Tensor, bool) -> Tensor>;
 
 /// A network, its parameters and its buffers.
@@ -61,18 +64,29 @@ pub struct Model {
 
 impl Model {
     /// Builds `architecture` for `dataset`'s shape and classes. The weights depend on `seed` alone: they are
-    /// drawn on the CPU, then moved to `device`.
-    pub fn new(architecture: Architecture, dataset: &Dataset, seed: u64, device: Device) -> Self {
+    /// drawn on the CPU, then moved to `device`. They are 32-bit floats in any `precision`.
+    pub fn new(
+        architecture: Architecture,
+        dataset: &Dataset,
+        seed: u64,
+        device: Device,
+        precision: Precision,
+    ) -> Self {
         let _generator = seeded(seed);
         let mut store = nn::VarStore::new(Device::Cpu);
-        let root = store.root();
-        let [channels, height, width] = dataset.shape.map(|side| side as i64);
+        let layers = Layers::new(store.root(), precision);
+        let shape = dataset.shape.map(|side| side as i64);
         let classes = dataset.classes as i64;
         let forward = match architecture {
-            Architecture::ResNet { blocks } => resnet::build(&root, channels, classes, blocks),
-            Architecture::MnistConvnet => convnet::mnist(&root, channels, height, width, classes),
-            Architecture::Convnet => convnet::small(&root, channels, classes),
+            Architecture::ResNet { blocks } => resnet::build(&layers, shape[0], classes, blocks),
+            Architecture::MnistConvnet => convnet::mnist(&layers, shape, classes),
+            Architecture::Convnet => convnet::small(&layers, shape[0], classes),
         };
+        if device == Device::Cpu {
+            for weight in store.variables().values_mut().filter(|w| w.dim() == 4) {
+                weight.set_data(&channels_last(&weight.detach()));
+            }
+        }
         store.set_device(device);
         let mut named: Vec<_> = store.variables().into_iter().collect();
         // The store hands them out in no fixed order.
@@ -89,15 +103,24 @@ impl Model {
         }
     }
 
-    /// Logits, `[batch, classes]`, of `pictures`, `[batch, channels, height, width]`, as in testing.
+    /// Logits, `[batch, classes]`, 32-bit floats, of `pictures`, `[batch, channels, height, width]`, as in testing.
     pub fn forward(&self, pictures: &Tensor) -> Tensor {
-        (self.forward)(pictures, false)
+        self.logits(pictures, false)
     }
 
     /// Logits as in training: dropout draws from `seed`, and batch norm takes the batch's moments in.
     pub fn forward_train(&self, pictures: &Tensor, seed: u64) -> Tensor {
         let _generator = seeded(seed);
-        (self.forward)(pictures, true)
+        self.logits(pictures, true)
+    }
+
+    fn logits(&self, pictures: &Tensor, train: bool) -> Tensor {
+        let logits = if self.device() == Device::Cpu {
+            (self.forward)(&channels_last(pictures), train)
+        } else {
+            (self.forward)(pictures, train)
+        };
+        logits.to_kind(Kind::Float)
     }
 
     /// The trainable tensors, in a fixed order.
@@ -132,7 +155,7 @@ impl Model {
 
 /// Seeds libtorch's generator, of which a process has one, and keeps it from all others until the guard is
 /// dropped: models that draw side by side would else draw from each other's stream.
-fn seeded(seed: u64) -> MutexGuard<'static, ()> {
+pub(crate) fn seeded(seed: u64) -> MutexGuard<'static, ()> {
     static GENERATOR: Mutex<()> = Mutex::new(());
     // One that panicked leaves nothing behind that the seed does not overwrite.
     let guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,10 +164,11 @@ fn seeded(seed: u64) -> MutexGuard<'static, ()> {
 }
 
 /// Variance scaling as TensorFlow's `variance_scaling_initializer()` of 2018: a normal cut off at two
-/// standard deviations, whose variance before the cut is 1 / fan-in.
-fn variance_scaling(mut weight: Tensor, fan_in: i64) {
+/// standard deviations, whose variance before the cut is 1 / fan-in. `weight` is of a convolution.
+fn variance_scaling(weight: &Tensor) {
+    let fan_in: i64 = weight.size()[1..].iter().product();
     let deviation = (1.0 / fan_in as f64).sqrt();
-    truncated_normal(&mut weight, deviation);
+    truncated_normal(&mut weight.shallow_clone(), deviation);
 }
 
 /// Fills `weight` from a normal of standard deviation `deviation` cut off at two of them, by inverting the
@@ -185,7 +209,12 @@ mod tests {
     }
 
     fn build(name: &str, shape: [usize; 3], seed: u64) -> Model {
-        Model::new(name.parse().unwrap(), &dataset(shape), seed, Device::Cpu)
+        build_in(name, shape, seed, Precision::Float32)
+    }
+
+    fn build_in(name: &str, shape: [usize; 3], seed: u64, precision: Precision) -> Model {
+        let (architecture, dataset) = (name.parse().unwrap(), dataset(shape));
+        Model::new(architecture, &dataset, seed, Device::Cpu, precision)
     }
 
     #[test]
@@ -247,19 +276,64 @@ mod tests {
         );
     }
 
+    const SHAPES: [(&str, [usize; 3]); 3] = [
+        ("resnet-8", [3, 32, 32]),
+        ("convnet", [3, 32, 32]),
+        ("mnist-convnet", [1, 28, 28]),
+    ];
+
+    fn noise(shape: [usize; 3]) -> Tensor {
+        let _generator = seeded(5);
+        let [c, h, w] = shape.map(|side| side as i64);
+        Tensor::randn([4, c, h, w], (Kind::Float, Device::Cpu))
+    }
+
     #[test]
     fn logits_have_a_column_a_class() {
-        for (name, shape) in [
-            ("resnet-8", [3, 32, 32]),
-            ("convnet", [3, 32, 32]),
-            ("mnist-convnet", [1, 28, 28]),
-        ] {
-            let [c, h, w] = shape.map(|side| side as i64);
-            let pictures = Tensor::zeros([2, c, h, w], (Kind::Float, Device::Cpu));
+        for (name, shape) in SHAPES {
+            for precision in [Precision::Float32, Precision::Bfloat16] {
+                let logits = build_in(name, shape, 0, precision).forward_train(&noise(shape), 0);
+                assert_eq!(logits.size(), [4, 10], "{name}");
+                assert_eq!(logits.kind(), Kind::Float, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn bfloat16_rounds_what_flows_and_leaves_parameters_and_their_gradients_whole() {
+        for (name, shape) in SHAPES {
+            let [exact, rounded] = [Precision::Float32, Precision::Bfloat16].map(|precision| {
+                let model = build_in(name, shape, 1, precision);
+                let logits = model.forward(&noise(shape));
+                let parameters = model.parameters();
+                let loss = logits.square().mean(Kind::Float);
+                let gradients = Tensor::run_backward(&[loss], &parameters, false, false);
+                for tensor in parameters.iter().chain(&gradients) {
+                    assert_eq!(tensor.kind(), Kind::Float, "{name}");
+                }
+                let of = |tensor: &Tensor| tensor.flatten(0, -1);
+                let gradient = Tensor::cat(&gradients.iter().map(of).collect::<Vec<_>>(), 0);
+                (logits, gradient)
+            });
+            // Eight bits of mantissa in each of up to twenty layers.
+            for (exact, rounded) in [(&exact.0, &rounded.0), (&exact.1, &rounded.1)] {
+                let error = f64::try_from((rounded - exact).norm() / exact.norm()).unwrap();
+                assert!(error > 1e-4 && error < 0.05, "{name}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn convolutions_weights_have_their_channels_side_by_side() {
+        let weights = build("resnet-8", [3, 32, 32], 0).parameters();
+        // In a kernel of one pixel, every order is this one.
+        let wide = |weight: &&Tensor| weight.dim() == 4 && weight.size()[2] > 1;
+        assert_eq!(weights.iter().filter(wide).count(), 7);
+        for weight in weights.iter().filter(wide) {
+            let (size, stride) = (weight.size(), weight.stride());
             assert_eq!(
-                build(name, shape, 0).forward_train(&pictures, 0).size(),
-                [2, 10],
-                "{name}"
+                stride,
+                [size[1..].iter().product(), 1, size[3] * size[1], size[1]]
             );
         }
     }

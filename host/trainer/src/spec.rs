@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::model::Architecture;
+use crate::precision::{Precision, PrecisionChoice};
 
 /// One run, resolved: no defaults are left to fill in, and paths are absolute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +92,9 @@ pub struct Training {
     pub device: String,
     /// Threads of the run on the CPU.
     pub threads: u32,
+    /// In which numbers the model computes.
+    #[serde(default)]
+    pub precision: PrecisionChoice,
 }
 
 impl Training {
@@ -256,6 +260,9 @@ pub struct Found {
     pub parameters: u64,
     /// The device that trains, such as `cpu` or `cuda:0`.
     pub device: String,
+    /// In which numbers the model computes, from the run's first step to its last.
+    #[serde(default)]
+    pub precision: Precision,
     /// This program's version.
     pub pixelrate_version: String,
     /// libtorch's version, as far as the build knows it.

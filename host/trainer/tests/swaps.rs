@@ -18,6 +18,7 @@ use pixelrate_runlog::{
 };
 use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_trainer::checkpoint;
+use pixelrate_trainer::precision::PrecisionChoice;
 use pixelrate_trainer::spec::{Found, OptimizerKind, RunSpec, ScheduleSpec, Training};
 use pixelrate_trainer::train::{Ending, Observer, Progress, Stop, begin, replay, resume};
 use tempfile::{TempDir, tempdir};
@@ -53,6 +54,7 @@ fn spec(schedule: ScheduleSpec) -> RunSpec {
             log_grad_norm: false,
             device: "cpu".into(),
             threads: 1,
+            precision: PrecisionChoice::Float32,
         },
         schedule,
         limits: Limits::default(),

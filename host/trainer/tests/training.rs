@@ -11,7 +11,8 @@ use std::path::Path;
 
 use pixelrate_runlog::{EvalRow, RunStatus, StepRow, read_evals, read_steps, read_summary};
 use pixelrate_sandbox::{Limits, OnFault, Value};
-use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
+use pixelrate_trainer::precision::{Precision, PrecisionChoice};
+use pixelrate_trainer::spec::{OptimizerKind, RunFile, RunSpec, ScheduleSpec, Training};
 use pixelrate_trainer::train::{Ending, Observer, Progress, Stop, begin, resume};
 use tempfile::tempdir;
 
@@ -39,6 +40,7 @@ fn spec(model: &str, optimizer: OptimizerKind) -> RunSpec {
             log_grad_norm: true,
             device: "cpu".into(),
             threads: 1,
+            precision: PrecisionChoice::Float32,
         },
         schedule: ScheduleSpec {
             plugin: "cyclic".into(),
@@ -84,13 +86,20 @@ fn logged(folder: &Path) -> (Vec<StepRow>, Vec<EvalRow>, Vec<u8>) {
 
 #[test]
 fn a_resumed_run_gives_the_bits_of_one_that_was_never_stopped() {
-    for (model, optimizer) in [
-        ("convnet", OptimizerKind::Momentum),
-        ("resnet-8", OptimizerKind::Adam),
+    for (model, optimizer, precision) in [
+        ("convnet", OptimizerKind::Momentum, PrecisionChoice::Float32),
+        ("resnet-8", OptimizerKind::Adam, PrecisionChoice::Float32),
+        ("convnet", OptimizerKind::Adam, PrecisionChoice::Bfloat16),
+        (
+            "resnet-8",
+            OptimizerKind::Momentum,
+            PrecisionChoice::Bfloat16,
+        ),
     ] {
         let folder = tempdir().unwrap();
         let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
-        let spec = spec(model, optimizer);
+        let mut spec = spec(model, optimizer);
+        spec.training.precision = precision;
         assert_eq!(
             begin(&spec, &whole, &mut (), &Stop::default())
                 .unwrap()
@@ -123,6 +132,55 @@ fn a_resumed_run_gives_the_bits_of_one_that_was_never_stopped() {
             RunStatus::Finished
         );
     }
+}
+
+#[test]
+fn a_run_keeps_the_precision_that_was_chosen_when_it_began() {
+    let folder = tempdir().unwrap();
+    let losses = |run: &Path| -> Vec<_> {
+        let rows = read_steps(run).unwrap().into_iter();
+        rows.map(|row| row.train_loss.unwrap().to_bits()).collect()
+    };
+    let mut spec = spec("convnet", OptimizerKind::Momentum);
+    let mut found = Vec::new();
+    for (choice, precision) in [
+        (PrecisionChoice::Float32, Precision::Float32),
+        (PrecisionChoice::Bfloat16, Precision::Bfloat16),
+    ] {
+        let named = folder.path().join(precision.to_string());
+        spec.training.precision = choice;
+        begin(&spec, &named, &mut (), &Stop::default()).unwrap();
+        // As if it had begun on a machine where `auto` comes to this.
+        let auto = folder.path().join(format!("auto-{precision}"));
+        spec.training.precision = PrecisionChoice::Auto;
+        begin(&spec, &auto, &mut (), &Stop::default().before(0)).unwrap();
+        let text = std::fs::read_to_string(auto.join("run.toml")).unwrap();
+        let mut file: RunFile = toml::from_str(&text).unwrap();
+        file.found.as_mut().unwrap().precision = precision;
+        file.write(&auto).unwrap();
+        resume(&auto, &mut (), &Stop::default()).unwrap();
+        assert_eq!(losses(&auto), losses(&named), "{precision}");
+        found.push(losses(&named));
+    }
+    assert_ne!(found[0], found[1]);
+}
+
+#[test]
+fn a_run_folder_that_names_no_precision_is_of_32_bit_floats() {
+    let folder = tempdir().unwrap();
+    let (new, old) = (folder.path().join("new"), folder.path().join("old"));
+    let spec = spec("convnet", OptimizerKind::Momentum);
+    begin(&spec, &new, &mut (), &Stop::default()).unwrap();
+    begin(&spec, &old, &mut (), &Stop::default().before(0)).unwrap();
+    let text = std::fs::read_to_string(old.join("run.toml")).unwrap();
+    let older = text
+        .lines()
+        .filter(|line| !line.starts_with("precision = "));
+    let older = older.collect::<Vec<_>>().join("\n");
+    assert_eq!(text.lines().count(), older.lines().count() + 2, "{text}");
+    std::fs::write(old.join("run.toml"), older).unwrap();
+    resume(&old, &mut (), &Stop::default()).unwrap();
+    assert_eq!(logged(&old), logged(&new));
 }
 
 #[test]

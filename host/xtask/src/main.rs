@@ -1,5 +1,6 @@
 //! `cargo xtask`: set-up, tests, demo. It needs neither libtorch nor anything else that it is to set up.
 
+mod bench;
 mod cache;
 mod duckdb;
 mod languages;
@@ -28,7 +29,9 @@ const HELP: &str = "cargo xtask COMMAND
   setup                find libtorch 2.11, or fetch it, for plain cargo commands; and DuckDB, for `pixelrate query`
   setup --cpu|--cuda   look anew, and fetch the one for this device
   plugins              build the built-in schedules for WASM into plugins/dist
-  bench                the benchmarks
+  bench [--compare|--bless] [BENCHMARK …]
+                       the benchmarks, beside PyTorch out of `parity`'s packages; --compare fails if a ratio that they print
+                       is worse than in tests/bench/ratios.toml, which --bless writes
 ";
 
 fn main() -> ExitCode {
@@ -89,22 +92,7 @@ fn run(arguments: &[String]) -> Result<()> {
             _ => bail!("parity takes nothing, or --bless\n\n{HELP}"),
         },
         "plugins" => plugins::build(&root),
-        "bench" => {
-            libtorch::set_up(&root, None)?;
-            Steps::new(&root).cargo(
-                "benchmarks",
-                [
-                    "bench",
-                    "--benches",
-                    "--package",
-                    "pixelrate-sandbox",
-                    "--package",
-                    "pixelrate-runlog",
-                    "--package",
-                    "pixelrate-trainer",
-                ],
-            )
-        }
+        "bench" => bench::run(&root, rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

@@ -1,5 +1,6 @@
 //! The packages whose schedules the built-in ones are held against.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
@@ -27,11 +28,11 @@ const UNCALLED: [&str; 11] = [
     "libnvshmem_host.so.3",
 ];
 
-/// Fetches the packages into `target/parity`, and names their Python to the steps that follow.
+/// Fetches the packages into `target/parity`, and gives their Python.
 ///
 /// # Errors
 /// pip cannot fetch them, or the C++ compiler cannot make the stand-ins for CUDA's libraries.
-pub(crate) fn set_up(root: &Path, steps: &mut Steps) -> Result<()> {
+pub(crate) fn python(root: &Path) -> Result<OsString> {
     // The list is whole: what it leaves out is not needed for schedules, CUDA above all.
     let options = ["--no-deps"];
     let found = python::environment(root, "parity", "tests/parity-requirements.txt", &options)?;
@@ -42,8 +43,16 @@ pub(crate) fn set_up(root: &Path, steps: &mut Steps) -> Result<()> {
             stand_in(&libraries.join(name), name)?;
         }
     }
+    Ok(found.python)
+}
+
+/// Fetches the packages, and names their Python to the steps that follow.
+///
+/// # Errors
+/// As [`python()`].
+pub(crate) fn set_up(root: &Path, steps: &mut Steps) -> Result<()> {
     steps
-        .set("PIXELRATE_PARITY_PYTHON", found.python)
+        .set("PIXELRATE_PARITY_PYTHON", python(root)?)
         .set(FLAG, "1".into());
     Ok(())
 }

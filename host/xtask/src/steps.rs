@@ -1,8 +1,9 @@
 //! Cargo commands, one after another, each with its name and its time.
 
 use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -43,8 +44,39 @@ impl Steps {
         name: &str,
         arguments: impl IntoIterator<Item = &'a str>,
     ) -> Result<()> {
-        eprintln!("\n== {name}");
-        let began = Instant::now();
+        Self::timed(name, self.command(folder, arguments), |mut command| {
+            command.status()
+        })
+    }
+
+    /// Runs a cargo command in the project's folder, and gives what it printed to its standard output, which is shown as it
+    /// comes.
+    pub(crate) fn cargo_told<'a>(
+        &self,
+        name: &str,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<String> {
+        let mut told = String::new();
+        Self::timed(name, self.command("", arguments), |mut command| {
+            let mut child = command.stdout(Stdio::piped()).spawn()?;
+            for line in child
+                .stdout
+                .take()
+                .map(BufReader::new)
+                .into_iter()
+                .flat_map(BufRead::lines)
+            {
+                let line = line?;
+                println!("{line}");
+                told.push_str(&line);
+                told.push('\n');
+            }
+            child.wait()
+        })?;
+        Ok(told)
+    }
+
+    fn command<'a>(&self, folder: &str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new("cargo");
         command
             .current_dir(self.root.join(folder))
@@ -59,9 +91,19 @@ impl Steps {
                 command.env_remove(name);
             }
         }
-        let status = command.status().context("cannot start cargo")?;
+        command
+    }
+
+    fn timed(
+        name: &str,
+        command: Command,
+        run: impl FnOnce(Command) -> io::Result<ExitStatus>,
+    ) -> Result<()> {
+        eprintln!("\n== {name}");
+        let (began, told) = (Instant::now(), format!("{command:?}"));
+        let status = run(command).context("cannot start cargo")?;
         if !status.success() {
-            bail!("{name} failed: {command:?}");
+            bail!("{name} failed: {told}");
         }
         eprintln!("== {name}: {:.0} s", began.elapsed().as_secs_f64());
         Ok(())

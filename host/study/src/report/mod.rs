@@ -199,11 +199,12 @@ fn trained(training: &Training) -> String {
 /// On what data and where, in a line.
 fn origin(found: &Found) -> String {
     format!(
-        "{} training pictures, {} (SHA-256 {}), {} steps, on {} ({}), pixelrate {} ({}), libtorch {}",
+        "{} training pictures, {} (SHA-256 {}), {} steps, in {} on {} ({}), pixelrate {} ({}), libtorch {}",
         found.train_examples,
         found.dataset_origin,
         &found.dataset_sha256[..16.min(found.dataset_sha256.len())],
         found.total_steps,
+        found.precision,
         found.device,
         found.machine,
         found.pixelrate_version,

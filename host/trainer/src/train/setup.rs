@@ -14,6 +14,7 @@ use super::attempt::unix_ms;
 use crate::data::{self, Dataset};
 use crate::model::Model;
 use crate::optimizer::Optimizer;
+use crate::precision::Precision;
 use crate::spec::{Found, RunFile, RunSpec, ScheduleSpec, Training};
 use crate::{Error, device, pictures};
 
@@ -28,11 +29,16 @@ pub(super) struct Setup {
 }
 
 impl Setup {
+    /// `began`: what a run that is taken up again found when it began.
+    ///
+    /// # Errors
+    /// Something in the spec cannot be.
     pub(super) fn new(
         spec: &RunSpec,
         folder: &Path,
         engine: &Engine,
         schedule_sha256: &str,
+        began: Option<&Found>,
     ) -> Result<Self, Error> {
         let training = &spec.training;
         device::set_threads(training.threads);
@@ -49,7 +55,11 @@ impl Setup {
                 ),
             });
         }
-        let (model, optimizer) = build(spec, &dataset, device)?;
+        let precision = match began {
+            Some(began) => began.precision,
+            None => training.precision.resolve(device),
+        };
+        let (model, optimizer) = build(spec, &dataset, device, precision)?;
         let found = Found {
             schedule_sha256: schedule_sha256.to_owned(),
             dataset_sha256: dataset.sha256.clone(),
@@ -58,6 +68,7 @@ impl Setup {
             total_steps,
             parameters: model.parameter_count(),
             device: device::name(device),
+            precision,
             pixelrate_version: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch_version: option_env!("PIXELRATE_LIBTORCH")
                 .unwrap_or("unknown")
@@ -78,7 +89,9 @@ impl Setup {
 
     /// Weights and optimizer as they were before the first step.
     pub(super) fn rebuild(&mut self, spec: &RunSpec) {
-        if let Ok((model, optimizer)) = build(spec, &self.dataset, self.device) {
+        if let Ok((model, optimizer)) =
+            build(spec, &self.dataset, self.device, self.found.precision)
+        {
             self.model = model;
             self.optimizer = optimizer;
         }
@@ -109,13 +122,18 @@ pub(super) fn stage(spec: &RunSpec, folder: &Path, engine: &Engine, examples: u6
     }
 }
 
-fn build(spec: &RunSpec, dataset: &Dataset, device: Device) -> Result<(Model, Optimizer), Error> {
+fn build(
+    spec: &RunSpec,
+    dataset: &Dataset,
+    device: Device,
+    precision: Precision,
+) -> Result<(Model, Optimizer), Error> {
     let training = &spec.training;
     let architecture = training.model.parse().map_err(|problem| Error::Spec {
         key: "model".to_owned(),
         problem,
     })?;
-    let model = Model::new(architecture, dataset, spec.seed, device);
+    let model = Model::new(architecture, dataset, spec.seed, device, precision);
     let optimizer = Optimizer::new(
         training.optimizer,
         training.beta2,
@@ -167,6 +185,7 @@ pub(super) fn identity(spec: &RunSpec, found: &Found) -> Identity {
         ("model".to_owned(), training.model.clone()),
         ("optimizer".to_owned(), training.optimizer.to_string()),
         ("device".to_owned(), found.device.clone()),
+        ("precision".to_owned(), found.precision.to_string()),
         ("machine".to_owned(), found.machine.clone()),
         ("libtorch".to_owned(), found.libtorch_version.clone()),
         ("pixelrate".to_owned(), found.pixelrate_version.clone()),

@@ -20,7 +20,7 @@ impl Attempt {
     pub(super) fn begin(spec: &RunSpec, folder: &Path) -> Result<Self, Error> {
         let engine = engine(spec)?;
         let plugin = pixelrate_compose::load(&engine, &spec.schedule.plugin)?;
-        let setup = Setup::new(spec, folder, &engine, plugin.sha256())?;
+        let setup = Setup::new(spec, folder, &engine, plugin.sha256(), None)?;
         let (mut facts, guard) = ((setup.stage.facts)(&spec.schedule), spec.schedule.guard());
         let opened = Opened::default();
         facts.pictures = facts.pictures.noting(&opened);
@@ -56,7 +56,13 @@ impl Attempt {
     pub(super) fn resume(folder: &Path, watch: bool) -> Result<Self, Error> {
         let spec = RunSpec::read(&folder.join("run.toml"))?;
         let began = found(folder)?;
-        let mut setup = Setup::new(&spec, folder, &engine(&spec)?, &began.schedule_sha256)?;
+        let mut setup = Setup::new(
+            &spec,
+            folder,
+            &engine(&spec)?,
+            &began.schedule_sha256,
+            Some(&began),
+        )?;
         same_data(&spec.training, &setup.found.dataset_sha256, &began)?;
         // Nothing of a run that another process trains may be judged, or put aside, by what was true a moment ago.
         if let Held::By(pid) = held(folder)? {

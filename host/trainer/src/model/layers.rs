@@ -1,0 +1,148 @@
+//! The layers that models are built from, in a [`Precision`].
+
+use tch::nn::{self, ModuleT, Path};
+use tch::{Kind, Tensor};
+
+use crate::precision::Precision;
+
+/// What layers of one model have in common: where their parameters are kept, and in which numbers they compute.
+pub(super) struct Layers<'a> {
+    path: Path<'a>,
+    precision: Precision,
+}
+
+impl<'a> Layers<'a> {
+    pub(super) fn new(path: Path<'a>, precision: Precision) -> Self {
+        Self { path, precision }
+    }
+
+    /// Those whose names begin with `name`.
+    pub(super) fn within(&self, name: impl ToString) -> Self {
+        Self {
+            path: &self.path / name,
+            precision: self.precision,
+        }
+    }
+
+    /// A convolution of `kernel` x `kernel` that keeps the size, or divides it by `stride`. Whoever builds a model draws
+    /// its weights.
+    pub(super) fn convolution(
+        &self,
+        name: impl ToString,
+        [input, output]: [i64; 2],
+        kernel: i64,
+        stride: i64,
+        bias: bool,
+    ) -> Convolution {
+        let config = nn::ConvConfig {
+            stride,
+            padding: kernel / 2,
+            bias,
+            ..Default::default()
+        };
+        Convolution {
+            layer: nn::conv2d(&self.path / name, input, output, kernel, config),
+            stride: [stride; 2],
+            padding: [kernel / 2; 2],
+            precision: self.precision,
+        }
+    }
+
+    /// A dense layer. Whoever builds a model draws its weights.
+    pub(super) fn dense(&self, name: impl ToString, input: i64, output: i64) -> Dense {
+        Dense {
+            layer: nn::linear(
+                &self.path / name,
+                input,
+                output,
+                nn::LinearConfig::default(),
+            ),
+            precision: self.precision,
+        }
+    }
+
+    /// Batch norm over `channels`.
+    pub(super) fn batch_norm(
+        &self,
+        name: impl ToString,
+        channels: i64,
+        config: nn::BatchNormConfig,
+    ) -> BatchNorm {
+        BatchNorm(nn::batch_norm2d(&self.path / name, channels, config))
+    }
+}
+
+/// A convolution.
+pub(super) struct Convolution {
+    layer: nn::Conv2D,
+    stride: [i64; 2],
+    padding: [i64; 2],
+    precision: Precision,
+}
+
+impl Convolution {
+    pub(super) fn weight(&self) -> &Tensor {
+        &self.layer.ws
+    }
+
+    pub(super) fn bias(&self) -> Option<&Tensor> {
+        self.layer.bs.as_ref()
+    }
+
+    pub(super) fn forward(&self, x: &Tensor) -> Tensor {
+        let p = self.precision;
+        let bias = self.layer.bs.as_ref().map(|bias| p.of(bias));
+        p.of(x).conv2d(
+            &p.of(&self.layer.ws),
+            bias.as_ref(),
+            self.stride,
+            self.padding,
+            [1, 1],
+            1,
+        )
+    }
+}
+
+/// A dense layer.
+pub(super) struct Dense {
+    layer: nn::Linear,
+    precision: Precision,
+}
+
+impl Dense {
+    pub(super) fn weight(&self) -> &Tensor {
+        &self.layer.ws
+    }
+
+    pub(super) fn bias(&self) -> Option<&Tensor> {
+        self.layer.bs.as_ref()
+    }
+
+    pub(super) fn forward(&self, x: &Tensor) -> Tensor {
+        let p = self.precision;
+        let bias = self.layer.bs.as_ref().map(|bias| p.of(bias));
+        p.of(x).linear(&p.of(&self.layer.ws), bias.as_ref())
+    }
+}
+
+/// Batch norm: its moments and what it is scaled with are 32-bit floats whatever it is given, and what it gives is of the
+/// kind that it was given.
+pub(super) struct BatchNorm(nn::BatchNorm);
+
+impl BatchNorm {
+    pub(super) fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        self.0.forward_t(x, train)
+    }
+}
+
+/// The mean over the picture, `[batch, channels]`, in 32 bits.
+pub(super) fn mean_over_picture(x: &Tensor) -> Tensor {
+    x.mean_dim([2, 3].as_slice(), false, Kind::Float)
+}
+
+/// `tensor` (`[n, channels, height, width]`) with the channels of a pixel side by side in memory, which is how oneDNN's
+/// convolutions compute.
+pub(super) fn channels_last(tensor: &Tensor) -> Tensor {
+    let side_by_side = tensor.permute([0, 2, 3, 1]).contiguous();
+    side_by_side.permute([0, 3, 1, 2])
+}

@@ -1,0 +1,128 @@
+//! In which numbers a model computes.
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+/// What a run asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrecisionChoice {
+    /// [`Precision::Bfloat16`] where the processor computes with it in hardware, else [`Precision::Float32`]. What was
+    /// chosen when the run began holds to its end, on whatever machine that is.
+    Auto,
+    /// What a `run.toml` means that does not name one: it is of before there was a choice.
+    #[default]
+    Float32,
+    /// Anywhere, though it is slow where the processor has to imitate it.
+    Bfloat16,
+}
+
+impl PrecisionChoice {
+    /// What it comes to on `device` of this machine.
+    pub fn resolve(self, device: Device) -> Precision {
+        match self {
+            Self::Auto if device == Device::Cpu && computes_bfloat16() => Precision::Bfloat16,
+            Self::Auto | Self::Float32 => Precision::Float32,
+            Self::Bfloat16 => Precision::Bfloat16,
+        }
+    }
+}
+
+impl std::str::FromStr for PrecisionChoice {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "auto" => Ok(Self::Auto),
+            "float32" => Ok(Self::Float32),
+            "bfloat16" => Ok(Self::Bfloat16),
+            _ => Err("use auto, float32 or bfloat16".to_owned()),
+        }
+    }
+}
+
+/// In which numbers convolutions and dense layers are computed, forward and backward. Parameters, the moments of batch
+/// norm, the loss and the optimizer are 32-bit floats in either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    Float32,
+    /// Floats of 32 bits without the last 16 of them, as `torch.autocast` has it: each weight is rounded once a step, what
+    /// flows between layers is kept rounded, and sums are of 32 bits.
+    Bfloat16,
+}
+
+impl Precision {
+    /// What it computes with.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Float32 => Kind::Float,
+            Self::Bfloat16 => Kind::BFloat16,
+        }
+    }
+
+    /// `tensor` in it, differentiably; itself where it is so already.
+    pub(crate) fn of(self, tensor: &Tensor) -> Tensor {
+        tensor.to_kind(self.kind())
+    }
+}
+
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Float32 => "float32",
+            Self::Bfloat16 => "bfloat16",
+        })
+    }
+}
+
+/// Whether this processor multiplies bfloat16 in hardware. Those with AMX have these instructions, too.
+fn computes_bfloat16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        std::arch::is_x86_feature_detected!("avx512bf16")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_is_resolved_by_the_processor_and_a_word_is_not() {
+        let auto = PrecisionChoice::Auto.resolve(Device::Cpu);
+        assert_eq!(auto == Precision::Bfloat16, computes_bfloat16());
+        for (choice, precision) in [
+            (PrecisionChoice::Float32, Precision::Float32),
+            (PrecisionChoice::Bfloat16, Precision::Bfloat16),
+        ] {
+            assert_eq!(choice.resolve(Device::Cpu), precision);
+            assert_eq!(precision.to_string().parse(), Ok(choice));
+        }
+        assert!("half".parse::<PrecisionChoice>().is_err());
+    }
+
+    #[test]
+    fn rounding_keeps_eight_bits_and_lets_gradients_through() {
+        let exact = Tensor::from_slice(&[1.0_f32 + 1.0 / 512.0, -3.0]).set_requires_grad(true);
+        let rounded = Precision::Bfloat16.of(&exact);
+        assert_eq!(
+            Vec::<f32>::try_from(rounded.to_kind(Kind::Float)).unwrap(),
+            [1.0, -3.0]
+        );
+        let slope = Tensor::run_backward(
+            &[rounded.square().sum(Kind::Float)],
+            &[&exact],
+            false,
+            false,
+        );
+        assert_eq!(slope[0].kind(), Kind::Float);
+        assert_eq!(Vec::<f32>::try_from(&slope[0]).unwrap(), [2.0, -6.0]);
+    }
+}
