@@ -41,7 +41,7 @@ struct Epoch {
 }
 
 impl TrainSet {
-    /// Puts the first `examples` training pictures of `dataset` onto `device`.
+    /// Puts the first `examples` training pictures of `dataset` onto `device`. Of one that was not read none can be drawn.
     pub fn new(dataset: &Dataset, examples: u64, seed: u64, device: Device) -> Self {
         let shape = dataset.shape.map(|side| side as i64);
         let (pixels, labels) = upload(&dataset.train, shape, examples as i64, device);
@@ -196,6 +196,7 @@ impl TestSet {
 
 fn upload(split: &Split, shape: [i64; 3], examples: i64, device: Device) -> (Tensor, Tensor) {
     let size = [split.labels.len() as i64, shape[0], shape[1], shape[2]];
+    let examples = examples.min(size[0]);
     let pixels = Tensor::from_data_size(&split.pixels, &size, Kind::Uint8).narrow(0, 0, examples);
     let labels = Tensor::from_slice(&split.labels).narrow(0, 0, examples);
     (

@@ -21,7 +21,13 @@ pub enum Architecture {
     MnistConvnet,
     /// `convnet`: three convolutions with batch norm, for quick studies.
     Convnet,
+    /// [`NONE`]: nothing is trained.
+    None,
 }
+
+/// The model of a dry run: the schedule is asked, guarded, watched and logged step by step as in any run, and no data set
+/// is read.
+pub const NONE: &str = "none";
 
 impl std::str::FromStr for Architecture {
     type Err = String;
@@ -30,6 +36,7 @@ impl std::str::FromStr for Architecture {
         match name {
             "mnist-convnet" => return Ok(Self::MnistConvnet),
             "convnet" => return Ok(Self::Convnet),
+            NONE => return Ok(Self::None),
             _ => {}
         }
         let layers = name
@@ -41,7 +48,7 @@ impl std::str::FromStr for Architecture {
                 "resnet-{layers} cannot be built: the number of layers is 6n + 2, such as 8, 20, 32, 56"
             )),
             None => Err(format!(
-                "\"{name}\" is not known: use resnet-N (N = 6n + 2), mnist-convnet or convnet"
+                "\"{name}\" is not known: use resnet-N (N = 6n + 2), mnist-convnet, convnet, or none"
             )),
         }
     }
@@ -72,6 +79,7 @@ impl Model {
             Architecture::ResNet { blocks } => resnet::build(&root, channels, classes, blocks),
             Architecture::MnistConvnet => convnet::mnist(&root, channels, height, width, classes),
             Architecture::Convnet => convnet::small(&root, channels, classes),
+            Architecture::None => Box::new(|pictures: &Tensor, _| pictures.shallow_clone()),
         };
         store.set_device(device);
         let mut named: Vec<_> = store.variables().into_iter().collect();

@@ -1,12 +1,14 @@
 //! What a study came to: what can be claimed of it, the tables, and the pictures.
 //!
-//! One way through: the runs are gathered and grouped by label (`gather`), their logs are read once, run by run
-//! (`trace`), and become numbers (`rows`, `compare`, `tuning`) and sentences (`claims`), which are written as Markdown,
-//! JSON, pictures and a page. A report holds no more of a log than a bounded number of places of its curves, however long
-//! the runs are, and draws the curves of [`SHOWN`] labels at most.
+//! One way through: the runs are gathered and grouped by label (`gather`), their logs are read once, run by run (`curves`,
+//! which the study's index keeps of those that have ended), put together (`trace`), and become numbers (`rows`, `compare`,
+//! `tuning`) and sentences (`claims`), which are written as Markdown, JSON, pictures and a page. A report holds no more of
+//! a log than a bounded number of places of its curves, however long the runs are, and draws the curves of [`SHOWN`] labels
+//! at most.
 
 mod claims;
 mod compare;
+mod curves;
 mod figures;
 mod gather;
 mod html;
@@ -26,6 +28,7 @@ use pixelrate_trainer::spec::{Found, Training};
 use serde::Serialize;
 
 pub use compare::{Comparison, Comparisons, Verdict};
+pub(crate) use curves::KeptCurves;
 pub(crate) use gather::Run;
 pub use options::Options;
 pub use rows::{Reached, Row};
@@ -94,11 +97,12 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
     let comparisons = compare::compare(&groups, &rows, options.baseline.as_deref())?;
     let target = options.target.or_else(|| least_of(&comparisons, &rows));
     let shown = shown(&rows, &comparisons);
-    let mut traces = Vec::new();
+    let (mut traces, kept) = (Vec::new(), KeptCurves::of(study));
     for (place, group) in groups.iter().enumerate() {
-        let trace = Trace::of(group, target)?;
+        let drawn = shown.binary_search(&place).is_ok();
+        let trace = Trace::of(group, target, drawn, &kept)?;
         rows[place].add(&trace, target);
-        if shown.contains(&place) {
+        if drawn {
             traces.push(trace);
         }
     }
