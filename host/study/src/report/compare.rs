@@ -1,6 +1,7 @@
 //! Differences from the baseline, over the same seeds.
 
 use pixelrate_trainer::spec::Training;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::gather::Group;
@@ -117,7 +118,7 @@ pub(super) fn compare(
         .partition(|&place| Some(index(place)) == chosen);
     let training = |place: usize| &groups[place].first().file.spec.training;
     let mut found: Vec<Comparison> = others
-        .into_iter()
+        .into_par_iter()
         .filter_map(|place| {
             let alike = |same: fn(&Training, &Training) -> bool| {
                 let mut bases = bases.iter().copied();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use pixelrate_control::{Cause, Takeover, Takeovers};
 use pixelrate_runlog::{RunStatus, SummaryRow, read_summary};
 use pixelrate_trainer::spec::RunFile;
+use rayon::prelude::*;
 
 use crate::Error;
 use crate::ended::{Ended, EndedRuns, run_file};
@@ -105,29 +106,38 @@ impl Group<'_> {
 /// The runs in `study`'s folders, ordered by name.
 pub(crate) fn runs(study: &Path) -> Result<Vec<Run>, Error> {
     let entries = std::fs::read_dir(study).map_err(|source| Error::io("read", study, source))?;
+    let folders: Result<Vec<PathBuf>, Error> = entries
+        .map(|entry| match entry {
+            Ok(entry) => Ok(entry.path()),
+            Err(source) => Err(Error::io("read", study, source)),
+        })
+        .collect();
     let ended = EndedRuns::of(study);
-    let mut runs = Vec::new();
-    for entry in entries {
-        let folder = entry
-            .map_err(|source| Error::io("read", study, source))?
-            .path();
-        let name = folder.file_name().and_then(|name| name.to_str());
-        let kept = name.map(|name| ended.get(name)).transpose()?.flatten();
-        runs.extend(match kept {
-            Some(Ended {
-                file: Some(file),
-                summary,
-                takeovers,
-                ..
-            }) => Some(Run::new(&folder, file, Some(summary), takeovers)),
-            _ => Run::read(&folder)?,
-        });
-    }
+    let read: Result<Vec<Option<Run>>, Error> = folders?
+        .into_par_iter()
+        .map(|folder| one(&ended, &folder))
+        .collect();
+    let mut runs: Vec<Run> = read?.into_iter().flatten().collect();
     runs.sort_by(|a, b| a.file.spec.run.cmp(&b.file.spec.run));
     if runs.is_empty() {
         return Err(Error::NoRuns(study.to_owned()));
     }
     Ok(runs)
+}
+
+/// The run in `folder`, if it is one.
+fn one(ended: &EndedRuns, folder: &Path) -> Result<Option<Run>, Error> {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let kept = name.map(|name| ended.get(name)).transpose()?.flatten();
+    match kept {
+        Some(Ended {
+            file: Some(file),
+            summary,
+            takeovers,
+            ..
+        }) => Ok(Some(Run::new(folder, file, Some(summary), takeovers))),
+        _ => Run::read(folder),
+    }
 }
 
 /// Labels in the study's order, each with its runs by their seeds. A branch is never averaged with the runs that trained
