@@ -45,7 +45,9 @@ fn main() {
         .and_then(|text| text.parse().ok())
         .unwrap_or(if full { 10_000 } else { 40 });
     let less = (most / 10).max(SCHEDULES);
-    println!("runs of {STEPS} steps and {TESTS} tests; seconds, and the peak of memory in MB, of each command");
+    println!(
+        "runs of {STEPS} steps and {TESTS} tests; seconds, and the peak of memory in MB, of each command"
+    );
     let short = study(SCHEDULES, less / SCHEDULES);
     let long = study(SCHEDULES, most / SCHEDULES);
     let wide = study(most, 1);
@@ -62,7 +64,14 @@ fn main() {
     }
 }
 
-const NAMES: [&str; 6] = ["plan", "ps", "ps-all-first", "ps-all", "report-first", "report"];
+const NAMES: [&str; 6] = [
+    "plan",
+    "ps",
+    "ps-all-first",
+    "ps-all",
+    "report-first",
+    "report",
+];
 
 /// Makes a study, and takes the time and the memory of each command.
 fn study(schedules: usize, seeds: usize) -> Vec<(f64, f64)> {
@@ -172,7 +181,9 @@ fn run(spec: &RunSpec, folder: &Path) {
     // Noise that depends on the run, and an accuracy that depends on the schedule a little.
     let mut state = spec.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(spec.label_index);
     let mut noise = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
     };
     let goal = 0.8 + 1e-3 * f64::from(spec.label_index % 20) + 0.02 * noise();
@@ -208,7 +219,8 @@ fn run(spec: &RunSpec, folder: &Path) {
             .unwrap();
         }
     }
-    log.event(event(&sha256, STEPS, EventKind::Finished)).unwrap();
+    log.event(event(&sha256, STEPS, EventKind::Finished))
+        .unwrap();
     let found = Found {
         schedule_sha256: sha256.to_string(),
         dataset_sha256: "cd".repeat(32),

@@ -115,7 +115,10 @@ impl Index {
         if entry.stamps != stamps {
             return None;
         }
-        let (at, crc) = (entry.at + PREFIX as u64 + u64::from(entry.head), entry.body_crc);
+        let (at, crc) = (
+            entry.at + PREFIX as u64 + u64::from(entry.head),
+            entry.body_crc,
+        );
         let mut body = vec![0; entry.body as usize];
         let file = open.file.as_mut()?;
         file.seek(SeekFrom::Start(at)).ok()?;
@@ -133,8 +136,7 @@ impl Index {
         let Ok(head) = rmp_serde::to_vec(&head) else {
             return;
         };
-        let (Ok(head_size), Ok(body_size)) =
-            (u32::try_from(head.len()), u32::try_from(body.len()))
+        let (Ok(head_size), Ok(body_size)) = (u32::try_from(head.len()), u32::try_from(body.len()))
         else {
             return;
         };

@@ -721,6 +721,49 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn runs_that_ended_are_told_as_they_are_whatever_the_index_keeps() {
+        let place = tempfile::tempdir().unwrap();
+        let study = place.path();
+        for seed in [0, 1] {
+            let spec = spec("fixed", seed, None);
+            let (folder, log) = begin(study, &spec);
+            tell(&folder, Activity::Training, std::process::id());
+            let mut row = summary(&spec, RunStatus::Diverged, 0.9);
+            // What JSON could not keep.
+            row.final_train_loss = Some(f64::NAN);
+            log.finish(&row).unwrap();
+        }
+        let told = || -> Vec<(State, Option<u64>, String)> {
+            let tell = |run: &RunFolder| {
+                let (look, file) = (run.look().unwrap(), run.file().unwrap().unwrap());
+                let loss = look.summary.as_ref().and_then(|row| row.final_train_loss);
+                assert!(look.summary.is_none() || loss.is_some_and(f64::is_nan));
+                (look.state, look.step(), file.spec.run.clone())
+            };
+            find(study).unwrap().iter().map(tell).collect()
+        };
+        let ended = |seed: u64| (State::Diverged, Some(1_000), format!("fixed-seed{seed}"));
+        for _ in 0..2 {
+            assert_eq!(told(), [ended(0), ended(1)]);
+            assert!(study.join(".index/runs").is_file());
+        }
+        // One is taken up again, and stops.
+        let (one, other) = (study.join("fixed-seed0"), study.join("fixed-seed1"));
+        let identity = Identity {
+            study: "demo".to_owned(),
+            run: "fixed-seed0".to_owned(),
+            ..Identity::default()
+        };
+        let log = RunLog::resume(&one, identity, 0).unwrap();
+        assert_eq!(told()[0].0, State::Training);
+        drop(log);
+        assert_eq!(told()[0].0, State::Stopped);
+        fs::remove_dir_all(&one).unwrap();
+        fs::rename(&other, &one).unwrap();
+        assert_eq!(told(), [ended(1)]);
+    }
+
+    #[test]
     fn filters_pick_runs_and_name_the_keys_there_are() {
         let place = tempfile::tempdir().unwrap();
         for label in ["fixed", "cyclic"] {

@@ -44,7 +44,9 @@ fn main() {
         "dry runs under cyclic.wasm, which is watched; the loop is from the first step to the last one's row, all of it \
          from the spec to the summary on the disk:"
     );
-    println!("      steps   loop, s  ns a step  steps/s   all, s  steps/s   peak MB  bytes a row  schedule, ns");
+    println!(
+        "      steps   loop, s  ns a step  steps/s   all, s  steps/s   peak MB  bytes a row  schedule, ns"
+    );
     let mut found = Vec::new();
     let mut count = 1_000;
     while count <= most {

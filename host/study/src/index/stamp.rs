@@ -24,8 +24,12 @@ impl Stamp {
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         let since = |time: std::io::Result<std::time::SystemTime>| {
-            let since = time.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+            let since = time
+                .ok()
+                .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            since.map_or(0, |since| {
+                u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+            })
         };
         let (number, changed) = inode(&metadata).unwrap_or((since(metadata.created()), 0));
         Some(Self {

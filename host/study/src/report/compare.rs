@@ -203,10 +203,10 @@ fn one(row: &Row, base: &Row) -> Comparison {
 fn judge(rows: &mut [Comparison]) {
     let corrected = holm(&rows.iter().map(|row| row.p_t).collect::<Vec<_>>());
     let tested = corrected.iter().flatten().count();
-    for (row, p) in rows.iter_mut().zip(corrected) {
+    rows.par_iter_mut().zip(corrected).for_each(|(row, p)| {
         row.p_holm = p;
         let (Some(p), Some(difference)) = (p, row.difference) else {
-            continue;
+            return;
         };
         row.verdict = match p < ALPHA {
             true if difference.mean > 0.0 => Verdict::Better,
@@ -218,5 +218,5 @@ fn judge(rows: &mut [Comparison]) {
             row.seeds_alone = pairs_needed(effect, ALPHA);
             row.seeds_corrected = pairs_needed(effect, ALPHA / tested as f64);
         }
-    }
+    });
 }

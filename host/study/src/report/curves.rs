@@ -83,14 +83,21 @@ impl Curves {
             self.losses.len() as u64,
             self.tests.len() as u64,
         ];
-        let rates = self.rates.iter().flat_map(|cell| cell.unwrap_or([f64::NAN; 2]));
+        let rates = self
+            .rates
+            .iter()
+            .flat_map(|cell| cell.unwrap_or([f64::NAN; 2]));
         let losses = self.losses.iter().map(|cell| cell.unwrap_or(f64::NAN));
         let tests = self
             .tests
             .iter()
             .flat_map(|test| [test.step, test.accuracy.to_bits(), test.nanoseconds]);
         let numbers = rates.chain(losses).map(f64::to_bits).chain(tests);
-        counts.into_iter().chain(numbers).flat_map(u64::to_le_bytes).collect()
+        counts
+            .into_iter()
+            .chain(numbers)
+            .flat_map(u64::to_le_bytes)
+            .collect()
     }
 
     /// `None`: it is not what [`to_bytes`](Self::to_bytes) gave.

@@ -85,7 +85,10 @@ fn comparisons(text: &mut String, report: &Report) {
          | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: |\n",
     );
     let beside = report.listed_comparisons();
-    for row in report.listed().filter_map(|(_, row)| beside.get(row.schedule.as_str())) {
+    for row in report
+        .listed()
+        .filter_map(|(_, row)| beside.get(row.schedule.as_str()))
+    {
         let seeds = |seeds: Option<usize>| notes::seeds(row, seeds);
         let _ = writeln!(
             text,

@@ -96,7 +96,10 @@ impl Report {
 
     /// The comparisons that tables list, by their schedules.
     fn listed_comparisons(&self) -> BTreeMap<&str, &Comparison> {
-        let listed: BTreeSet<&str> = self.listed().map(|(_, row)| row.schedule.as_str()).collect();
+        let listed: BTreeSet<&str> = self
+            .listed()
+            .map(|(_, row)| row.schedule.as_str())
+            .collect();
         let all = self.comparisons.rows.iter();
         all.map(|row| (row.schedule.as_str(), row))
             .filter(|(name, _)| listed.contains(name))
@@ -138,12 +141,16 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
     let comparisons = compare::compare(&groups, &rows, options.baseline.as_deref())?;
     let target = options.target.or_else(|| least_of(&comparisons, &rows));
     let shown = best_of(&rows, &comparisons, SHOWN);
-    let (mut traces, kept) = (Vec::new(), KeptCurves::of(study));
-    for (place, group) in groups.iter().enumerate() {
-        let drawn = shown.binary_search(&place).is_ok();
-        let trace = Trace::of(group, target, drawn, &kept)?;
-        rows[place].add(&trace, target);
-        if drawn {
+    let kept = KeptCurves::of(study);
+    let found: Result<Vec<Trace>, Error> = groups
+        .par_iter()
+        .enumerate()
+        .map(|(place, group)| Trace::of(group, target, shown.binary_search(&place).is_ok(), &kept))
+        .collect();
+    let mut traces = Vec::new();
+    for (place, (row, trace)) in rows.iter_mut().zip(found?).enumerate() {
+        row.add(&trace, target);
+        if shown.binary_search(&place).is_ok() {
             traces.push(trace);
         }
     }

@@ -177,7 +177,9 @@ impl Rates {
     pub(super) fn add(&mut self, run: &[Option<[f64; 2]>]) {
         for (cell, values) in self.cells.iter_mut().zip(run) {
             if let Some(values) = values {
-                cell.iter_mut().zip(values).for_each(|(cell, value)| cell.add(*value));
+                cell.iter_mut()
+                    .zip(values)
+                    .for_each(|(cell, value)| cell.add(*value));
             }
         }
     }

@@ -84,7 +84,11 @@ fn flipped(differences: &[f64]) -> f64 {
     for _ in 0..DRAWN {
         signs.iter_mut().for_each(|word| *word = random.next_u64());
         let bytes = signs.iter().flat_map(|word| word.to_le_bytes());
-        let sum: f64 = sums.iter().zip(bytes).map(|(sums, byte)| sums[usize::from(byte)]).sum();
+        let sum: f64 = sums
+            .iter()
+            .zip(bytes)
+            .map(|(sums, byte)| sums[usize::from(byte)])
+            .sum();
         reached += usize::from(sum.abs() >= observed - 1e-12 * size);
     }
     // What was observed is one of the arrangements (Phipson and Smyth, 2010).
