@@ -100,6 +100,8 @@ fn run(arguments: &[String]) -> Result<()> {
                     "pixelrate-runlog",
                     "--package",
                     "pixelrate-trainer",
+                    "--package",
+                    "pixelrate",
                 ],
             )
         }

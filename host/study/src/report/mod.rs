@@ -251,11 +251,15 @@ fn trained(training: &Training) -> String {
 
 /// On what data and where, in a line.
 fn origin(found: &Found) -> String {
+    // A dry run reads no picture.
+    let hash = match found.dataset_sha256.get(..16) {
+        Some(hash) => format!(" (SHA-256 {hash})"),
+        None => String::new(),
+    };
     format!(
-        "{} training pictures, {} (SHA-256 {}), {} steps, on {} ({}), pixelrate {} ({}), libtorch {}",
+        "{} training pictures, {}{hash}, {} steps, on {} ({}), pixelrate {} ({}), libtorch {}",
         found.train_examples,
         found.dataset_origin,
-        &found.dataset_sha256[..16.min(found.dataset_sha256.len())],
         found.total_steps,
         found.device,
         found.machine,
