@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// Where the data sets lie [default: PIXELRATE_DATA, or data].
     #[arg(long)]
     data_folder: Option<PathBuf>,
-    /// resnet-N (N = 6n + 2), mnist-convnet or convnet.
+    /// resnet-N (N = 6n + 2), mnist-convnet or convnet; none trains nothing: a dry run of the schedule.
     #[arg(long, default_value = "convnet")]
     model: String,
     /// Pictures a step.

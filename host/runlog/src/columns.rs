@@ -103,7 +103,18 @@ pub(crate) fn schema_of(columns: &[Column]) -> SchemaRef {
 /// Dictionary-encoded strings.
 pub(crate) fn words<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     let mut builder = StringDictionaryBuilder::<Int32Type>::new();
-    builder.extend(values);
+    let mut values = values.peekable();
+    // The same word stands in thousands of rows: it is looked up once for all that follow one another.
+    while let Some(value) = values.next() {
+        let mut count = 1;
+        while values.next_if(|next| *next == value).is_some() {
+            count += 1;
+        }
+        match value {
+            Some(word) => builder.append_values(word, count),
+            None => builder.append_nulls(count),
+        }
+    }
     Arc::new(builder.finish())
 }
 

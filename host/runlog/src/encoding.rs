@@ -32,7 +32,8 @@ use parquet::schema::types::ColumnPath;
 
 use crate::columns::{Column, Kind};
 
-/// Rows in a row group. Engines share out a file by groups; larger ones are hardly smaller on the disk.
+/// Rows in a row group at the most. Engines share out a file by groups; larger ones are hardly smaller on the disk. Full
+/// parts, of half as many rows, keep their groups when a run ends.
 pub(crate) const ROW_GROUP_ROWS: usize = 131_072;
 
 /// Level of zstd. Level 9 saves a thirtieth and takes half as long again.

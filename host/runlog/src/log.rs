@@ -22,7 +22,8 @@ const BACKLOG: usize = 1024;
 /// How often rows move on. The defaults suit training; tests and tools may want others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Step rows that are gathered before they go to the write-ahead log in one batch. Default 64.
+    /// Step rows that are gathered before they go to the write-ahead log in one batch. Default 64. Where steps come quicker
+    /// than that, its thread makes one batch of those that wait.
     pub batch_rows: usize,
     /// A row that is older than this takes the gathered ones along when the next is logged. Default 0.5 s.
     pub batch_time: Duration,

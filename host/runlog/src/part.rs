@@ -5,13 +5,19 @@
 //! write-ahead log, or two parts) is known as one.
 
 use std::fs::File;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
+use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::{KeyValue, ParquetMetaData};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::ChunkReader;
 use parquet::file::statistics::Statistics;
+use parquet::file::writer::SerializedFileWriter;
 
 use crate::encoding;
 use crate::folder::{self, names_in, rename, sync_folder};
@@ -121,6 +127,125 @@ pub(crate) fn write_file<R: Record>(
     }
     let file = writer.into_inner().map_err(&refused)?;
     file.sync_all().map_err(Error::io("sync", path))
+}
+
+/// Rows of a row group that is worth keeping as it is. Smaller ones take more bytes a row and more reads.
+const FULL_ROWS: i64 = 32_768;
+
+/// Writes a file with all rows of the parts `spans` of `dir`, synced, in row groups of a good size: those that have one
+/// are copied as they lie in their part, without being decoded, so that a run of a hundred million steps ends in a moment.
+/// The name's folder is the caller's to sync.
+pub(crate) fn write_joined<R: Record>(
+    path: &Path,
+    identity: &Identity,
+    dir: &Path,
+    spans: &[Span],
+) -> Result<(), Error> {
+    let refused = Error::encode(path);
+    let properties =
+        encoding::properties(R::COLUMNS, facts(R::TABLE, identity)).map_err(&refused)?;
+    let file = File::create(path).map_err(Error::io("create", path))?;
+    let writer =
+        ArrowWriter::try_new(file, R::schema(), Some(properties.clone())).map_err(&refused)?;
+    let (mut whole, _) = writer.into_serialized_writer().map_err(&refused)?;
+    let mut small = Small::<R>::new(properties);
+    for span in spans {
+        let opened = open_part::<R>(dir, *span)?;
+        let groups = opened.metadata().row_groups();
+        let full = groups.iter().all(|group| group.num_rows() >= FULL_ROWS);
+        // A part that an older version wrote lacks columns.
+        if full && opened.metadata().file_metadata().schema_descr() == whole.schema_descr() {
+            small.flush(&mut whole).map_err(&refused)?;
+            let part = File::open(&opened.path).map_err(Error::io("open", &opened.path))?;
+            copy_groups(&part, &mut whole)
+                .map_err(|error| Error::damaged(&opened.path, error.to_string()))?;
+            continue;
+        }
+        let mut batches = opened.batches()?;
+        while let Some(batch) = batches.next() {
+            // The reader puts the file's metadata into the schema; the writer compares schemas.
+            let plain = RecordBatch::try_new(R::schema(), batch?.columns().to_vec());
+            let plain = plain.map_err(|error| Error::damaged(batches.path(), error.to_string()))?;
+            small.write(&plain).map_err(&refused)?;
+            if small.rows >= encoding::ROW_GROUP_ROWS {
+                small.flush(&mut whole).map_err(&refused)?;
+            }
+        }
+    }
+    small.flush(&mut whole).map_err(&refused)?;
+    let file = whole.into_inner().map_err(&refused)?;
+    file.sync_all().map_err(Error::io("sync", path))
+}
+
+/// Rows of parts that are too small to be copied, encoded anew in memory.
+struct Small<R> {
+    properties: WriterProperties,
+    writer: Option<ArrowWriter<Vec<u8>>>,
+    rows: usize,
+    record: PhantomData<R>,
+}
+
+impl<R: Record> Small<R> {
+    fn new(properties: WriterProperties) -> Self {
+        Self {
+            properties,
+            writer: None,
+            rows: 0,
+            record: PhantomData,
+        }
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> parquet::errors::Result<()> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let properties = Some(self.properties.clone());
+                none.insert(ArrowWriter::try_new(Vec::new(), R::schema(), properties)?)
+            }
+        };
+        self.rows += batch.num_rows();
+        writer.write(batch)
+    }
+
+    /// Moves what was gathered to the end of `whole`.
+    fn flush(&mut self, whole: &mut SerializedFileWriter<File>) -> parquet::errors::Result<()> {
+        self.rows = 0;
+        match self.writer.take() {
+            Some(writer) => copy_groups(&Bytes::from(writer.into_inner()?), whole),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Copies all row groups of a file to the end of another of the same columns, with their statistics and indexes.
+fn copy_groups(
+    from: &impl ChunkReader,
+    to: &mut SerializedFileWriter<File>,
+) -> parquet::errors::Result<()> {
+    let metadata = ParquetMetaDataReader::new()
+        .with_page_index_policy(PageIndexPolicy::Optional)
+        .parse_and_finish(from)?;
+    for (place, group) in metadata.row_groups().iter().enumerate() {
+        let mut copy = to.next_row_group()?;
+        for (column, chunk) in group.columns().iter().enumerate() {
+            let index = metadata.page_index();
+            let written = ColumnCloseResult {
+                bytes_written: chunk.compressed_size().unsigned_abs(),
+                rows_written: group.num_rows().unsigned_abs(),
+                metadata: chunk.clone(),
+                bloom_filter: None,
+                column_index: index
+                    .and_then(|index| index.column_index(place, column))
+                    .cloned(),
+                offset_index: index
+                    .and_then(|index| index.offset_index(place, column))
+                    .cloned(),
+            };
+            copy.append_column(from, written)?;
+        }
+        copy.close()?;
+    }
+    Ok(())
 }
 
 /// Adds a part to a table: written in the scratch folder, synced, renamed, the rename synced.

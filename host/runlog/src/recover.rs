@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use arrow_array::RecordBatch;
-
 use crate::folder::{RunFolder, remove_file, sync_folder};
 use crate::part::{self, Span};
 use crate::record::Record;
@@ -174,52 +172,6 @@ pub(crate) fn compact<R: Record>(folder: &RunFolder, identity: &Identity) -> Res
     };
     let prepared = folder.prepare_table(R::TABLE)?;
     let whole = prepared.join(Span { first: 0, end }.file_name());
-    part::write_file::<R>(&whole, identity, Chain::<R>::new(&dir, &parts))?;
+    part::write_joined::<R>(&whole, identity, &dir, &parts)?;
     folder.replace_table(R::TABLE, &prepared)
-}
-
-/// The batches of several parts, each opened when its turn comes, under the schema that is written.
-struct Chain<'a, R> {
-    dir: &'a Path,
-    parts: std::slice::Iter<'a, Span>,
-    now: Option<part::Batches>,
-    rows: std::marker::PhantomData<R>,
-}
-
-impl<'a, R: Record> Chain<'a, R> {
-    fn new(dir: &'a Path, parts: &'a [Span]) -> Self {
-        let (parts, rows) = (parts.iter(), std::marker::PhantomData);
-        Self {
-            dir,
-            parts,
-            now: None,
-            rows,
-        }
-    }
-
-    fn advance(&mut self) -> Result<Option<RecordBatch>, Error> {
-        loop {
-            if let Some(batches) = &mut self.now
-                && let Some(batch) = batches.next()
-            {
-                // The reader puts the file's metadata into the schema; the writer compares schemas.
-                let plain = RecordBatch::try_new(R::schema(), batch?.columns().to_vec());
-                return plain
-                    .map(Some)
-                    .map_err(|error| Error::damaged(batches.path(), error.to_string()));
-            }
-            let Some(span) = self.parts.next() else {
-                return Ok(None);
-            };
-            self.now = Some(part::open_part::<R>(self.dir, *span)?.batches()?);
-        }
-    }
-}
-
-impl<R: Record> Iterator for Chain<'_, R> {
-    type Item = Result<RecordBatch, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.advance().transpose()
-    }
 }

@@ -47,15 +47,87 @@ fn options() -> Options {
     }
 }
 
-/// A log of 130 steps: two parts of 50, and 30 rows in the write-ahead log.
+/// A log of 130 steps: two parts of 50, and 30 rows in the write-ahead log, in batches of five.
 fn crashed() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut log = RunLog::create_with(dir.path(), identity(), options()).unwrap();
-    rows(0, 130)
-        .into_iter()
-        .for_each(|row| log.step(row).unwrap());
+    for row in rows(0, 130) {
+        log.step(row).unwrap();
+        // Batches that wait for the writer's thread would become one.
+        log.flush().unwrap();
+    }
     drop(log);
     dir
+}
+
+fn summary(steps_done: u64) -> SummaryRow {
+    SummaryRow {
+        study: "s".into(),
+        run: "r".into(),
+        schedule: "cyclic".into(),
+        schedule_sha256: "aaaa".into(),
+        seed: 1,
+        dataset: "cifar10".into(),
+        model: "none".into(),
+        optimizer: "momentum".into(),
+        batch_size: 1,
+        epochs: 1.0,
+        total_steps: steps_done,
+        steps_done,
+        status: RunStatus::Finished,
+        final_train_loss: None,
+        final_eval_loss: None,
+        final_eval_accuracy: None,
+        best_eval_accuracy: None,
+        wall_seconds: 1.0,
+        started_unix_ms: 0,
+        finished_unix_ms: 1_000,
+        error: None,
+        device: "cpu".into(),
+        threads: 1,
+        pixelrate_version: "0.1.0".into(),
+        git_commit: None,
+    }
+}
+
+/// The rows of each row group of a finished log's steps.
+fn groups(folder: &Path) -> Vec<i64> {
+    let names = fs::read_dir(folder.join("steps")).unwrap();
+    let paths: Vec<PathBuf> = names.map(|name| name.unwrap().path()).collect();
+    assert_eq!(paths.len(), 1, "{paths:?}");
+    let file = fs::File::open(&paths[0]).unwrap();
+    let read = parquet::file::reader::SerializedFileReader::new(file).unwrap();
+    let all = parquet::file::reader::FileReader::metadata(&read).row_groups();
+    all.iter().map(|group| group.num_rows()).collect()
+}
+
+#[test]
+fn large_parts_are_joined_as_they_are_and_small_ones_are_put_together() {
+    const LARGE: u64 = 32_768;
+    let dir = tempfile::tempdir().unwrap();
+    let large = Options {
+        part_rows: LARGE as usize,
+        batch_rows: 64,
+        ..options()
+    };
+    let mut log = RunLog::create_with(dir.path(), identity(), large).unwrap();
+    let mut end = 0;
+    // Each going on makes a part of what the write-ahead log has.
+    for count in [300, 200, 2 * LARGE, 100, 50, LARGE, 7] {
+        for row in rows(end, end + count) {
+            log.step(row).unwrap();
+        }
+        end += count;
+        drop(log);
+        log = RunLog::resume_with(dir.path(), identity(), end, large).unwrap();
+    }
+    log.finish(&summary(end)).unwrap();
+    let large = LARGE as i64;
+    assert_eq!(groups(dir.path()), [500, large, large, 150, large, 7]);
+    assert_eq!(read_steps(dir.path()).unwrap(), rows(0, end));
+    // Statistics came along: a cut of the table goes by them.
+    RunLog::resume(dir.path(), identity(), LARGE + 1_000).unwrap();
+    assert_eq!(read_steps(dir.path()).unwrap(), rows(0, LARGE + 1_000));
 }
 
 fn names(path: &Path) -> Vec<String> {

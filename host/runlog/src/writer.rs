@@ -10,6 +10,10 @@ use crate::record::Record;
 use crate::wal::Segment;
 use crate::{Error, EvalRow, EventRow, Identity, Options, StepRow, SummaryRow, part, recover};
 
+/// Step rows at most that go to the write-ahead log in one batch, where several orders wait. A batch costs the same
+/// however few its rows are, so a trainer that is quick makes larger ones.
+const BATCH_ROWS: usize = 4_096;
+
 /// What the thread is asked to do, in the order of asking.
 pub(crate) enum Order {
     Steps(Vec<StepRow>),
@@ -123,15 +127,19 @@ impl Writer {
     /// Works until the other side is gone. After a failure nothing more is written: a torn batch in the write-ahead
     /// log would hide what follows it. The orders are still taken, so that nobody waits for ever.
     pub(crate) fn run(mut self, orders: &Receiver<Order>, failure: &Failure) {
-        for order in orders {
+        let mut next = None;
+        while let Some(order) = next.take().or_else(|| orders.recv().ok()) {
             let (result, reply) = match order {
                 Order::Steps(_) | Order::Eval(_) | Order::Event(_) if failure.get().is_some() => {
                     continue;
                 }
-                Order::Steps(rows) => (
-                    self.append(|w| w.steps.append(rows, &w.folder, &w.identity)),
-                    None,
-                ),
+                Order::Steps(mut rows) => {
+                    next = self.gather(&mut rows, orders);
+                    (
+                        self.append(|w| w.steps.append(rows, &w.folder, &w.identity)),
+                        None,
+                    )
+                }
                 Order::Eval(row) => (
                     self.append(|w| w.evals.append(vec![row], &w.folder, &w.identity)),
                     None,
@@ -155,6 +163,18 @@ impl Writer {
                 let _ = reply.send(());
             }
         }
+    }
+
+    /// Adds the steps that wait already, up to a batch or a part. Gives the order that came instead.
+    fn gather(&self, rows: &mut Vec<StepRow>, orders: &Receiver<Order>) -> Option<Order> {
+        let room = self.options.part_rows.saturating_sub(self.steps.rows.len());
+        while rows.len() < room.min(BATCH_ROWS) {
+            match orders.try_recv().ok()? {
+                Order::Steps(more) => rows.extend(more),
+                other => return Some(other),
+            }
+        }
+        None
     }
 
     fn append(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {

@@ -16,8 +16,10 @@ use pixelrate_trainer::train::Stop;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::ended::EndedRuns;
 use crate::plan::Plan;
 use crate::rebuild;
+use crate::report::KeptCurves;
 
 /// How long a process that has a run is given to end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -73,8 +75,12 @@ pub fn run(
     jobs: usize,
     stop: &Stop,
 ) -> Result<Vec<RunEnd>, Error> {
+    let kept = Kept {
+        ended: EndedRuns::of(folder),
+        curves: KeptCurves::of(folder),
+    };
     for spec in &plan.runs {
-        unchanged(spec, &folder.join(&spec.run))?;
+        kept.unchanged(spec, folder)?;
     }
     let screen = Screen::new(plan.runs.len());
     let next = AtomicUsize::new(0);
@@ -103,8 +109,12 @@ pub fn run(
                     let Some(spec) = plan.runs.get(index).filter(|_| !stop.asked()) else {
                         return;
                     };
-                    let at = folder.join(&spec.run);
-                    let end = one(spec, until, &at, program, &screen, &lifelines);
+                    let end = kept.end(spec).unwrap_or_else(|| {
+                        let at = folder.join(&spec.run);
+                        let end = one(spec, until, &at, program, &screen, &lifelines);
+                        kept.keep(spec, &at);
+                        end
+                    });
                     screen.ended(&spec.run, &end);
                     if let Ok(mut ends) = ends.lock() {
                         ends[index] = end;
@@ -124,6 +134,42 @@ pub fn run(
     Ok(ends
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// What the study's runs left that have ended, so that neither going on with a study nor its report opens each of them.
+struct Kept {
+    ended: EndedRuns,
+    curves: KeptCurves,
+}
+
+impl Kept {
+    /// As [`unchanged`], with what is known of a run that has ended.
+    fn unchanged(&self, spec: &RunSpec, study: &Path) -> Result<(), Error> {
+        let folder = study.join(&spec.run);
+        // What is wrong with its files is told by its own process.
+        let ended = self.ended.get(&spec.run).ok().flatten();
+        match ended.and_then(|ended| ended.file) {
+            Some(began) => same(&began.spec, spec, &folder),
+            None => unchanged(spec, &folder),
+        }
+    }
+
+    /// The end of a run that has a result. One that failed runs again.
+    fn end(&self, spec: &RunSpec) -> Option<RunEnd> {
+        match self.ended.get(&spec.run).ok()??.summary.status {
+            RunStatus::Finished => Some(RunEnd::Finished),
+            RunStatus::Diverged => Some(RunEnd::Diverged),
+            RunStatus::Failed | RunStatus::Stopped => None,
+        }
+    }
+
+    /// Keeps what a run left, if it has ended.
+    fn keep(&self, spec: &RunSpec, folder: &Path) {
+        if matches!(self.ended.get(&spec.run), Ok(Some(_))) {
+            self.ended.save();
+            self.curves.keep(folder);
+        }
+    }
 }
 
 /// The standard inputs of the runs' processes.
@@ -158,11 +204,8 @@ fn one(
     screen: &Screen,
     lifelines: &Lifelines,
 ) -> RunEnd {
-    match read_summary(folder) {
-        Ok(Some(summary)) if summary.status == RunStatus::Finished => return RunEnd::Finished,
-        Ok(Some(summary)) if summary.status == RunStatus::Diverged => return RunEnd::Diverged,
-        _ if reached(folder, until) => return RunEnd::Reached,
-        _ => {}
+    if reached(folder, until) {
+        return RunEnd::Reached;
     }
     wait_for_its_last_process(folder);
     let mut child = match start(spec, until, folder, program) {
@@ -278,8 +321,16 @@ pub(crate) fn unchanged(spec: &RunSpec, folder: &Path) -> Result<(), Error> {
     if !file.exists() {
         return Ok(());
     }
-    let began = RunSpec::read(&file)?;
-    match difference("", &comparable(&began), &comparable(spec)) {
+    same(&RunSpec::read(&file)?, spec, folder)
+}
+
+/// Refuses to go on with the run in `folder`, which began as `began`, under a spec that differs.
+fn same(began: &RunSpec, spec: &RunSpec, folder: &Path) -> Result<(), Error> {
+    // Most are the same to the letter.
+    if began == spec {
+        return Ok(());
+    }
+    match difference("", &comparable(began), &comparable(spec)) {
         None => Ok(()),
         Some((key, was, is)) => Err(Error::Changed {
             folder: folder.to_owned(),

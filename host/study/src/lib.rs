@@ -9,10 +9,12 @@
 //!   forked, with what they came from. [`scan`]: a picture with the way of its schedule drawn on it.
 
 mod copy;
+mod ended;
 pub mod engine;
 mod error;
 pub mod figure;
 pub mod fork;
+mod index;
 pub mod lineage;
 pub mod plan;
 pub mod range_test;

@@ -57,9 +57,13 @@ impl Families {
     /// Looks for forks among the runs of `study`. What they came from may be in another study beside it, or gone.
     pub(crate) fn of(study: &Path, runs: &[Run]) -> Result<Self, Error> {
         let mut all = Self {
-            runs: runs.iter().map(|run| (key(run), run.clone())).collect(),
+            runs: BTreeMap::new(),
             families: BTreeMap::new(),
         };
+        if runs.iter().all(|run| run.file.spec.parent.is_none()) {
+            return Ok(all);
+        }
+        all.runs = runs.iter().map(|run| (key(run), run.clone())).collect();
         for run in runs.iter().filter(|run| run.file.spec.parent.is_some()) {
             let trunk = all.trunk_of(study, run)?;
             all.families.entry(trunk).or_default().push(key(run));

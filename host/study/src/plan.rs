@@ -1,10 +1,10 @@
 //! The runs that a study asks for, all of them checked before the first trains.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pixelrate_compose::Places;
-use pixelrate_sandbox::{Engine, EngineOptions, RunFacts, conformance};
+use pixelrate_sandbox::{Engine, EngineOptions, Plugin, RunFacts, Schedule, conformance};
 use pixelrate_trainer::data;
 use pixelrate_trainer::spec::{RunSpec, ScheduleSpec};
 
@@ -92,6 +92,7 @@ impl Planner<'_> {
         let engine = Engine::new(&EngineOptions::from(&study.limits))
             .map_err(pixelrate_trainer::Error::from)?;
         let (mut runs, mut names) = (Vec::new(), BTreeSet::new());
+        let mut admitted = Admitted::new(&engine);
         for &seed in seeds {
             for index in 0..study.schedule.len() {
                 for (suffix, keys) in &combinations {
@@ -104,7 +105,7 @@ impl Planner<'_> {
                         return Err(self.wrong_in(index, &["label"], problem));
                     }
                     if seed == seeds[0] {
-                        self.check(&engine, &spec)?;
+                        self.check(&mut admitted, &spec)?;
                     }
                     runs.push(spec);
                 }
@@ -328,10 +329,10 @@ impl Planner<'_> {
     }
 
     /// Admits the schedule as the trainer will, so that what is wrong with it is known now.
-    fn check(&self, engine: &Engine, spec: &RunSpec) -> Result<(), Error> {
+    fn check(&self, admitted: &mut Admitted<'_>, spec: &RunSpec) -> Result<(), Error> {
         let (index, schedule) = (spec.label_index as usize, &spec.schedule);
-        let loaded = pixelrate_compose::load(engine, &schedule.plugin);
-        let plugin = loaded.map_err(|e| match e {
+        let loaded = admitted.load(&schedule.plugin);
+        let (plugin, rehearsed) = loaded.map_err(|e| match e {
             pixelrate_compose::Error::Inline { keys, problem } => {
                 self.wrong_below(index, &keys, problem)
             }
@@ -345,14 +346,58 @@ impl Planner<'_> {
             );
             return Err(self.wrong(&[&["training", "epochs"], &["training"]], problem));
         }
-        let admitted = conformance::admit(&plugin, &facts, &spec.limits, &schedule.guard());
-        admitted.map_err(|e| match &e {
+        let guard = schedule.guard();
+        let found = if rehearsed {
+            conformance::admit(&plugin, &facts, &spec.limits, &guard)
+        } else {
+            Schedule::start(&plugin, &facts, &spec.limits, &guard).map(drop)
+        };
+        found.map_err(|e| match &e {
             pixelrate_sandbox::Error::Parameter { given: name, .. }
             | pixelrate_sandbox::Error::ParameterValue { name, .. } => {
                 self.wrong_in(index, &["params", name], e.to_string())
             }
             _ => self.wrong_in(index, &["plugin"], e.to_string()),
         })
+    }
+}
+
+/// Schedules of one plugin that are rehearsed over their run. Whether a plugin answers alike in every instance, and takes
+/// its state back, is the plugin's own: of more schedules the others are only started with their parameters, and held to
+/// the rest when their run begins.
+const REHEARSED: usize = 100;
+
+/// Plugins that are held at a time.
+const LOADED: usize = 64;
+
+/// The plugins of a study, each loaded once, and how many of its schedules were rehearsed.
+struct Admitted<'a> {
+    engine: &'a Engine,
+    plugins: BTreeMap<String, (Plugin, usize)>,
+}
+
+impl<'a> Admitted<'a> {
+    fn new(engine: &'a Engine) -> Self {
+        Self {
+            engine,
+            plugins: BTreeMap::new(),
+        }
+    }
+
+    /// The plugin, and whether its next schedule is to be rehearsed.
+    fn load(&mut self, schedule: &str) -> Result<(Plugin, bool), pixelrate_compose::Error> {
+        if let Some((plugin, count)) = self.plugins.get_mut(schedule) {
+            *count += 1;
+            return Ok((plugin.clone(), *count <= REHEARSED));
+        }
+        let plugin = pixelrate_compose::load(self.engine, schedule)?;
+        // A study of many compositions has as many plugins, and each holds its code.
+        if self.plugins.len() >= LOADED {
+            self.plugins.clear();
+        }
+        let name = schedule.to_owned();
+        self.plugins.insert(name, (plugin.clone(), 1));
+        Ok((plugin, true))
     }
 }
 

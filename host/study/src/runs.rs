@@ -1,7 +1,8 @@
 //! The run folders below a path, and what each tells of itself from outside: who trains it, where it is, how it ended.
 //!
 //! To find runs, and to tell which are under way, costs a few small files a run: no Parquet is read, and `run.toml` only
-//! where somebody asks for it. So a folder of ten thousand runs is looked through in a moment.
+//! where somebody asks for it. What runs that have ended tell comes from their study's index. So a folder of ten thousand
+//! runs is looked through in a moment.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -9,11 +10,14 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use pixelrate_control::{Activity, Status};
 use pixelrate_runlog::{Held, RunStatus, SummaryRow, held, read_summary};
 use pixelrate_trainer::spec::RunFile;
 use serde::Serialize;
+
+use crate::ended::{Ended, EndedRuns, run_file};
 
 /// Folders between the path that is searched and a run's: the study's.
 const DEPTH: usize = 2;
@@ -116,7 +120,9 @@ impl fmt::Display for State {
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    file: OnceCell<Option<RunFile>>,
+    file: OnceCell<RunFile>,
+    /// The runs beside it that have ended, where it was found among many.
+    study: Option<Arc<EndedRuns>>,
 }
 
 /// What a run was like at the moment of looking.
@@ -179,6 +185,16 @@ impl RunFolder {
         Self {
             path: path.to_owned(),
             file: OnceCell::new(),
+            study: None,
+        }
+    }
+
+    /// What the run tells if it has ended, out of its study's index; `None` also for a run that was not found with one.
+    fn ended(&self) -> Result<Option<Ended>, crate::Error> {
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        match (&self.study, name) {
+            (Some(study), Some(name)) => study.get(name),
+            _ => Ok(None),
         }
     }
 
@@ -193,18 +209,14 @@ impl RunFolder {
     /// It cannot be read, or is not what pixelrate wrote.
     pub fn file(&self) -> Result<Option<&RunFile>, crate::Error> {
         if let Some(file) = self.file.get() {
-            return Ok(file.as_ref());
+            return Ok(Some(file));
         }
-        let path = self.path.join("run.toml");
-        let file = match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|source| crate::Error::Toml {
-                path,
-                source: Box::new(source),
-            })?,
-            Err(source) if source.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(crate::Error::io("read", &path, source)),
+        let kept = self.ended()?.and_then(|ended| ended.file);
+        let file = match kept {
+            None => run_file(&self.path)?,
+            kept => kept,
         };
-        Ok(self.file.get_or_init(|| Some(file)).as_ref())
+        Ok(file.map(|file| self.file.get_or_init(|| file)))
     }
 
     /// Whether a process has the run now: the quickest question of all.
@@ -220,6 +232,17 @@ impl RunFolder {
     /// # Errors
     /// A file of it cannot be read.
     pub fn look(&self) -> Result<Look, crate::Error> {
+        if let Some(Ended {
+            summary, status, ..
+        }) = self.ended()?
+        {
+            return Ok(Look {
+                state: ended(Some(&summary)),
+                process: None,
+                status,
+                summary: Some(summary),
+            });
+        }
         let status = Status::read(&self.path).map_err(pixelrate_trainer::Error::from)?;
         let Held::By(process) = self.held()? else {
             let summary = read_summary(&self.path)?;
@@ -265,7 +288,7 @@ pub fn find(path: &Path) -> Result<Vec<RunFolder>, Error> {
         return Err(Error::NotThere(path.to_owned()));
     }
     let mut found = Vec::new();
-    gather(path, DEPTH, &mut found)?;
+    gather(path, None, DEPTH, &mut found)?;
     if found.is_empty() {
         return Err(Error::NoRuns(path.to_owned()));
     }
@@ -306,9 +329,17 @@ fn is_run(path: &Path) -> bool {
     path.join("run.toml").is_file() || path.join(".lock").is_file()
 }
 
-fn gather(path: &Path, depth: usize, found: &mut Vec<RunFolder>) -> Result<(), crate::Error> {
+fn gather(
+    path: &Path,
+    study: Option<&Arc<EndedRuns>>,
+    depth: usize,
+    found: &mut Vec<RunFolder>,
+) -> Result<(), crate::Error> {
     if is_run(path) {
-        found.push(RunFolder::new(path));
+        found.push(RunFolder {
+            study: study.cloned(),
+            ..RunFolder::new(path)
+        });
         return Ok(());
     }
     if depth == 0 {
@@ -337,9 +368,10 @@ fn gather(path: &Path, depth: usize, found: &mut Vec<RunFolder>) -> Result<(), c
         }
     }
     folders.sort();
+    let study = Arc::new(EndedRuns::of(path));
     folders
         .iter()
-        .try_for_each(|folder| gather(folder, depth - 1, found))
+        .try_for_each(|folder| gather(folder, Some(&study), depth - 1, found))
 }
 
 /// What runs may be chosen by, and what each key is compared with.
@@ -689,6 +721,49 @@ pub(crate) mod tests {
             many.contains("is no run but holds some") && many.contains("b/fixed-seed0"),
             "{many}"
         );
+    }
+
+    #[test]
+    fn runs_that_ended_are_told_as_they_are_whatever_the_index_keeps() {
+        let place = tempfile::tempdir().unwrap();
+        let study = place.path();
+        for seed in [0, 1] {
+            let spec = spec("fixed", seed, None);
+            let (folder, log) = begin(study, &spec);
+            tell(&folder, Activity::Training, std::process::id());
+            let mut row = summary(&spec, RunStatus::Diverged, 0.9);
+            // What JSON could not keep.
+            row.final_train_loss = Some(f64::NAN);
+            log.finish(&row).unwrap();
+        }
+        let told = || -> Vec<(State, Option<u64>, String)> {
+            let tell = |run: &RunFolder| {
+                let (look, file) = (run.look().unwrap(), run.file().unwrap().unwrap());
+                let loss = look.summary.as_ref().and_then(|row| row.final_train_loss);
+                assert!(look.summary.is_none() || loss.is_some_and(f64::is_nan));
+                (look.state, look.step(), file.spec.run.clone())
+            };
+            find(study).unwrap().iter().map(tell).collect()
+        };
+        let ended = |seed: u64| (State::Diverged, Some(1_000), format!("fixed-seed{seed}"));
+        for _ in 0..2 {
+            assert_eq!(told(), [ended(0), ended(1)]);
+            assert!(study.join(".index/runs").is_file());
+        }
+        // One is taken up again, and stops.
+        let (one, other) = (study.join("fixed-seed0"), study.join("fixed-seed1"));
+        let identity = Identity {
+            study: "demo".to_owned(),
+            run: "fixed-seed0".to_owned(),
+            ..Identity::default()
+        };
+        let log = RunLog::resume(&one, identity, 0).unwrap();
+        assert_eq!(told()[0].0, State::Training);
+        drop(log);
+        assert_eq!(told()[0].0, State::Stopped);
+        fs::remove_dir_all(&one).unwrap();
+        fs::rename(&other, &one).unwrap();
+        assert_eq!(told(), [ended(1)]);
     }
 
     #[test]

@@ -63,7 +63,7 @@ enum Order {
 }
 
 impl TrainSet {
-    /// Puts the first `examples` training pictures of `dataset` onto `device`.
+    /// Puts the first `examples` training pictures of `dataset` onto `device`. Of one that was not read none can be drawn.
     pub fn new(dataset: &Dataset, examples: u64, seed: u64, device: Device) -> Self {
         let (split, shape, augment) = (&dataset.train, dataset.shape, dataset.augment);
         let count = examples as usize;

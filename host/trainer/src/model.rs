@@ -24,7 +24,13 @@ pub enum Architecture {
     MnistConvnet,
     /// `convnet`: three convolutions with batch norm, for quick studies.
     Convnet,
+    /// [`NONE`]: nothing is trained.
+    None,
 }
+
+/// The model of a dry run: the schedule is asked, guarded, watched and logged step by step as in any run, and no data set
+/// is read.
+pub const NONE: &str = "none";
 
 impl std::str::FromStr for Architecture {
     type Err = String;
@@ -33,6 +39,7 @@ impl std::str::FromStr for Architecture {
         match name {
             "mnist-convnet" => return Ok(Self::MnistConvnet),
             "convnet" => return Ok(Self::Convnet),
+            NONE => return Ok(Self::None),
             _ => {}
         }
         let layers = name
@@ -44,7 +51,7 @@ impl std::str::FromStr for Architecture {
                 "resnet-{layers} cannot be built: the number of layers is 6n + 2, such as 8, 20, 32, 56"
             )),
             None => Err(format!(
-                "\"{name}\" is not known: use resnet-N (N = 6n + 2), mnist-convnet or convnet"
+                "\"{name}\" is not known: use resnet-N (N = 6n + 2), mnist-convnet, convnet, or none"
             )),
         }
     }
@@ -81,6 +88,7 @@ impl Model {
             Architecture::ResNet { blocks } => resnet::build(&layers, shape[0], classes, blocks),
             Architecture::MnistConvnet => convnet::mnist(&layers, shape, classes),
             Architecture::Convnet => convnet::small(&layers, shape[0], classes),
+            Architecture::None => Box::new(|pictures: &Tensor, _| pictures.shallow_clone()),
         };
         if device == Device::Cpu {
             for weight in store.variables().values_mut().filter(|w| w.dim() == 4) {

@@ -7,7 +7,7 @@ use pixelrate_sandbox::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::model::Architecture;
+use crate::model::{Architecture, NONE};
 use crate::precision::{Precision, PrecisionChoice};
 
 /// One run, resolved: no defaults are left to fill in, and paths are absolute.
@@ -62,7 +62,7 @@ pub struct Training {
     pub dataset: String,
     /// Where the data sets' files lie.
     pub data_folder: PathBuf,
-    /// `resnet-20` (any 6n + 2), `mnist-convnet` or `convnet`.
+    /// `resnet-20` (any 6n + 2), `mnist-convnet` or `convnet`; `none` is a dry run of the schedule.
     pub model: String,
     /// Pictures a step.
     pub batch_size: u32,
@@ -98,6 +98,11 @@ pub struct Training {
 }
 
 impl Training {
+    /// Whether nothing is trained, and no data set is read: its model is [`NONE`].
+    pub fn is_dry(&self) -> bool {
+        self.model == NONE
+    }
+
     /// Steps of a run over `examples` training pictures: passes times pictures over the batch size, rounded down.
     pub fn total_steps(&self, examples: u64) -> u64 {
         (examples as f64 * self.epochs / f64::from(self.batch_size)) as u64

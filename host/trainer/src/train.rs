@@ -50,7 +50,7 @@ pub struct Progress {
     pub epoch: f64,
     /// The newest step's learning rate.
     pub learning_rate: f64,
-    /// The newest step's cross-entropy, in nats.
+    /// The newest step's cross-entropy, in nats; NaN in a run that trains nothing.
     pub train_loss: f64,
 }
 
@@ -184,8 +184,10 @@ pub fn move_data(folder: &Path, data: &Path) -> Result<(), Error> {
     spec.training.data_folder =
         std::path::absolute(data).map_err(|source| Error::io("find", data, source))?;
     let training = &spec.training;
-    let dataset = data::load(&training.dataset, &training.data_folder)?;
-    start::same_data(training, &dataset.sha256, &found)?;
+    if !training.is_dry() {
+        let dataset = data::load(&training.dataset, &training.data_folder)?;
+        start::same_data(training, &dataset.sha256, &found)?;
+    }
     let file = RunFile {
         spec,
         found: Some(found),

@@ -288,3 +288,56 @@ fn a_damaged_checkpoint_is_passed_over() {
         "{events:?}"
     );
 }
+
+#[test]
+fn a_dry_run_asks_and_logs_every_step_and_needs_no_data_set() {
+    let place = tempdir().unwrap();
+    let mut dry = spec("none", OptimizerKind::Adam);
+    dry.training.dataset = "cifar10".into();
+    dry.training.data_folder = place.path().join("nowhere");
+    dry.training.log_grad_norm = true;
+    let (whole, parts) = (place.path().join("whole"), place.path().join("parts"));
+    let outcome = begin(&dry, &whole, &mut (), &Stop::default()).unwrap();
+    assert_eq!(outcome.ending, Ending::Finished);
+    let summary = outcome.summary.unwrap();
+    assert_eq!(
+        (summary.steps_done, summary.status),
+        (60, RunStatus::Finished)
+    );
+    assert_eq!(
+        (summary.final_train_loss, summary.final_eval_accuracy),
+        (None, None)
+    );
+    assert_eq!(read_summary(&whole).unwrap(), Some(summary));
+    assert_eq!(read_evals(&whole).unwrap(), []);
+
+    let stopped = begin(&dry, &parts, &mut (), &Stop::default().before(25)).unwrap();
+    assert_eq!(stopped.ending, Ending::Stopped);
+    assert_eq!(read_steps(&parts).unwrap().len(), 25);
+    let resumed = resume(&parts, &mut (), &Stop::default()).unwrap();
+    assert_eq!(resumed.ending, Ending::Finished);
+
+    let said = |folder: &Path| -> Vec<(u64, u64, Option<f64>)> {
+        let rows = read_steps(folder).unwrap();
+        rows.iter()
+            .map(|row| (row.step, row.learning_rate.to_bits(), row.train_loss))
+            .collect()
+    };
+    let rows = said(&whole);
+    assert_eq!(rows.len(), 60);
+    assert!(rows.iter().all(|row| row.2.is_none()));
+    assert_eq!(said(&parts), rows);
+
+    // The schedule says what it says in a run that trains.
+    let trained = place.path().join("trained");
+    begin(
+        &spec("convnet", OptimizerKind::Adam),
+        &trained,
+        &mut (),
+        &Stop::default(),
+    )
+    .unwrap();
+    let rates =
+        |rows: &[(u64, u64, Option<f64>)]| -> Vec<u64> { rows.iter().map(|row| row.1).collect() };
+    assert_eq!(rates(&said(&trained)), rates(&rows));
+}

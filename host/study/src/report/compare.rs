@@ -1,6 +1,7 @@
 //! Differences from the baseline, over the same seeds.
 
 use pixelrate_trainer::spec::Training;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::gather::Group;
@@ -117,7 +118,7 @@ pub(super) fn compare(
         .partition(|&place| Some(index(place)) == chosen);
     let training = |place: usize| &groups[place].first().file.spec.training;
     let mut found: Vec<Comparison> = others
-        .into_iter()
+        .into_par_iter()
         .filter_map(|place| {
             let alike = |same: fn(&Training, &Training) -> bool| {
                 let mut bases = bases.iter().copied();
@@ -202,10 +203,10 @@ fn one(row: &Row, base: &Row) -> Comparison {
 fn judge(rows: &mut [Comparison]) {
     let corrected = holm(&rows.iter().map(|row| row.p_t).collect::<Vec<_>>());
     let tested = corrected.iter().flatten().count();
-    for (row, p) in rows.iter_mut().zip(corrected) {
+    rows.par_iter_mut().zip(corrected).for_each(|(row, p)| {
         row.p_holm = p;
         let (Some(p), Some(difference)) = (p, row.difference) else {
-            continue;
+            return;
         };
         row.verdict = match p < ALPHA {
             true if difference.mean > 0.0 => Verdict::Better,
@@ -217,5 +218,5 @@ fn judge(rows: &mut [Comparison]) {
             row.seeds_alone = pairs_needed(effect, ALPHA);
             row.seeds_corrected = pairs_needed(effect, ALPHA / tested as f64);
         }
-    }
+    });
 }

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use pixelrate_control::{Cause, Takeover, Takeovers};
 use pixelrate_runlog::{RunStatus, SummaryRow, read_summary};
 use pixelrate_trainer::spec::RunFile;
+use rayon::prelude::*;
 
 use crate::Error;
+use crate::ended::{Ended, EndedRuns, run_file};
 
 /// A run, as a report sees it.
 #[derive(Clone)]
@@ -22,25 +24,29 @@ pub(crate) struct Run {
 impl Run {
     /// Reads the run in `folder`; `None` if there is none.
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>, Error> {
-        let path = folder.join("run.toml");
-        let Ok(text) = std::fs::read_to_string(&path) else {
+        let Some(file) = run_file(folder)? else {
             return Ok(None);
         };
-        let file: RunFile = toml::from_str(&text).map_err(|source| Error::Toml {
-            path,
-            source: Box::new(source),
-        })?;
-        let mut takeovers = Takeovers::read(folder).map_err(pixelrate_trainer::Error::from)?;
+        let (summary, takeovers) = (read_summary(folder)?, Takeovers::read(folder)?);
+        Ok(Some(Self::new(folder, file, summary, takeovers)))
+    }
+
+    fn new(
+        folder: &Path,
+        file: RunFile,
+        summary: Option<SummaryRow>,
+        takeovers: Vec<Takeover>,
+    ) -> Self {
         let mut run = Self {
-            summary: read_summary(folder)?,
+            summary,
             folder: folder.to_owned(),
             file,
-            takeovers: Vec::new(),
+            takeovers,
         };
         let begins = run.first_step();
-        takeovers.retain(|takeover| takeover.cause != Cause::Fork && takeover.step >= begins);
-        run.takeovers = takeovers;
-        Ok(Some(run))
+        run.takeovers
+            .retain(|takeover| takeover.cause != Cause::Fork && takeover.step >= begins);
+        run
     }
 
     /// Steps of the whole run.
@@ -100,18 +106,38 @@ impl Group<'_> {
 /// The runs in `study`'s folders, ordered by name.
 pub(crate) fn runs(study: &Path) -> Result<Vec<Run>, Error> {
     let entries = std::fs::read_dir(study).map_err(|source| Error::io("read", study, source))?;
-    let mut runs = Vec::new();
-    for entry in entries {
-        let folder = entry
-            .map_err(|source| Error::io("read", study, source))?
-            .path();
-        runs.extend(Run::read(&folder)?);
-    }
+    let folders: Result<Vec<PathBuf>, Error> = entries
+        .map(|entry| match entry {
+            Ok(entry) => Ok(entry.path()),
+            Err(source) => Err(Error::io("read", study, source)),
+        })
+        .collect();
+    let ended = EndedRuns::of(study);
+    let read: Result<Vec<Option<Run>>, Error> = folders?
+        .into_par_iter()
+        .map(|folder| one(&ended, &folder))
+        .collect();
+    let mut runs: Vec<Run> = read?.into_iter().flatten().collect();
     runs.sort_by(|a, b| a.file.spec.run.cmp(&b.file.spec.run));
     if runs.is_empty() {
         return Err(Error::NoRuns(study.to_owned()));
     }
     Ok(runs)
+}
+
+/// The run in `folder`, if it is one.
+fn one(ended: &EndedRuns, folder: &Path) -> Result<Option<Run>, Error> {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let kept = name.map(|name| ended.get(name)).transpose()?.flatten();
+    match kept {
+        Some(Ended {
+            file: Some(file),
+            summary,
+            takeovers,
+            ..
+        }) => Ok(Some(Run::new(folder, file, Some(summary), takeovers))),
+        _ => Run::read(folder),
+    }
 }
 
 /// Labels in the study's order, each with its runs by their seeds. A branch is never averaged with the runs that trained

@@ -61,6 +61,7 @@ pub(super) fn page(
                         }
                         h2 id="results" { "Results" }
                         (tables::results(report, shown))
+                        @if let Some(line) = report.left_out() { p.note { (line) } }
                         p.note { (notes::RESULTS) }
                         @if report.rows.len() > SHOWN {
                             p.note { "Pictures and curves show the baseline and the best of the others, " (SHOWN) " in all." }
@@ -166,12 +167,12 @@ fn curves(drawn: &Drawn<'_>) -> Result<Markup, Error> {
 fn foot(report: &Report) -> Markup {
     html! {
         h2 id="about" { "About the runs" }
-        @for row in report.rows.iter().filter(|row| row.changed > 0) {
+        @for (_, row) in report.listed().filter(|(_, row)| row.changed > 0) {
             p { strong { (row.schedule) } (notes::changed(row)) }
         }
         @if !report.missing.is_empty() {
             p { "Without a result:" }
-            ul { @for line in &report.missing { li { (line) } } }
+            ul { @for line in report.listed_missing() { li { (line) } } }
         }
         ul { @for line in &report.trained { li { (line) } } }
         p.note {

@@ -18,12 +18,12 @@ pub(super) fn markdown(report: &Report) -> String {
     comparisons(&mut text, report);
     curves(&mut text, report);
     tunings(&mut text, report);
-    for row in report.rows.iter().filter(|row| row.changed > 0) {
+    for (_, row) in report.listed().filter(|(_, row)| row.changed > 0) {
         let _ = writeln!(text, "\n**{}**{}", cell(&row.schedule), notes::changed(row));
     }
     if !report.missing.is_empty() {
         text.push_str("\nWithout a result:\n");
-        report.missing.iter().for_each(|line| {
+        report.listed_missing().for_each(|line| {
             let _ = writeln!(text, "- {line}");
         });
     }
@@ -45,7 +45,7 @@ fn results(text: &mut String, report: &Report) {
          | schedule | test accuracy, % | least to most | train loss | seeds | diverged | seconds a run |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
-    for row in &report.rows {
+    for (_, row) in report.listed() {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} | {} |",
@@ -58,9 +58,12 @@ fn results(text: &mut String, report: &Report) {
             mean(&row.seconds, 0),
         );
     }
+    if let Some(line) = report.left_out() {
+        let _ = writeln!(text, "\n{line}");
+    }
     let _ = writeln!(text, "\n{}", notes::RESULTS);
     if report.rows.iter().any(|row| row.untested > 0) {
-        for row in report.rows.iter().filter(|row| row.untested > 0) {
+        for (_, row) in report.listed().filter(|(_, row)| row.untested > 0) {
             let _ = writeln!(
                 text,
                 "\n{}: {} ended without an accuracy that is a number, and are in no mean.",
@@ -81,7 +84,11 @@ fn comparisons(text: &mut String, report: &Report) {
          take, alone | corrected |\n\
          | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: |\n",
     );
-    for row in &report.comparisons.rows {
+    let beside = report.listed_comparisons();
+    for row in report
+        .listed()
+        .filter_map(|(_, row)| beside.get(row.schedule.as_str()))
+    {
         let seeds = |seeds: Option<usize>| notes::seeds(row, seeds);
         let _ = writeln!(
             text,
@@ -109,7 +116,7 @@ fn curves(text: &mut String, report: &Report) {
          | schedule | mean accuracy over the steps, % | runs that came to {target} % | steps to it | seconds to it |\n\
          | --- | ---: | ---: | ---: | ---: |\n"
     );
-    for row in &report.rows {
+    for (_, row) in report.listed() {
         let reached = row.reached;
         let _ = writeln!(
             text,

@@ -1,12 +1,14 @@
 //! What a study came to: what can be claimed of it, the tables, and the pictures.
 //!
-//! One way through: the runs are gathered and grouped by label (`gather`), their logs are read once, run by run
-//! (`trace`), and become numbers (`rows`, `compare`, `tuning`) and sentences (`claims`), which are written as Markdown,
-//! JSON, pictures and a page. A report holds no more of a log than a bounded number of places of its curves, however long
-//! the runs are, and draws the curves of [`SHOWN`] labels at most.
+//! One way through: the runs are gathered and grouped by label (`gather`), their logs are read once, run by run (`curves`,
+//! which the study's index keeps of those that have ended), put together (`trace`), and become numbers (`rows`, `compare`,
+//! `tuning`) and sentences (`claims`), which are written as Markdown, JSON, pictures and a page. A report holds no more of
+//! a log than a bounded number of places of its curves, however long the runs are, and draws the curves of [`SHOWN`] labels
+//! at most.
 
 mod claims;
 mod compare;
+mod curves;
 mod figures;
 mod gather;
 mod html;
@@ -23,9 +25,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pixelrate_trainer::spec::{Found, Training};
+use rayon::prelude::*;
 use serde::Serialize;
 
 pub use compare::{Comparison, Comparisons, Verdict};
+pub(crate) use curves::KeptCurves;
 pub(crate) use gather::Run;
 pub use options::Options;
 pub use rows::{Reached, Row};
@@ -38,6 +42,10 @@ use trace::Trace;
 
 /// Labels at most that pictures show: of more, the baseline and those of the best mean accuracy.
 pub const SHOWN: usize = 40;
+
+/// Rows at most that the tables of the page and of Markdown have, and lines of a list: of more, the baseline and those of
+/// the best mean accuracy. `report.json` has all.
+pub const LISTED: usize = 400;
 
 /// A study's results.
 #[derive(Debug, Serialize)]
@@ -64,6 +72,9 @@ pub struct Report {
     pub missing: Vec<String>,
     /// What was trained, on what data and where, a line each.
     pub trained: Vec<String>,
+    /// Places of the rows that tables list, in their order.
+    #[serde(skip)]
+    listed: Vec<usize>,
     /// The table and what belongs to it, in Markdown.
     #[serde(skip)]
     pub markdown: String,
@@ -76,6 +87,41 @@ impl Report {
     /// Whether a file of this name was written.
     fn has(&self, name: &str) -> bool {
         self.files.iter().any(|file| file.ends_with(name))
+    }
+
+    /// The rows that tables list, with their places.
+    fn listed(&self) -> impl Iterator<Item = (usize, &Row)> {
+        self.listed.iter().map(|&place| (place, &self.rows[place]))
+    }
+
+    /// The comparisons that tables list, by their schedules.
+    fn listed_comparisons(&self) -> BTreeMap<&str, &Comparison> {
+        let listed: BTreeSet<&str> = self
+            .listed()
+            .map(|(_, row)| row.schedule.as_str())
+            .collect();
+        let all = self.comparisons.rows.iter();
+        all.map(|row| (row.schedule.as_str(), row))
+            .filter(|(name, _)| listed.contains(name))
+            .collect()
+    }
+
+    /// The first lines of [`missing`](Self::missing), and how many more there are.
+    fn listed_missing(&self) -> impl Iterator<Item = String> {
+        let more = self.missing.len().saturating_sub(LISTED);
+        let rest = (more > 0).then(|| format!("and {more} more: `report.json` has them"));
+        self.missing.iter().take(LISTED).cloned().chain(rest)
+    }
+
+    /// What tables leave out, in a sentence; `None` if they have all.
+    fn left_out(&self) -> Option<String> {
+        let (all, listed) = (self.rows.len(), self.listed.len());
+        (listed < all).then(|| {
+            format!(
+                "Tables have {listed} of {all} schedules: the baseline, and those of the best mean accuracy. `report.json` \
+                 has all."
+            )
+        })
     }
 }
 
@@ -90,15 +136,21 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
     std::fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
     let groups = gather::by_label(&runs);
     let families = Families::of(study, &runs)?;
-    let mut rows: Vec<Row> = groups.iter().map(rows::row).collect();
+    // A bootstrap each.
+    let mut rows: Vec<Row> = groups.par_iter().map(rows::row).collect();
     let comparisons = compare::compare(&groups, &rows, options.baseline.as_deref())?;
     let target = options.target.or_else(|| least_of(&comparisons, &rows));
-    let shown = shown(&rows, &comparisons);
+    let shown = best_of(&rows, &comparisons, SHOWN);
+    let kept = KeptCurves::of(study);
+    let found: Result<Vec<Trace>, Error> = groups
+        .par_iter()
+        .enumerate()
+        .map(|(place, group)| Trace::of(group, target, shown.binary_search(&place).is_ok(), &kept))
+        .collect();
     let mut traces = Vec::new();
-    for (place, group) in groups.iter().enumerate() {
-        let trace = Trace::of(group, target)?;
-        rows[place].add(&trace, target);
-        if shown.contains(&place) {
+    for (place, (row, trace)) in rows.iter_mut().zip(found?).enumerate() {
+        row.add(&trace, target);
+        if shown.binary_search(&place).is_ok() {
             traces.push(trace);
         }
     }
@@ -114,6 +166,7 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
         study: runs[0].file.spec.study.clone(),
         seeds: seeds.len(),
         claims: Vec::new(),
+        listed: best_of(&rows, &comparisons, LISTED),
         tunings: tuning::tunings(&groups, &rows),
         searched: tuning::searched(&groups)?,
         rows,
@@ -150,8 +203,8 @@ fn least_of(comparisons: &Comparisons, rows: &[Row]) -> Option<f64> {
     baseline.accuracy.map(|accuracy| accuracy.min)
 }
 
-/// Places of the rows that pictures show, in their order.
-fn shown(rows: &[Row], comparisons: &Comparisons) -> Vec<usize> {
+/// Places of the baseline's rows and of the best others, `most` in all, in the study's order.
+fn best_of(rows: &[Row], comparisons: &Comparisons, most: usize) -> Vec<usize> {
     let mut places: Vec<usize> = (0..rows.len()).collect();
     let baselines: BTreeSet<&str> = comparisons.baselines.iter().map(String::as_str).collect();
     let rank = |place: usize| {
@@ -165,7 +218,7 @@ fn shown(rows: &[Row], comparisons: &Comparisons) -> Vec<usize> {
         let (a, b) = (rank(a), rank(b));
         a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
     });
-    places.truncate(SHOWN);
+    places.truncate(most);
     places.sort_unstable();
     places
 }
@@ -198,11 +251,15 @@ fn trained(training: &Training) -> String {
 
 /// On what data and where, in a line.
 fn origin(found: &Found) -> String {
+    // A dry run reads no picture.
+    let hash = match found.dataset_sha256.get(..16) {
+        Some(hash) => format!(" (SHA-256 {hash})"),
+        None => String::new(),
+    };
     format!(
-        "{} training pictures, {} (SHA-256 {}), {} steps, in {} on {} ({}), pixelrate {} ({}), libtorch {}",
+        "{} training pictures, {}{hash}, {} steps, in {} on {} ({}), pixelrate {} ({}), libtorch {}",
         found.train_examples,
         found.dataset_origin,
-        &found.dataset_sha256[..16.min(found.dataset_sha256.len())],
         found.total_steps,
         found.precision,
         found.device,

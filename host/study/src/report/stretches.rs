@@ -59,20 +59,20 @@ impl Stretches {
     }
 }
 
-/// Learning rates: two values a stretch, the lowest and the highest in the order in which they came.
-pub(super) struct Rates {
+/// The learning rates of one run: two values a stretch, the lowest and the highest in the order in which they came.
+pub(super) struct RunRates {
     stretches: Stretches,
-    cells: Vec<[Running; 2]>,
+    cells: Vec<Option<[f64; 2]>>,
     /// The stretch that is being read, and its lowest and highest value with their steps.
     now: Option<(usize, [(u64, f64); 2])>,
 }
 
-impl Rates {
+impl RunRates {
     pub(super) fn over(total: u64) -> Self {
         let stretches = Stretches::over(total, RATES);
         Self {
             stretches,
-            cells: vec![Default::default(); stretches.count as usize],
+            cells: vec![None; stretches.count as usize],
             now: None,
         }
     }
@@ -89,22 +89,98 @@ impl Rates {
                 }
             }
             _ => {
-                self.end_run();
+                self.end_stretch();
                 self.now = Some((stretch, [(step, rate); 2]));
             }
         }
     }
 
-    pub(super) fn end_run(&mut self) {
+    fn end_stretch(&mut self) {
         if let Some((stretch, [low, high])) = self.now.take() {
-            let [first, second] = if low.0 <= high.0 {
-                [low, high]
-            } else {
-                [high, low]
-            };
-            let [one, two] = &mut self.cells[stretch];
-            one.add(first.1);
-            two.add(second.1);
+            let in_order = low.0 <= high.0;
+            let [first, second] = if in_order { [low, high] } else { [high, low] };
+            self.cells[stretch] = Some([first.1, second.1]);
+        }
+    }
+
+    /// A cell a stretch; none where the run logged nothing.
+    pub(super) fn cells(mut self) -> Vec<Option<[f64; 2]>> {
+        self.end_stretch();
+        self.cells
+    }
+}
+
+/// The training losses of one run, averaged over each stretch.
+pub(super) struct RunLosses {
+    stretches: Stretches,
+    cells: Vec<Option<f64>>,
+    /// The stretch that is being read, the sum of its losses, and their number.
+    now: Option<(usize, f64, u64)>,
+}
+
+impl RunLosses {
+    pub(super) fn over(total: u64) -> Self {
+        let stretches = Stretches::over(total, LOSSES);
+        Self {
+            stretches,
+            cells: vec![None; stretches.count as usize],
+            now: None,
+        }
+    }
+
+    pub(super) fn add(&mut self, step: u64, loss: Option<f64>) {
+        let Some(loss) = loss.filter(|loss| loss.is_finite()) else {
+            return;
+        };
+        let stretch = self.stretches.of(step);
+        match &mut self.now {
+            Some((at, sum, count)) if *at == stretch => {
+                *sum += loss;
+                *count += 1;
+            }
+            _ => {
+                self.end_stretch();
+                self.now = Some((stretch, loss, 1));
+            }
+        }
+    }
+
+    fn end_stretch(&mut self) {
+        if let Some((stretch, sum, count)) = self.now.take() {
+            self.cells[stretch] = Some(sum / count as f64);
+        }
+    }
+
+    /// A cell a stretch; none where no loss of the run was finite.
+    pub(super) fn cells(mut self) -> Vec<Option<f64>> {
+        self.end_stretch();
+        self.cells
+    }
+}
+
+/// Learning rates over many runs of as many steps.
+pub(super) struct Rates {
+    stretches: Stretches,
+    cells: Vec<[Running; 2]>,
+}
+
+impl Rates {
+    pub(super) fn over(total: u64) -> Self {
+        let stretches = Stretches::over(total, RATES);
+        Self {
+            stretches,
+            cells: vec![Default::default(); stretches.count as usize],
+        }
+    }
+
+    /// Takes a run in: [`RunRates::cells`], over the same steps.
+    pub(super) fn add(&mut self, run: &[Option<[f64; 2]>]) {
+        for (cell, values) in self.cells.iter_mut().zip(run) {
+            if let Some(values) = values {
+                cell.iter_mut()
+                    .zip(values)
+                    .for_each(|(cell, value)| cell.add(*value));
+            }
         }
     }
 
@@ -126,12 +202,10 @@ impl Rates {
     }
 }
 
-/// Training losses, averaged over each stretch of each run.
+/// Training losses over many runs of as many steps.
 pub(super) struct Losses {
     stretches: Stretches,
     cells: Vec<Running>,
-    /// The stretch that is being read, its finite losses' sum and number.
-    now: Option<(usize, f64, u64)>,
 }
 
 impl Losses {
@@ -140,30 +214,15 @@ impl Losses {
         Self {
             stretches,
             cells: vec![Running::default(); stretches.count as usize],
-            now: None,
         }
     }
 
-    pub(super) fn add(&mut self, step: u64, loss: Option<f64>) {
-        let Some(loss) = loss.filter(|loss| loss.is_finite()) else {
-            return;
-        };
-        let stretch = self.stretches.of(step);
-        match &mut self.now {
-            Some((at, sum, count)) if *at == stretch => {
-                *sum += loss;
-                *count += 1;
+    /// Takes a run in: [`RunLosses::cells`], over the same steps.
+    pub(super) fn add(&mut self, run: &[Option<f64>]) {
+        for (cell, loss) in self.cells.iter_mut().zip(run) {
+            if let Some(loss) = loss {
+                cell.add(*loss);
             }
-            _ => {
-                self.end_run();
-                self.now = Some((stretch, loss, 1));
-            }
-        }
-    }
-
-    pub(super) fn end_run(&mut self) {
-        if let Some((stretch, sum, count)) = self.now.take() {
-            self.cells[stretch].add(sum / count as f64);
         }
     }
 
@@ -212,11 +271,12 @@ mod tests {
     fn rates_keep_their_spikes_and_their_spread_over_seeds() {
         let mut rates = Rates::over(100_000);
         for seed in 0..2 {
+            let mut run = RunRates::over(100_000);
             for step in 0..100_000 {
                 let spike = if step == 54_321 { 7.0 } else { 0.1 };
-                rates.add(step, spike + f64::from(seed));
+                run.add(step, spike + f64::from(seed));
             }
-            rates.end_run();
+            rates.add(&run.cells());
         }
         let points = rates.points();
         assert_eq!(points.len() as u64, 2 * RATES);
@@ -231,15 +291,16 @@ mod tests {
     fn losses_are_averaged_over_a_stretch_and_then_over_seeds() {
         let mut losses = Losses::over(480);
         for seed in [0.0, 2.0] {
+            let mut run = RunLosses::over(480);
             for step in 0..480 {
                 let loss = if step % 2 == 0 {
                     1.0 + seed
                 } else {
                     3.0 + seed
                 };
-                losses.add(step, Some(if step == 479 { f64::NAN } else { loss }));
+                run.add(step, Some(if step == 479 { f64::NAN } else { loss }));
             }
-            losses.end_run();
+            losses.add(&run.cells());
         }
         let points = losses.points();
         assert_eq!(

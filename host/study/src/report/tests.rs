@@ -271,3 +271,72 @@ fn many_labels_are_all_in_the_table_and_the_best_in_the_pictures() {
             .contains("No difference from label00 could be tested")
     );
 }
+
+/// What a report says, but for where it lies.
+fn said(study: &Path, out: &Path) -> [String; 3] {
+    let options = Options {
+        target: Some(0.5),
+        ..Options::default()
+    };
+    let found = report(study, out, &options).unwrap();
+    let json = serde_json::to_string(&found).unwrap();
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    [json, found.markdown, page]
+}
+
+#[test]
+fn a_report_says_the_same_of_what_the_index_keeps() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    three(&study);
+    let first = said(&study, &out);
+    assert!(study.join(".index/runs").is_file() && study.join(".index/curves").is_file());
+    assert_eq!(said(&study, &out), first);
+
+    // Two runs' folders change their names by hand, and a third run is replaced by another of its name.
+    let folder = |name: &str| study.join(name);
+    fs::rename(folder("base-seed0"), folder("x")).unwrap();
+    fs::rename(folder("better-seed0"), folder("base-seed0")).unwrap();
+    fs::rename(folder("x"), folder("better-seed0")).unwrap();
+    assert_eq!(said(&study, &out), first);
+    fs::remove_dir_all(folder("so-so-seed0")).unwrap();
+    let removed = said(&study, &out);
+    assert_ne!(removed, first);
+    run(&study, &labelled("so-so", 2, 0), 0.11, RunStatus::Finished);
+    let replaced = said(&study, &out);
+    fs::remove_dir_all(study.join(".index")).unwrap();
+    assert_eq!(said(&study, &out), replaced);
+    assert_ne!(replaced, removed);
+
+    // A damaged index says nothing wrong.
+    for name in ["runs", "curves"] {
+        let path = study.join(".index").join(name);
+        let mut bytes = fs::read(&path).unwrap();
+        (200..bytes.len()).step_by(97).for_each(|at| bytes[at] ^= 1);
+        fs::write(&path, bytes).unwrap();
+    }
+    assert_eq!(said(&study, &out), replaced);
+}
+
+#[test]
+fn tables_of_a_thousand_schedules_list_the_best_and_the_baseline() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    for index in 0..LISTED as u32 + 50 {
+        let spec = labelled(&format!("s{index:04}"), index, 0);
+        let (folder, log) = begin(&study, &spec);
+        drop(log);
+        let row = summary(&spec, RunStatus::Finished, 0.1 + 1e-3 * f64::from(index));
+        write_summaries(&folder.join("summary.parquet"), &[row]).unwrap();
+    }
+    let found = report(&study, &out, &Options::default()).unwrap();
+    assert_eq!(found.rows.len(), LISTED + 50);
+    let listed = |label: &str| found.markdown.contains(&format!("\n| {label} |"));
+    assert!(listed("s0000") && listed("s0449") && listed("s0051"));
+    assert!(!listed("s0001") && !listed("s0050"));
+    assert!(found.markdown.contains("Tables have 400 of 450 schedules"));
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("Tables have 400 of 450 schedules") && !page.contains(">s0050<"));
+    let json = fs::read_to_string(out.join("report.json")).unwrap();
+    assert!(json.contains("\"s0050\""));
+}

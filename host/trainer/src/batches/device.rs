@@ -54,7 +54,8 @@ impl Pictures {
     ) -> Self {
         let shape = shape.map(|side| side as i64);
         let size = [split.labels.len() as i64, shape[0], shape[1], shape[2]];
-        let first = |tensor: Tensor| tensor.narrow(0, 0, examples as i64).to_device(device);
+        let examples = examples.min(split.labels.len()) as i64;
+        let first = |tensor: Tensor| tensor.narrow(0, 0, examples).to_device(device);
         let pixels = first(Tensor::from_data_size(&split.pixels, &size, Kind::Uint8));
         let side = |dimension: usize| Tensor::arange(shape[dimension], (Kind::Int64, device));
         Self {

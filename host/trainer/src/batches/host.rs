@@ -52,8 +52,10 @@ impl Pictures {
         }
         Self {
             bytes,
-            labels: split.labels[..examples]
+            labels: split
+                .labels
                 .iter()
+                .take(examples)
                 .map(|&l| i64::from(l))
                 .collect(),
             frame,

@@ -54,6 +54,8 @@ pub(super) struct Attempt {
     train: TrainSet,
     test: TestSet,
     pending: Pending,
+    /// Whether nothing is trained.
+    dry: bool,
     last: Option<StepRow>,
     checkpoint_took: Duration,
     began: Instant,
@@ -128,6 +130,7 @@ impl Attempt {
             model: setup.model,
             optimizer: setup.optimizer,
             pending: Pending::default(),
+            dry: spec.training.is_dry(),
             at,
             last: None,
             checkpoint_took: Duration::ZERO,
@@ -272,18 +275,10 @@ impl Attempt {
             momentum: said.momentum.unwrap_or(training.momentum),
             weight_decay: said.weight_decay.unwrap_or(training.weight_decay),
         };
-        let (pictures, labels) = self.train.batch(step, training.batch_size);
-        // Dropout is seeded by the step, so that a resumed run draws alike.
-        let logits = self
-            .model
-            .forward_train(&pictures, mix(self.spec.seed, step));
-        let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
-        let gradients = Tensor::f_run_backward(&[&loss], &self.parameters, false, false)?;
-        let norm = wants_norm.then(|| {
-            let norms: Vec<_> = gradients.iter().map(Tensor::norm).collect();
-            Tensor::stack(&norms, 0).norm()
-        });
-        self.optimizer.step(&mut self.parameters, &gradients, sizes);
+        let measured = match self.dry {
+            false => Some(self.learn(step, sizes, wants_norm)?),
+            true => None,
+        };
         let row = StepRow {
             step,
             epoch: self.epoch(step),
@@ -297,11 +292,37 @@ impl Attempt {
             schedule: Arc::clone(&self.in_force.sha256),
             swaps: self.swaps,
         };
-        self.pending.push(row, loss.detach(), norm);
+        match measured {
+            Some((loss, norm)) => self.pending.push(row, loss, norm),
+            None => self.pending.push_unmeasured(row),
+        }
         self.at.step += 1;
         let loss = self.at.training.train_loss;
         self.desk.tell(self.at.step, sizes.learning_rate, loss);
         Ok(())
+    }
+
+    /// Forward, backward, and the change of the parameters. Gives the batch's loss, and the gradient's norm where it is
+    /// wanted; both are still on the device.
+    fn learn(
+        &mut self,
+        step: u64,
+        sizes: StepSizes,
+        wants_norm: bool,
+    ) -> Result<(Tensor, Option<Tensor>), Error> {
+        let (pictures, labels) = self.train.batch(step, self.spec.training.batch_size);
+        // Dropout is seeded by the step, so that a resumed run draws alike.
+        let logits = self
+            .model
+            .forward_train(&pictures, mix(self.spec.seed, step));
+        let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
+        let gradients = Tensor::f_run_backward(&[&loss], &self.parameters, false, false)?;
+        let norm = wants_norm.then(|| {
+            let norms: Vec<_> = gradients.iter().map(Tensor::norm).collect();
+            Tensor::stack(&norms, 0).norm()
+        });
+        self.optimizer.step(&mut self.parameters, &gradients, sizes);
+        Ok((loss.detach(), norm))
     }
 
     /// Logs the steps whose losses were waiting, up to the first that is not finite.
@@ -317,8 +338,10 @@ impl Attempt {
             self.log.step(row.clone())?;
             observer.step(&row);
             self.at.step = row.step + 1;
+            // A dry run measures none.
+            let diverged = row.train_loss.is_some() && !loss.is_finite();
             self.last = Some(row);
-            if !loss.is_finite() {
+            if diverged {
                 break;
             }
         }
@@ -348,6 +371,9 @@ impl Attempt {
 
     /// Whether the steps done have just crossed a multiple of the evaluation's distance, or are all.
     fn evaluation_due(&self) -> bool {
+        if self.dry {
+            return false;
+        }
         let every = self.spec.training.eval_every_epochs;
         let count = |step: u64| (self.epoch(step) / every + 1e-9).floor();
         self.at.step == self.found.total_steps || count(self.at.step) > count(self.at.step - 1)

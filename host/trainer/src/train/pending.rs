@@ -24,6 +24,11 @@ impl Pending {
         self.norms.extend(norm);
     }
 
+    /// Adds a step that measured nothing. All steps of a run are like this, or none.
+    pub(super) fn push_unmeasured(&mut self, row: StepRow) {
+        self.rows.push(row);
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.rows.len() >= MOST
     }
@@ -31,7 +36,7 @@ impl Pending {
     /// Reads all of them back in one go, and gives the rows, whole.
     pub(super) fn read_back(&mut self) -> Result<Vec<StepRow>, Error> {
         let mut rows = std::mem::take(&mut self.rows);
-        if rows.is_empty() {
+        if self.losses.is_empty() {
             return Ok(rows);
         }
         let losses = numbers(&std::mem::take(&mut self.losses))?;

@@ -43,7 +43,11 @@ impl Setup {
         let training = &spec.training;
         device::set_threads(training.threads);
         let device = device::open(&training.device)?;
-        let dataset = data::load(&training.dataset, &training.data_folder)?;
+        let dataset = if training.is_dry() {
+            data::unread(&training.dataset)?
+        } else {
+            data::load(&training.dataset, &training.data_folder)?
+        };
         let examples = examples(training, &dataset)?;
         let total_steps = training.total_steps(examples);
         if total_steps == 0 {
@@ -144,7 +148,10 @@ fn build(
 }
 
 fn examples(training: &Training, dataset: &Dataset) -> Result<u64, Error> {
-    let all = dataset.train.labels.len() as u64;
+    let all = match dataset.origin {
+        data::Origin::Unread => data::train_examples(&dataset.name).unwrap_or_default(),
+        _ => dataset.train.labels.len() as u64,
+    };
     match training.train_examples {
         0 => Ok(all),
         some if some <= all => Ok(some),

@@ -3,11 +3,11 @@
 use maud::{Markup, html};
 
 use crate::figure::palette;
-use crate::report::compare::Verdict;
+use crate::report::compare::{Comparison, Verdict};
 use crate::report::numbers::{
     NONE, chance, difference, mean, number, or_none, percent, points, range, with_half,
 };
-use crate::report::{Report, Row, notes};
+use crate::report::{Report, notes};
 use crate::statistics::Estimate;
 
 /// What a column sorts by: numbers as they are, and none for what is not there.
@@ -25,13 +25,7 @@ fn boxed(name: &str, table: Markup) -> Markup {
 }
 
 pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
-    let beside = |row: &Row| {
-        report
-            .comparisons
-            .rows
-            .iter()
-            .find(|other| other.schedule == row.schedule)
-    };
+    let beside = report.listed_comparisons();
     let compared = !report.comparisons.rows.is_empty();
     boxed(
         "Results",
@@ -51,8 +45,8 @@ pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
                     th scope="col" { "seconds" span.of { "a run" } }
                 } }
                 tbody {
-                    @for (place, row) in report.rows.iter().enumerate() {
-                        @let comparison = beside(row);
+                    @for (place, row) in report.listed() {
+                        @let comparison = beside.get(row.schedule.as_str());
                         tr {
                             th scope="row" {
                                 span.name {
@@ -99,6 +93,13 @@ fn verdict(verdict: Option<Verdict>) -> Markup {
     }
 }
 
+/// The comparisons that are listed, in the study's order.
+fn in_order(report: &Report) -> impl Iterator<Item = &Comparison> {
+    let beside = report.listed_comparisons();
+    let rows = report.listed();
+    rows.filter_map(move |(_, row)| beside.get(row.schedule.as_str()).copied())
+}
+
 pub(super) fn comparisons(report: &Report) -> Markup {
     boxed(
         "Beside the baseline",
@@ -117,7 +118,7 @@ pub(super) fn comparisons(report: &Report) -> Markup {
                     th scope="col" { "seeds it would take" span.of { "corrected" } }
                 } }
                 tbody {
-                    @for row in &report.comparisons.rows {
+                    @for row in in_order(report) {
                         tr {
                             th scope="row" { (row.schedule) }
                             td.word { (row.baseline) }
@@ -151,7 +152,7 @@ pub(super) fn way(report: &Report) -> Markup {
                     th scope="col" { "seconds to it" span.of { "median run" } }
                 } }
                 tbody {
-                    @for row in &report.rows {
+                    @for (_, row) in report.listed() {
                         @let steps = row.reached.and_then(|reached| reached.steps);
                         @let seconds = row.reached.and_then(|reached| reached.seconds);
                         tr {
