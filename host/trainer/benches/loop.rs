@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use pixelrate_runlog::{Steps, steps};
 use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_trainer::model;
+use pixelrate_trainer::precision::PrecisionChoice;
 use pixelrate_trainer::spec::{Found, OptimizerKind, RunSpec, ScheduleSpec, Training};
 use pixelrate_trainer::train::{Observer, Progress, Stop, begin};
 
@@ -205,6 +206,7 @@ fn spec(plugin: &Path, steps: u64) -> RunSpec {
             log_grad_norm: false,
             device: "cpu".into(),
             threads: 1,
+            precision: PrecisionChoice::Float32,
         },
         schedule: ScheduleSpec {
             plugin: plugin.to_string_lossy().into_owned(),

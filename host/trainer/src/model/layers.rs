@@ -135,6 +135,11 @@ impl BatchNorm {
     }
 }
 
+/// The rectifier, in the place of what it is given, which no layer's backward pass may need.
+pub(super) fn relu(mut x: Tensor) -> Tensor {
+    x.relu_()
+}
+
 /// The mean over the picture, `[batch, channels]`, in 32 bits.
 pub(super) fn mean_over_picture(x: &Tensor) -> Tensor {
     x.mean_dim([2, 3].as_slice(), false, Kind::Float)
