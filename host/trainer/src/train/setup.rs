@@ -16,7 +16,7 @@ use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::precision::Precision;
 use crate::spec::{Found, RunFile, RunSpec, ScheduleSpec, Training};
-use crate::{Error, device, pictures};
+use crate::{Error, device, memory, pictures};
 
 /// What both a new and a resumed run build from the spec.
 pub(super) struct Setup {
@@ -41,6 +41,7 @@ impl Setup {
         began: Option<&Found>,
     ) -> Result<Self, Error> {
         let training = &spec.training;
+        memory::keep_freed();
         device::set_threads(training.threads);
         let device = device::open(&training.device)?;
         let dataset = if training.is_dry() {
