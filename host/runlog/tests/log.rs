@@ -184,8 +184,12 @@ fn parts_appear_with_time_too() {
         ..Options::default()
     };
     let mut log = RunLog::create_with(dir.path(), identity(), options).unwrap();
-    append(&mut log, 0, 25);
-    log.flush().unwrap();
+    // Rows that wait for the writer's thread go on together, and become a part at a sixteenth of the run's age.
+    for step in 0..25 {
+        append(&mut log, step, step + 1);
+        log.flush().unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+    }
     assert!(names(&dir.path().join("steps")).len() > 1);
     // Whether its two rows share a part depends on how long the writes took.
     assert!(!names(&dir.path().join("evals")).is_empty());
