@@ -209,27 +209,28 @@ fn steps(name: &str, watch: bool, every: Option<Duration>) -> f64 {
         .collect();
     // The first steps warm up.
     let mut times: Vec<u64> = rows.iter().skip(50).map(|row| row.step_ns).collect();
-    let around: Vec<u64> = rows
+    let mut around: Vec<u64> = rows
         .iter()
         .filter(|row| row.step > 50 && swaps.contains(&row.step))
         .map(|row| row.step_ns)
         .collect();
     times.sort_unstable();
+    around.sort_unstable();
     let ms = |ns: u64| ns as f64 / 1e6;
     let median = ms(times[times.len() / 2]);
+    let slow = times.len() - times.partition_point(|&time| ms(time) <= 2.0 * median);
     println!(
-        "  {name}: {} steps, median {median:.2} ms, 99 % under {:.2}, worst {:.2}{}",
+        "  {name}: {} steps, median {median:.2} ms, {:.2} % over twice that, 99 % under {:.2}, worst {:.2}{}",
         times.len(),
+        100.0 * slow as f64 / times.len() as f64,
         ms(times[times.len() * 99 / 100]),
         ms(times[times.len() - 1]),
-        around
-            .iter()
-            .max()
-            .map_or_else(String::new, |&worst| format!(
-                "; of {} steps right after a swap the worst {:.2}",
-                around.len(),
-                ms(worst)
-            ))
+        around.last().map_or_else(String::new, |&worst| format!(
+            "; of {} steps right after a swap the median {:.2}, the worst {:.2}",
+            around.len(),
+            ms(around[around.len() / 2]),
+            ms(worst)
+        ))
     );
     median
 }
