@@ -45,7 +45,9 @@ impl Pictures {
         };
         let plane = height * width;
         let mut bytes = Vec::with_capacity(examples * frame.values());
-        for picture in split.pixels.chunks_exact(frame.values()).take(examples) {
+        // The pictures of a dry run's set have no values, and there are none.
+        let values = frame.values().max(1);
+        for picture in split.pixels.chunks_exact(values).take(examples) {
             for pixel in 0..plane {
                 bytes.extend((0..channels).map(|channel| picture[channel * plane + pixel]));
             }
