@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::steps::Steps;
 use crate::{libtorch, parity};
 
-/// A ratio that is smaller than what is kept by more than this share of it is worse. Runs of one program differ by less.
+/// A ratio that is smaller than what is kept by more than this share of it is worse.
 const MARGIN: f64 = 0.10;
 const KEPT: &str = "tests/bench/ratios.toml";
 const HEAD: &str = "\
