@@ -1,8 +1,9 @@
 //! What a swap costs: from the end of a save to the first step under the new schedule, what it takes from the trainer,
 //! what watching costs a step, and whether memory grows with swaps.
 //!
-//! `cargo bench --package pixelrate-trainer --bench swap -- [FILE.wasm …]`: files are plugins to reload beside the small
-//! module, such as one of Python's. `PIXELRATE_SWAPS` sets how many swaps memory is watched over (10,000).
+//! `cargo bench --package pixelrate-trainer --bench swap -- [reload|steps|memory …] [FILE.wasm …]`: only the parts that are
+//! named, all where none is; files are plugins to reload beside the small module, such as one of Python's.
+//! `PIXELRATE_SWAPS` sets how many swaps memory is watched over (10,000).
 
 #![allow(
     clippy::unwrap_used,
@@ -14,31 +15,48 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use pixelrate_control::{Mailbox, Offer, What};
-use pixelrate_runlog::{EventKind, EventRow, read_events, read_steps};
+use pixelrate_runlog::{EventKind, EventRow, StepRow, read_events, read_steps};
 use pixelrate_sandbox::{Limits, OnFault};
 use pixelrate_trainer::precision::PrecisionChoice;
 use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
 use pixelrate_trainer::train::{Observer, Stop, begin};
 
+/// What is measured.
+const PARTS: [&str; 3] = ["reload", "steps", "memory"];
 /// Saves of a plugin whose time is taken.
 const SAVES: u32 = 20;
+/// Steps before a takeover in which it is prepared, and after it in which what it left behind might show.
+const BEFORE: u64 = 50;
+const AFTER: u64 = 5;
 /// Between two saves: longer than the watcher takes a file for a busy one.
 const APART: Duration = Duration::from_millis(1_300);
 
 fn main() {
-    let files: Vec<String> = std::env::args()
+    let named = std::env::args()
         .skip(1)
-        .filter(|arg| !arg.starts_with("--"))
-        .collect();
+        .filter(|arg| !arg.starts_with("--"));
+    let (parts, files): (Vec<String>, Vec<String>) =
+        named.partition(|arg| PARTS.contains(&arg.as_str()));
+    for (part, measure) in PARTS.into_iter().zip([reloads, step_times, memory]) {
+        if parts.is_empty() || parts.iter().any(|named| named == part) {
+            measure(&files);
+        }
+    }
+}
+
+fn reloads(files: &[String]) {
     println!(
         "from close(2) to the first step under the new schedule, and what the trainer waited:"
     );
     reload("a module of WAT", |at| module(at).into_bytes());
-    for file in &files {
+    for file in files {
         let bytes = std::fs::read(file).unwrap();
         // Another file each time, and the same plugin: a custom section at the end.
         reload(file, |at| [&bytes[..], &section(at)].concat());
     }
+}
+
+fn step_times(_: &[String]) {
     println!("a step of a small convnet, batch 16:");
     let plain = steps("no watcher", false, None);
     let watched = steps("a watcher", true, None);
@@ -52,7 +70,6 @@ fn main() {
         watched / plain,
         swapped / plain
     );
-    memory();
 }
 
 /// A plugin that says a rate of its own.
@@ -208,31 +225,57 @@ fn steps(name: &str, watch: bool, every: Option<Duration>) -> f64 {
         .map(|pair| pair[1].step)
         .collect();
     // The first steps warm up.
-    let mut times: Vec<u64> = rows.iter().skip(50).map(|row| row.step_ns).collect();
-    let mut around: Vec<u64> = rows
-        .iter()
-        .filter(|row| row.step > 50 && swaps.contains(&row.step))
-        .map(|row| row.step_ns)
-        .collect();
+    let rows = &rows[50..];
+    let mut times: Vec<u64> = rows.iter().map(|row| row.step_ns).collect();
     times.sort_unstable();
-    around.sort_unstable();
     let ms = |ns: u64| ns as f64 / 1e6;
     let median = ms(times[times.len() / 2]);
-    let slow = times.len() - times.partition_point(|&time| ms(time) <= 2.0 * median);
     println!(
-        "  {name}: {} steps, median {median:.2} ms, {:.2} % over twice that, 99 % under {:.2}, worst {:.2}{}",
+        "  {name}: {} steps, median {median:.2} ms, {}, 99 % under {:.2}, worst {:.2}",
         times.len(),
-        100.0 * slow as f64 / times.len() as f64,
+        slow(rows, median),
         ms(times[times.len() * 99 / 100]),
         ms(times[times.len() - 1]),
-        around.last().map_or_else(String::new, |&worst| format!(
-            "; of {} steps right after a swap the median {:.2}, the worst {:.2}",
-            around.len(),
-            ms(around[around.len() / 2]),
-            ms(worst)
-        ))
     );
+    if !swaps.is_empty() {
+        // What a swap may hold up: the steps while it is prepared, and those that follow it.
+        let near = |row: &&StepRow| {
+            swaps
+                .iter()
+                .any(|&swap| (swap.saturating_sub(BEFORE)..swap + AFTER).contains(&row.step))
+        };
+        let (near, far): (Vec<&StepRow>, Vec<&StepRow>) = rows.iter().partition(near);
+        let first: Vec<&StepRow> = rows
+            .iter()
+            .filter(|row| swaps.contains(&row.step))
+            .collect();
+        println!(
+            "    from {BEFORE} steps before a swap to {AFTER} after it: {}; elsewhere {}; right after a swap {}",
+            slow(near, median),
+            slow(far, median),
+            slow(first, median)
+        );
+    }
     median
+}
+
+/// How many of these steps took more than twice the median, in words.
+fn slow<'a>(rows: impl IntoIterator<Item = &'a StepRow>, median_ms: f64) -> String {
+    let times: Vec<f64> = rows
+        .into_iter()
+        .map(|row| row.step_ns as f64 / 1e6)
+        .collect();
+    let (mut over, mut worst) = (0_u32, 0.0_f64);
+    for &time in &times {
+        over += u32::from(time > 2.0 * median_ms);
+        worst = worst.max(time);
+    }
+    format!(
+        "{over} of {} ({:.2} %) over twice the median, worst {:.2} times",
+        times.len(),
+        100.0 * f64::from(over) / times.len() as f64,
+        worst / median_ms
+    )
 }
 
 fn post(folder: &Path, file: &Path, at: u32) {
@@ -246,7 +289,7 @@ fn post(folder: &Path, file: &Path, at: u32) {
         .unwrap();
 }
 
-fn memory() {
+fn memory(_: &[String]) {
     let swaps: u32 = std::env::var("PIXELRATE_SWAPS")
         .ok()
         .and_then(|text| text.parse().ok())

@@ -35,7 +35,7 @@ impl Stage<'_> {
                 self.fresh(facts, step).map_err(|e| e.to_string())?,
                 rehearsal.bits(step),
             );
-            if alone != *before {
+            if alone != before {
                 return Err(format!(
                     "step {step} gives {before} after the steps before it, and {alone} in a fresh instance: \
                      let it depend on the step and what the run tells alone, or export `save` and `restore`"

@@ -1,10 +1,13 @@
 //! A run without a model: every step asked for, in order, with made-up losses.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::{Costs, Verdict};
-use crate::{Fault, GuardOptions, OnFault, RunFacts, Schedule, StepValues, TrainingValues};
+use crate::{
+    Exports, Fault, GuardOptions, OnFault, RunFacts, Schedule, StepValues, TrainingValues,
+};
 
 /// Steps between two looks at the clock where none is measured. Each may burn milliseconds.
 const CLOCK: u64 = 8;
@@ -81,9 +84,59 @@ pub(super) fn ask(
     answer
 }
 
+/// What the steps of a run answered, from 0 on, as bits: a long run's answers are to leave the trainer its caches.
+struct Answers {
+    exports: Exports,
+    learning_rates: Vec<u64>,
+    /// Empty for a plugin that exports none, as are the weight decays.
+    momenta: Vec<u64>,
+    weight_decays: Vec<u64>,
+    /// The messages of those that faulted, by their steps. What stands for them above means nothing.
+    faults: BTreeMap<usize, String>,
+}
+
+impl Answers {
+    fn of(exports: Exports, steps: u64) -> Self {
+        let room = |exported: bool| Vec::with_capacity(if exported { steps as usize } else { 0 });
+        Self {
+            exports,
+            learning_rates: room(true),
+            momenta: room(exports.momentum),
+            weight_decays: room(exports.weight_decay),
+            faults: BTreeMap::new(),
+        }
+    }
+
+    fn push(&mut self, answer: Result<StepValues, Fault>) {
+        let values = answer.unwrap_or_else(|fault| {
+            self.faults.insert(self.learning_rates.len(), fault.message);
+            StepValues {
+                learning_rate: f64::NAN,
+                momentum: self.exports.momentum.then_some(f64::NAN),
+                weight_decay: self.exports.weight_decay.then_some(f64::NAN),
+            }
+        });
+        self.learning_rates.push(values.learning_rate.to_bits());
+        self.momenta.extend(values.momentum.map(f64::to_bits));
+        self.weight_decays
+            .extend(values.weight_decay.map(f64::to_bits));
+    }
+
+    fn bits(&self, step: usize) -> Bits {
+        Bits(match self.faults.get(&step) {
+            Some(message) => Err(message.clone()),
+            None => Ok([
+                Some(self.learning_rates[step]),
+                self.momenta.get(step).copied(),
+                self.weight_decays.get(step).copied(),
+            ]),
+        })
+    }
+}
+
 /// Every step of a run, as one instance answered it.
 pub(super) struct Rehearsal {
-    answers: Vec<Bits>,
+    answers: Answers,
     rates: (f64, f64),
     faults: u64,
     first_fault: Option<Fault>,
@@ -107,7 +160,7 @@ impl Rehearsal {
         let start = Instant::now();
         let shows = schedule.plugin().reads_training();
         let mut run = Self {
-            answers: Vec::with_capacity(steps as usize),
+            answers: Answers::of(schedule.plugin().exports(), steps),
             rates: (f64::INFINITY, f64::NEG_INFINITY),
             faults: 0,
             first_fault: None,
@@ -144,7 +197,7 @@ impl Rehearsal {
             let spoilt = answer
                 .as_ref()
                 .is_err_and(|fault| fault.kind.spoils_instance());
-            run.answers.push(Bits::of(answer));
+            run.answers.push(answer);
             if spoilt {
                 // What a new instance would say is another run's story.
                 run.cut_short = true;
@@ -167,19 +220,17 @@ impl Rehearsal {
     /// The first fault at `step` or after it: its step and message.
     pub(super) fn fault_from(&self, step: u64) -> Option<(usize, &str)> {
         let from = usize::try_from(step).unwrap_or(usize::MAX);
-        let answers = self.answers.iter().enumerate().skip(from);
-        let mut faults =
-            answers.filter_map(|(at, Bits(answer))| Some((at, answer.as_ref().err()?.as_str())));
-        faults.next()
+        let (&at, message) = self.answers.faults.range(from..).next()?;
+        Some((at, message))
     }
 
     /// Steps that were answered, at least one.
     pub(super) fn steps(&self) -> u64 {
-        self.answers.len() as u64
+        self.answers.learning_rates.len() as u64
     }
 
-    pub(super) fn bits(&self, step: u64) -> &Bits {
-        &self.answers[step as usize]
+    pub(super) fn bits(&self, step: u64) -> Bits {
+        self.answers.bits(step as usize)
     }
 
     pub(super) fn count(&self, costs: &mut Costs) {

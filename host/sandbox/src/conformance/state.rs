@@ -38,7 +38,7 @@ impl Stage<'_> {
                 saved.push((step, state.unwrap_or_default()));
             }
             let bits = Bits::of(rehearsal::ask(&mut saving, facts, step));
-            if bits != *rehearsal.bits(step) {
+            if bits != rehearsal.bits(step) {
                 return Err(format!(
                     "step {step} gives {}, and {bits} where it was saved before: `save` must change nothing",
                     rehearsal.bits(step)
@@ -60,7 +60,7 @@ impl Stage<'_> {
                 }
                 let bits = Bits::of(rehearsal::ask(&mut restored, facts, step));
                 let before = rehearsal.bits(step);
-                if bits != *before {
+                if bits != before {
                     return Err(problem(format!(
                         "step {step} gives {bits}, and {before} without a stop: `save` leaves something out"
                     )));
