@@ -54,6 +54,10 @@ export declare function evalAccuracy(): f64;
 @external("pixelrate:schedule/training@1.0.0", "eval-step")
 export declare function evalStep(): u64;
 
+/** Euclidean norm of all trained parameters before the step that is asked for: measured at every step once it is called. */
+@external("pixelrate:schedule/weights@1.0.0", "norm")
+export declare function weightNorm(): f64;
+
 // ---- Parameters: declared where they are made, and told to the trainer by `export { parameters } from "./pixelrate"`.
 
 /** A number that a study may give. `doc` goes into JSON as it is: no `"` and no `\` in it. */

@@ -91,6 +91,11 @@ double pixelrate_eval_accuracy(void);
 /* The step after which both were measured; 0 before the first. */
 PIXELRATE_IMPORT("training", "eval-step") uint64_t pixelrate_eval_step(void);
 
+/* ---- The weights: calling this makes the trainer measure them at every step. */
+
+/* Euclidean norm of all trained parameters before the step asked for. */
+PIXELRATE_IMPORT("weights", "norm") double pixelrate_weight_norm(void);
+
 /* ---- Pictures, decoded by the trainer. ---- */
 
 typedef struct pixelrate_image {

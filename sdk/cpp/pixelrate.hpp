@@ -89,6 +89,14 @@ PIXELRATE_IMPORT("training", "eval-step") std::uint64_t eval_step();
 
 } // namespace training
 
+// The network itself: calling this makes the trainer measure it at every step.
+namespace weights {
+
+// Euclidean norm of all trained parameters before the step that is asked for.
+PIXELRATE_IMPORT("weights", "norm") double norm();
+
+} // namespace weights
+
 // A picture, decoded by the trainer.
 class image {
   struct host {

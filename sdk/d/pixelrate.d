@@ -48,6 +48,9 @@ void __assert(const(char)* message, const(char)* file, int line)
 @imported!("training", "eval-accuracy") double evalAccuracy();
 /// The step after which `evalLoss` and `evalAccuracy` were measured; 0 before the first.
 @imported!("training", "eval-step") ulong evalStep();
+/// Euclidean norm of all trained parameters before the step that is asked for: measured at every step for a plugin that
+/// calls it.
+@imported!("weights", "norm") double weightNorm();
 
 // ---- Pictures, decoded by the trainer.
 

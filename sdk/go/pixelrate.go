@@ -68,6 +68,12 @@ func evalAccuracy() float64
 //go:wasmimport pixelrate:schedule/training@1.0.0 eval-step
 func evalStep() uint64
 
+// weightNorm is the Euclidean norm of all trained parameters before the step that is asked for. A plugin that calls it
+// makes the trainer measure it at every step.
+//
+//go:wasmimport pixelrate:schedule/weights@1.0.0 norm
+func weightNorm() float64
+
 // picture is a picture that the study names, decoded by the trainer.
 type picture int32
 

@@ -29,6 +29,12 @@ declare module "pixelrate:schedule/training@1.0.0" {
   export function evalStep(): bigint;
 }
 
+/** The network itself: for a plugin that imports this, and for no other, the trainer measures it at every step. */
+declare module "pixelrate:schedule/weights@1.0.0" {
+  /** Euclidean norm of all trained parameters before the step that is asked for; NaN where there are none. */
+  export function norm(): number;
+}
+
 /** Pictures that the study names, decoded by the trainer. */
 declare module "pixelrate:schedule/images@1.0.0" {
   export class Image {

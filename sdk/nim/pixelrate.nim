@@ -60,6 +60,10 @@ proc evalAccuracy*(): float64 {.imported("training", "eval-accuracy").}
 proc evalStep*(): uint64 {.imported("training", "eval-step").}
   ## The step after which `evalLoss` and `evalAccuracy` were measured; 0 before the first.
 
+proc weightNorm*(): float64 {.imported("weights", "norm").}
+  ## Euclidean norm of all trained parameters before the step that is asked for: measured at every step for a plugin
+  ## that calls it.
+
 # ---- Pictures, decoded by the trainer.
 
 type

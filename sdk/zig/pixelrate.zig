@@ -65,6 +65,16 @@ pub const training = struct {
     pub const evalStep = host.@"eval-step";
 };
 
+/// The network itself: calling this makes the trainer measure it at every step.
+pub const weights = struct {
+    const host = struct {
+        extern "pixelrate:schedule/weights@1.0.0" fn norm() f64;
+    };
+
+    /// Euclidean norm of all trained parameters before the step that is asked for.
+    pub const norm = host.norm;
+};
+
 /// A picture, decoded by the trainer.
 pub const Image = struct {
     handle: i32,

@@ -50,6 +50,7 @@ struct Known<'a> {
     exports: Exports,
     imports: &'a [String],
     reads_training: bool,
+    reads_weights: bool,
     parameters: &'a [Parameter],
     /// How a composition is put together.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +128,7 @@ fn json(args: &Args, plugin: Option<&Plugin>, seen: Result<Seen>) -> Result<Exit
             exports: plugin.exports(),
             imports: plugin.imports(),
             reads_training: plugin.reads_training(),
+            reads_weights: plugin.reads_weights(),
             parameters: plugin.parameters(),
             composition: plugin.composition(),
             parts: (plugin.parts().iter())
@@ -165,6 +167,9 @@ fn print(plugin: &Plugin, seen: &Seen) {
     }
     if plugin.reads_training() {
         println!("  It reads what training shows, so that the loss is read back at every step.");
+    }
+    if plugin.reads_weights() {
+        println!("  It reads the norm of the weights, which is measured for it at every step.");
     }
     let mut table = Table::new();
     table

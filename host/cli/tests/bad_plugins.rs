@@ -117,7 +117,7 @@ fn what_cannot_be_loaded_is_told_in_one_line() {
                 "f64.const 0.1",
             )),
             "clock imports `pixelrate:schedule/clock@1.0.0`, which a schedule may not have: contract 1.0.0 has the interfaces \
-             images, run, training; a newer pixelrate may have more",
+             images, run, training, weights; a newer pixelrate may have more",
         ),
         (
             "parameters.wasm",

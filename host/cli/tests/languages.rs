@@ -121,6 +121,7 @@ fn shown(step: u64) -> TrainingValues {
         eval_loss: (eval_step as f64 - 200.0).abs() / 100.0 + 0.5,
         eval_accuracy: 0.5,
         eval_step,
+        weight_norm: 1.0,
     }
 }
 

@@ -8,6 +8,7 @@ macro_rules! builtins {
 }
 
 const BUILTINS: &[(&str, &[u8])] = builtins![
+    "abel",
     "cosine",
     "cyclic",
     "cyclic_momentum",

@@ -66,7 +66,7 @@ mod tests {
     fn the_contract_is_what_modules_import() {
         assert_eq!(CONTRACT.version, "1.0.0");
         let names: Vec<&str> = CONTRACT.interfaces.keys().map(String::as_str).collect();
-        assert_eq!(names, ["images", "run", "training"]);
+        assert_eq!(names, ["images", "run", "training", "weights"]);
         assert_eq!(CONTRACT.full_name("run"), "pixelrate:schedule/run@1.0.0");
         assert!(CONTRACT.interfaces["run"].contains("train-examples"));
         for name in [

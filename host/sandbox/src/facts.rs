@@ -78,7 +78,7 @@ pub enum Value {
     Text(String),
 }
 
-/// What training has just shown: the contract's interface `training`. NaN where there is nothing yet.
+/// What training has just shown: the contract's interfaces `training` and `weights`. NaN where there is nothing yet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainingValues {
     /// Cross-entropy of the step before.
@@ -91,6 +91,9 @@ pub struct TrainingValues {
     pub eval_accuracy: f64,
     /// Steps done when the model was tested last; 0 before the first.
     pub eval_step: u64,
+    /// Euclidean norm of all trained parameters before the step that is being asked for: the contract's interface
+    /// `weights`.
+    pub weight_norm: f64,
 }
 
 impl TrainingValues {
@@ -101,5 +104,6 @@ impl TrainingValues {
         eval_loss: f64::NAN,
         eval_accuracy: f64::NAN,
         eval_step: 0,
+        weight_norm: f64::NAN,
     };
 }

@@ -19,7 +19,7 @@ wasmtime::component::bindgen!({
     with: { "pixelrate:schedule/images.image": crate::pictures::DecodedPicture },
 });
 
-use pixelrate::schedule::{images, run, training};
+use pixelrate::schedule::{images, run, training, weights};
 
 /// Names beside the study's own that are remembered of those that a guest asks for.
 const ASKED: usize = 1_000;
@@ -196,6 +196,12 @@ impl training::Host for Host {
 
     fn eval_step(&mut self) -> wasmtime::Result<u64> {
         Ok(self.training.eval_step)
+    }
+}
+
+impl weights::Host for Host {
+    fn norm(&mut self) -> wasmtime::Result<f64> {
+        Ok(self.training.weight_norm)
     }
 }
 

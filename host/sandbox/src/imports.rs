@@ -126,7 +126,7 @@ fn foreign(name: &str) -> Refused {
             "build it without wasm-bindgen, whose imports only a browser has"
         }
         _ => {
-            "a schedule may import pixelrate:schedule/run, training and images, and a WASI with nothing in it: \
+            "a schedule may import pixelrate:schedule/run, training, weights and images, and a WASI with nothing in it: \
              see sdk/wit/schedule.wit"
         }
     };
@@ -163,7 +163,7 @@ mod tests {
         contains(
             "pixelrate:schedule/clock@1.0.0",
             "now",
-            "has the interfaces images, run, training",
+            "has the interfaces images, run, training, weights",
         );
         contains(
             "pixelrate:schedule/run@1.0.0",

@@ -12,7 +12,7 @@ use wasmtime::component::{Component, InstancePre};
 use crate::composition::{self, Composition, Node};
 use crate::host::Host;
 use crate::imports::Refused;
-use crate::{Engine, Error, Parameter, imports, lift, live, parameters, signature};
+use crate::{Engine, Error, Parameter, contract, imports, lift, live, parameters, signature};
 
 /// A plugin that was admitted: compiled, and its imports found to be the contract's. Clones share everything.
 #[derive(Clone)]
@@ -275,7 +275,7 @@ impl Plugin {
     /// The version of the contract that its imports name, such as 1.0.0; none if it imports nothing of it.
     pub fn contract(&self) -> Option<&str> {
         self.0.imports.iter().find_map(|name| {
-            name.strip_prefix(crate::contract::PACKAGE)?
+            name.strip_prefix(contract::PACKAGE)?
                 .split_once('@')
                 .map(|(_, version)| version)
         })
@@ -283,10 +283,22 @@ impl Plugin {
 
     /// Whether it wants to see losses and accuracies, which costs a read-back from the device a step.
     pub fn reads_training(&self) -> bool {
+        self.reads("training")
+    }
+
+    /// Whether it wants to see the norm of the weights, which is measured at every step for it.
+    pub fn reads_weights(&self) -> bool {
+        self.reads("weights")
+    }
+
+    fn reads(&self, interface: &str) -> bool {
+        let name = |import: &str| {
+            Some(import.strip_prefix(contract::PACKAGE)?.split('@').next()? == interface)
+        };
         self.0
             .imports
             .iter()
-            .any(|name| name.starts_with("pixelrate:schedule/training"))
+            .any(|import| name(import) == Some(true))
     }
 
     /// The parameters that it declares. It may have more.

@@ -37,6 +37,93 @@ fn rates(engine: &Engine, name: &str, params: &str, seed: u64) -> Vec<f64> {
     (0..1000).map(|step| rate(&mut schedule, step)).collect()
 }
 
+/// The rates of ABEL by epoch, from the squared norms at the epochs' ends: the first algorithm of the paper, epoch by
+/// epoch as it stands there.
+fn abel(squares: &[f64], factor: f64, last_decay: usize) -> Vec<f64> {
+    let (mut rate, mut reached_minimum) = (0.1, false);
+    let mut rates = vec![rate];
+    for epoch in 0..squares.len() {
+        if epoch >= 2 {
+            let [before, last, now] = [2, 1, 0].map(|back| squares[epoch - back]);
+            if (now - last) * (last - before) < 0.0 {
+                if reached_minimum {
+                    rate *= factor;
+                    reached_minimum = false;
+                } else {
+                    reached_minimum = true;
+                }
+            }
+        }
+        if epoch + 1 == last_decay {
+            rate *= factor;
+        }
+        rates.push(rate);
+    }
+    rates
+}
+
+#[test]
+fn abel_decays_where_the_norm_has_bounced_and_near_the_end() {
+    let engine = engine();
+    let norms = [
+        9.0, 8.0, 7.0, 7.5, 8.0, 7.0, 6.0, 6.5, 6.4, 6.6, 6.5, 7.0, 7.5,
+    ];
+    let squares = norms.map(|norm| norm * norm);
+    // Ten steps an epoch.
+    let at = |step: u64| TrainingValues {
+        weight_norm: match step {
+            0 => 10.0,
+            _ => norms[(step as usize - 1) / 10],
+        },
+        ..TrainingValues::NONE
+    };
+    let run = |params: &str| {
+        let mut facts = RunFacts {
+            total_steps: 130,
+            steps_per_epoch: 10,
+            train_examples: 1_280,
+            ..facts(&[])
+        };
+        for pair in params.split_whitespace() {
+            let (name, value) = pair.split_once('=').unwrap();
+            let value = value
+                .parse()
+                .map_or_else(|_| Value::Text(value.into()), Value::Number);
+            facts.params.insert(name.to_owned(), value);
+        }
+        let plugin = engine.load("abel").unwrap();
+        assert!(plugin.reads_weights() && !plugin.reads_training());
+        let begin =
+            || Schedule::start(&plugin, &facts, &limits(), &GuardOptions::default()).unwrap();
+        let mut schedule = begin();
+        let mut rates = Vec::new();
+        for step in 0..130 {
+            if step % 17 == 16 {
+                let state = schedule.save().unwrap().unwrap();
+                schedule = begin();
+                schedule.restore(&state).unwrap();
+            }
+            rates.push(schedule.step(step, at(step)).unwrap().learning_rate);
+        }
+        rates
+    };
+    for (params, factor, last_decay) in [
+        ("factor=0.5 last_decay=0", 0.5, 0),
+        ("last_decay=12 unit=epochs", 0.1, 12),
+    ] {
+        let expected = abel(&squares, factor, last_decay);
+        let found = run(params);
+        for (step, rate) in found.iter().enumerate() {
+            assert_eq!(*rate, expected[step / 10], "{params}: step {step}");
+        }
+        let decays = expected
+            .windows(2)
+            .filter(|pair| pair[0] != pair[1])
+            .count();
+        assert!(decays >= 3, "{params}: {expected:?}");
+    }
+}
+
 #[test]
 fn a_duration_is_the_same_in_every_unit() {
     let engine = engine();

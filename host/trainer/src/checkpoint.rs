@@ -334,6 +334,8 @@ pub fn read(path: &Path, model: &Model, optimizer: &mut Optimizer) -> Result<Pos
             eval_loss: float("eval_loss")?,
             eval_accuracy: float("eval_accuracy")?,
             eval_step: whole("eval_step")?,
+            // It is measured where it is asked for.
+            weight_norm: f64::NAN,
         },
         best_accuracy: float("best_accuracy")?,
         seconds: float("seconds")?,

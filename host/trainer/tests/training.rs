@@ -341,3 +341,44 @@ fn a_dry_run_asks_and_logs_every_step_and_needs_no_data_set() {
         |rows: &[(u64, u64, Option<f64>)]| -> Vec<u64> { rows.iter().map(|row| row.1).collect() };
     assert_eq!(rates(&said(&trained)), rates(&rows));
 }
+
+#[test]
+fn a_schedule_is_shown_the_norm_of_the_weights_before_its_step() {
+    let folder = tempdir().unwrap();
+    let plugin = folder.path().join("norm.wat");
+    // The rate is a thousandth of the norm.
+    let text = r#"(module (import "pixelrate:schedule/weights@1.0.0" "norm" (func $norm (result f64)))
+        (func (export "learning-rate") (param i64) (result f64) (f64.mul (call $norm) (f64.const 1e-3))))"#;
+    std::fs::write(&plugin, text).unwrap();
+    let run = folder.path().join("run");
+    let mut spec = spec("convnet", OptimizerKind::Momentum);
+    // Whether this learns is not asked.
+    spec.training.epochs = 2.0;
+    spec.schedule = ScheduleSpec {
+        plugin: plugin.to_string_lossy().into_owned(),
+        params: [].into(),
+        ..spec.schedule
+    };
+    let stop = Stop::default();
+    let mut observer = StopAtFirstEvaluation(stop.clone());
+    begin(&spec, &run, &mut observer, &stop).unwrap();
+    let checkpoints = pixelrate_trainer::checkpoint::list(&run).unwrap();
+    let newest = std::fs::read(checkpoints.last().unwrap()).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&newest).unwrap();
+    let parameters = (tensors.iter())
+        .filter(|(name, _)| name.starts_with("model.") && !name.contains("running_"));
+    let squares = parameters.flat_map(|(_, view)| {
+        let (numbers, _) = view.data().as_chunks::<4>();
+        let square = |bytes: &[u8; 4]| f64::from(f32::from_le_bytes(*bytes)).powi(2);
+        numbers.iter().map(square).collect::<Vec<_>>()
+    });
+    let norm = squares.sum::<f64>().sqrt();
+    resume(&run, &mut (), &Stop::default()).unwrap();
+    let rates: Vec<f64> = (read_steps(&run).unwrap().iter())
+        .map(|row| row.learning_rate)
+        .collect();
+    assert_eq!(rates.len(), 40);
+    let off = (rates[20] / (norm * 1e-3) - 1.0).abs();
+    assert!(off < 1e-6, "{} and {norm}", rates[20]);
+    assert_ne!(rates[20], rates[21]);
+}

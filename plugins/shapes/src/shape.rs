@@ -1,6 +1,6 @@
 //! Curves from 1 to 0.
 
-use std::f64::consts::FRAC_PI_2;
+use std::f64::consts::{FRAC_PI_2, PI};
 
 /// How a rate falls: from 1 at the progress 0 to 0 at 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -9,6 +9,8 @@ pub enum Shape {
     Linear,
     /// (1 + cos πp) / 2.
     Cosine,
+    /// (1 + cos 2π count p) / 2: this many waves, of which a half is `Cosine` (Transformers' `num_cycles`).
+    Waves(f64),
     /// 1 - √p (Hägele et al. 2024, arXiv 2405.18392).
     OneMinusSqrt,
     /// 1 - p^power (timm).
@@ -38,6 +40,8 @@ impl Shape {
             Self::Cosine if progress == 1.0 => 0.0,
             // (1 + cos 2x) / 2 = cos² x, which loses no digits where it is small.
             Self::Cosine => (progress * FRAC_PI_2).cos().powi(2),
+            Self::Waves(count) if count == 0.5 => Self::Cosine.fall(progress),
+            Self::Waves(count) => (progress * PI * count).cos().powi(2),
             Self::OneMinusSqrt => 1.0 - progress.sqrt(),
             Self::OneMinusPower(power) => 1.0 - progress.powf(power),
             Self::Polynomial(power) => left.powf(power),
@@ -51,6 +55,15 @@ impl Shape {
 #[cfg(test)]
 mod tests {
     use super::Shape;
+
+    #[test]
+    fn waves_come_back() {
+        let shape = Shape::Waves(1.5);
+        for (progress, left) in [(0.0, 1.0), (1.0 / 3.0, 0.0), (2.0 / 3.0, 1.0), (1.0, 0.0)] {
+            assert!((shape.fall(progress) - left).abs() < 1e-15, "{progress}");
+        }
+        assert_eq!(Shape::Waves(0.5).fall(0.3), Shape::Cosine.fall(0.3));
+    }
 
     #[test]
     fn all_fall_from_one_to_zero() {

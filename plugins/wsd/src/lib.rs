@@ -28,7 +28,7 @@ impl Schedule for Wsd {
         let falls = [
             Shape::OneMinusSqrt,
             Shape::Linear,
-            Shape::Cosine,
+            Shape::Waves(read::above_zero(run, "decay_cycles")?),
             Shape::OneMinusPower(read::above_zero(run, "decay_power")?),
             Shape::Exponential(read::shrinking(run, "decay_ratio")?),
             Shape::Rex,
@@ -84,7 +84,8 @@ export_schedule!(Wsd, parameters: [
     {"power" = 0.5, "stable = power: the rate falls as the time to the power of minus this."},
     {"anchor" = 0 in ["warmup_end", "start"], "stable = power: max_lr * (1 + time since the warm-up / timescale)^-power; or max_lr up to the time `timescale` of the run, and then max_lr * (time / timescale)^-power."},
     {"decay" = 0.2, "How long the decay takes; 0: there is none."},
-    {"decay_shape" = 0 in ["1-sqrt", "linear", "cosine", "power", "exponential", "rex"], "How it falls, with p from 0 to 1: 1 - p^0.5, 1 - p, half a cosine, 1 - p^decay_power, decay_ratio^p stretched to end at 0, or (1 - p) / (1/2 + (1 - p)/2)."},
+    {"decay_shape" = 0 in ["1-sqrt", "linear", "cosine", "power", "exponential", "rex"], "How it falls, with p from 0 to 1: 1 - p^0.5, 1 - p, a cosine, 1 - p^decay_power, decay_ratio^p stretched to end at 0, or (1 - p) / (1/2 + (1 - p)/2)."},
+    {"decay_cycles" = 0.5, "decay_shape = cosine: its waves; with half a one the rate falls once, with 1.5 it comes back and falls again."},
     {"decay_power" = 2, "decay_shape = power: the power."},
     {"decay_ratio" = 0.1, "decay_shape = exponential: what would be left of the rate, before it is stretched."},
     {"end" = 0, "The time of the run at which the decay ends; 0: the run's end."},

@@ -44,6 +44,11 @@ pub mod training {
     };
 }
 
+/// The network itself. Calling this makes the trainer measure it at every step.
+pub mod weights {
+    pub use super::contract::weights::norm;
+}
+
 /// A learning-rate schedule.
 pub trait Schedule: Sized + 'static {
     /// Made once, before the first step. An error ends the run with its message.

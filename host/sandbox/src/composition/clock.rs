@@ -251,6 +251,7 @@ mod tests {
             eval_step: 100,
             train_loss: 1.0,
             grad_norm: 3.0,
+            weight_norm: 4.0,
         };
         let at = |start| {
             At {

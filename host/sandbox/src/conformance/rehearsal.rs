@@ -1,6 +1,7 @@
 //! A run without a model: every step asked for, in order, with made-up losses.
 
 use std::collections::BTreeMap;
+use std::f64::consts::PI;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,7 @@ pub(super) fn told(value: f64) -> String {
 }
 
 /// What a run that goes well might show at `step`: a loss that falls from ln 10 with a ripple on it, an evaluation an
-/// epoch that stops getting better half way. The same for every instance.
+/// epoch that stops getting better half way, weights that shrink and grow. The same for every instance.
 pub(super) fn training(step: u64, facts: &RunFacts) -> TrainingValues {
     if step == 0 {
         return TrainingValues::NONE;
@@ -70,6 +71,8 @@ pub(super) fn training(step: u64, facts: &RunFacts) -> TrainingValues {
         eval_loss,
         eval_accuracy,
         eval_step,
+        // It falls and then grows again, as with weight decay.
+        weight_norm: 20.0 - 5.0 * (PI * progress(step)).sin() + ripple,
     }
 }
 
@@ -158,7 +161,8 @@ impl Rehearsal {
         measure: bool,
     ) -> Self {
         let start = Instant::now();
-        let shows = schedule.plugin().reads_training();
+        let plugin = schedule.plugin();
+        let shows = plugin.reads_training() || plugin.reads_weights();
         let mut run = Self {
             answers: Answers::of(schedule.plugin().exports(), steps),
             rates: (f64::INFINITY, f64::NEG_INFINITY),

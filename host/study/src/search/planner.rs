@@ -149,7 +149,7 @@ impl Planner<'_> {
             let schedule = &spec.schedule;
             let plugin =
                 pixelrate_compose::load(engine, &schedule.plugin).map_err(|e| e.to_string())?;
-            if plugin.reads_training() {
+            if plugin.reads_training() || plugin.reads_weights() {
                 return Ok(());
             }
             let facts = facts(&spec);

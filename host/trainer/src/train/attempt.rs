@@ -254,7 +254,8 @@ impl Attempt {
         }
         let began = Instant::now();
         let said = loop {
-            match self.in_force.schedule.step(step, self.at.training) {
+            let shown = self.shown()?;
+            match self.in_force.schedule.step(step, shown) {
                 Ok(said) => break said,
                 Err(fault) => {
                     // The one before may read what training has shown up to now.
@@ -300,6 +301,20 @@ impl Attempt {
         let loss = self.at.training.train_loss;
         self.desk.tell(self.at.step, sizes.learning_rate, loss);
         Ok(())
+    }
+
+    /// What the schedule in force may see before the next step.
+    fn shown(&self) -> Result<TrainingValues, Error> {
+        let weight_norm = if self.in_force.reads_weights && !self.parameters.is_empty() {
+            let norms: Vec<_> = self.parameters.iter().map(Tensor::norm).collect();
+            f64::try_from(Tensor::stack(&norms, 0).norm())?
+        } else {
+            f64::NAN
+        };
+        Ok(TrainingValues {
+            weight_norm,
+            ..self.at.training
+        })
     }
 
     /// Forward, backward, and the change of the parameters. Gives the batch's loss, and the gradient's norm where it is

@@ -22,6 +22,8 @@ pub(super) struct InForce {
     pub(super) sha256: Arc<str>,
     /// Whether it must be shown every loss before it is asked for the next step.
     pub(super) reads_training: bool,
+    /// Whether the norm of the weights is measured for it.
+    pub(super) reads_weights: bool,
 }
 
 impl InForce {
@@ -29,6 +31,7 @@ impl InForce {
         Self {
             sha256: schedule.plugin().sha256().into(),
             reads_training: schedule.plugin().reads_training(),
+            reads_weights: schedule.plugin().reads_weights(),
             schedule,
             spec,
         }
