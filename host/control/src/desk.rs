@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub use orders::{Order, Refusal};
 
+use crate::background::step_aside;
 use crate::{Error, ScheduleSpec, Stage, Takeover, watch};
 use clerk::{Clerk, Message};
 use orders::Orders;
@@ -59,7 +60,10 @@ impl Desk {
         let served = Clerk::new(options, Arc::clone(&orders), clerk.clone())?;
         let thread = std::thread::Builder::new()
             .name("desk".to_owned())
-            .spawn(move || served.serve(&messages))
+            .spawn(move || {
+                step_aside();
+                served.serve(&messages);
+            })
             .map_err(Error::io("start a thread for", &run))?;
         Ok(Self {
             orders,

@@ -16,6 +16,7 @@
 //! <run>/pictures/            the pictures that its schedules opened
 //! ```
 
+mod background;
 mod candidate;
 mod desk;
 mod error;

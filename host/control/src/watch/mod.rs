@@ -39,6 +39,7 @@ use std::time::{Duration, Instant};
 pub use error::Error;
 pub use target::Target;
 
+use crate::background::step_aside;
 use events::Events;
 use thread::{Message, Watcher};
 
@@ -108,7 +109,10 @@ impl Watch {
         let watcher = Watcher::new(&options, events, tell);
         let thread = std::thread::Builder::new()
             .name("watch".to_owned())
-            .spawn(move || watcher.run(&inbox))
+            .spawn(move || {
+                step_aside();
+                watcher.run(&inbox);
+            })
             .map_err(Error::Thread)?;
         Ok(Self {
             options,
