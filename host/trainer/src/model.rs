@@ -10,7 +10,8 @@ use tch::{Device, Kind, Tensor, nn};
 
 use crate::data::Dataset;
 use crate::precision::Precision;
-use layers::{Layers, channels_last};
+use layers::Layers;
+pub(crate) use layers::channels_last;
 
 /// A model by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,7 @@ pub struct Model {
     /// Names and tensors in a fixed order, trainable ones first.
     named: Vec<(String, Tensor)>,
     trainable: usize,
+    draws: bool,
 }
 
 impl Model {
@@ -108,7 +110,13 @@ impl Model {
             forward,
             named,
             trainable,
+            draws: architecture == Architecture::MnistConvnet,
         }
+    }
+
+    /// Whether it draws from libtorch's generator in training, as dropout does.
+    pub fn draws(&self) -> bool {
+        self.draws
     }
 
     /// Logits, `[batch, classes]`, 32-bit floats, of `pictures`, `[batch, channels, height, width]`, as in testing.
@@ -116,9 +124,10 @@ impl Model {
         self.logits(pictures, false)
     }
 
-    /// Logits as in training: dropout draws from `seed`, and batch norm takes the batch's moments in.
+    /// Logits as in training: dropout, where the model has it, draws from `seed`, and batch norm takes the batch's moments
+    /// in.
     pub fn forward_train(&self, pictures: &Tensor, seed: u64) -> Tensor {
-        let _generator = seeded(seed);
+        let _generator = self.draws.then(|| seeded(seed));
         self.logits(pictures, true)
     }
 

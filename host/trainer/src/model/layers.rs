@@ -147,7 +147,7 @@ pub(super) fn mean_over_picture(x: &Tensor) -> Tensor {
 
 /// `tensor` (`[n, channels, height, width]`) with the channels of a pixel side by side in memory, which is how oneDNN's
 /// convolutions compute.
-pub(super) fn channels_last(tensor: &Tensor) -> Tensor {
+pub(crate) fn channels_last(tensor: &Tensor) -> Tensor {
     let side_by_side = tensor.permute([0, 2, 3, 1]).contiguous();
     side_by_side.permute([0, 3, 1, 2])
 }
