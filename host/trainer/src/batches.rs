@@ -301,7 +301,14 @@ mod tests {
 
     #[test]
     fn a_device_is_shown_the_same_batches() {
-        for augment in [true, false] {
+        let mut devices = vec![Device::Cpu];
+        if crate::device::open("cuda").is_ok() {
+            devices.push(Device::Cuda(0));
+        }
+        for (augment, place) in [true, false]
+            .into_iter()
+            .flat_map(|augment| devices.iter().map(move |&device| (augment, device)))
+        {
             let dataset = counting(augment);
             let mut host = TrainSet::new(&dataset, 9, 3, Device::Cpu);
             let mut other = TrainSet {
@@ -311,13 +318,14 @@ mod tests {
                     9,
                     augment,
                     augment,
-                    Device::Cpu,
+                    place,
                 )),
                 epochs: Vec::new(),
                 ..TrainSet::new(&dataset, 9, 3, Device::Cpu)
             };
             for step in 0..10 {
                 let (a, b) = (host.batch(step, 4), other.batch(step, 4));
+                let b = (b.0.to_device(Device::Cpu), b.1.to_device(Device::Cpu));
                 assert_eq!(a.1, b.1);
                 assert_eq!(a.0, b.0, "step {step}");
                 assert!(same_layout(&a.0, &b.0), "step {step}");
