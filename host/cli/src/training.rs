@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// Threads of a run on the CPU.
     #[arg(long, default_value_t = 1)]
     threads: u32,
-    /// auto, float32 or bfloat16; auto is bfloat16 on a CPU that computes with it.
+    /// auto, float32 or bfloat16; auto is bfloat16 on a CPU or GPU that computes with it.
     #[arg(long, default_value = "auto")]
     precision: PrecisionChoice,
 }
