@@ -48,6 +48,11 @@ pub fn open(name: &str) -> Result<Device, Error> {
     }
 }
 
+/// Whether `name` asks for a device on which several runs of one process train at once, each in a stream of its own.
+pub fn has_streams(name: &str) -> bool {
+    matches!(open(name), Ok(Device::Cuda(index)) if pixelrate_cuda::capability(index).is_ok())
+}
+
 /// Whether what trains on `device` is prepared on the host, step by step, and not by operations of the device.
 pub(crate) fn is_host(device: Device) -> bool {
     #[cfg(test)]
