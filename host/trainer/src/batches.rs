@@ -170,6 +170,15 @@ impl Epoch {
     }
 }
 
+/// Training pictures of these numbers as a model is shown them without augmentation, on the CPU: `[count, channels, height,
+/// width]`, floats.
+pub(crate) fn training_pictures(dataset: &Dataset, numbers: std::ops::Range<usize>) -> Tensor {
+    let (split, shape, end) = (&dataset.train, dataset.shape, numbers.end);
+    let pictures = host::Pictures::new(split, shape, end, dataset.augment);
+    let chosen: Vec<_> = numbers.map(|number| (number, None)).collect();
+    pictures.batch(&chosen).0
+}
+
 /// The test pictures where the model is tested, as bytes.
 pub struct TestSet {
     pictures: Pictures,

@@ -1,5 +1,6 @@
-//! What is trained: the post's ResNets, the official MNIST convnet, and a small one.
+//! What is trained: the post's ResNets, the official MNIST convnet, a small one, and airbench's.
 
+mod airbench;
 mod convnet;
 mod layers;
 mod resnet;
@@ -25,6 +26,8 @@ pub enum Architecture {
     MnistConvnet,
     /// `convnet`: three convolutions with batch norm, for quick studies.
     Convnet,
+    /// `airbench`: that of cifar10-airbench, for pictures of 32x32.
+    Airbench,
     /// [`NONE`]: nothing is trained.
     None,
 }
@@ -40,6 +43,7 @@ impl std::str::FromStr for Architecture {
         match name {
             "mnist-convnet" => return Ok(Self::MnistConvnet),
             "convnet" => return Ok(Self::Convnet),
+            "airbench" => return Ok(Self::Airbench),
             NONE => return Ok(Self::None),
             _ => {}
         }
@@ -52,7 +56,7 @@ impl std::str::FromStr for Architecture {
                 "resnet-{layers} cannot be built: the number of layers is 6n + 2, such as 8, 20, 32, 56"
             )),
             None => Err(format!(
-                "\"{name}\" is not known: use resnet-N (N = 6n + 2), mnist-convnet, convnet, or none"
+                "\"{name}\" is not known: use resnet-N (N = 6n + 2), mnist-convnet, convnet, airbench, or none"
             )),
         }
     }
@@ -90,6 +94,7 @@ impl Model {
             Architecture::ResNet { blocks } => resnet::build(&layers, shape[0], classes, blocks),
             Architecture::MnistConvnet => convnet::mnist(&layers, shape, classes),
             Architecture::Convnet => convnet::small(&layers, shape[0], classes),
+            Architecture::Airbench => airbench::build(&layers, dataset),
             Architecture::None => Box::new(|pictures: &Tensor, _| pictures.shallow_clone()),
         };
         if device == Device::Cpu {
@@ -293,7 +298,8 @@ mod tests {
         );
     }
 
-    const SHAPES: [(&str, [usize; 3]); 3] = [
+    const SHAPES: [(&str, [usize; 3]); 4] = [
+        ("airbench", [3, 32, 32]),
         ("resnet-8", [3, 32, 32]),
         ("convnet", [3, 32, 32]),
         ("mnist-convnet", [1, 28, 28]),
