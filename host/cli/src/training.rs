@@ -17,13 +17,13 @@ pub(crate) struct Args {
     /// Where the data sets lie [default: PIXELRATE_DATA, or data].
     #[arg(long)]
     data_folder: Option<PathBuf>,
-    /// resnet-N (N = 6n + 2), mnist-convnet or convnet; none trains nothing: a dry run of the schedule.
+    /// resnet-N (N = 6n + 2), mnist-convnet, convnet or airbench; none trains nothing: a dry run of the schedule.
     #[arg(long, default_value = "convnet")]
     model: String,
     /// Pictures a step.
     #[arg(long, default_value_t = 128)]
     batch_size: u32,
-    /// momentum or adam.
+    /// momentum, nesterov or adam.
     #[arg(long, default_value = "momentum", value_parser = optimizer)]
     optimizer: OptimizerKind,
     /// L2 penalty.
@@ -81,7 +81,8 @@ impl Args {
 fn optimizer(word: &str) -> Result<OptimizerKind, String> {
     match word {
         "momentum" => Ok(OptimizerKind::Momentum),
+        "nesterov" => Ok(OptimizerKind::Nesterov),
         "adam" => Ok(OptimizerKind::Adam),
-        _ => Err("use momentum or adam".to_owned()),
+        _ => Err("use momentum, nesterov or adam".to_owned()),
     }
 }

@@ -187,6 +187,7 @@ fn spec(seed: u64) -> RunSpec {
                 / data::train_examples("synthetic").unwrap() as f64,
             checkpoint_seconds: 1e6,
             log_grad_norm: false,
+            label_smoothing: 0.0,
             device: "cuda".into(),
             threads: 1,
             precision: PrecisionChoice::Bfloat16,

@@ -49,7 +49,7 @@ impl Optimizer {
             epsilon,
             first: zeros(),
             second: match kind {
-                OptimizerKind::Momentum => Vec::new(),
+                OptimizerKind::Momentum | OptimizerKind::Nesterov => Vec::new(),
                 OptimizerKind::Adam => zeros(),
             },
             products: [1.0; 2],
@@ -79,7 +79,7 @@ impl Optimizer {
 
     /// Changes `parameters` by one step along `gradients` (same order and shapes).
     ///
-    /// Momentum is PyTorch's `SGD` without dampening or Nesterov: `v = m v + g`, `p -= lr v`. Adam is
+    /// Momentum is PyTorch's `SGD` without dampening: `v = m v + g`, `p -= lr v`, and Nesterov's `p -= lr (g + m v)`. Adam is
     /// PyTorch's `Adam` (Kingma and Ba, 2015, algorithm 1), bias-corrected by the products of the betas that
     /// were used, which is the same where they are constant.
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
@@ -121,11 +121,12 @@ impl Optimizer {
         let (first, second) = (&mut self.first, &mut self.second);
         let weight_decay = sizes.weight_decay as f32;
         match self.kind {
-            OptimizerKind::Momentum => {
+            OptimizerKind::Momentum | OptimizerKind::Nesterov => {
                 let rule = fused::Momentum {
                     learning_rate: sizes.learning_rate as f32,
                     momentum: sizes.momentum as f32,
                     weight_decay,
+                    nesterov: self.kind == OptimizerKind::Nesterov,
                 };
                 fused::change(rule, parameters, gradients, first, second)
             }
@@ -148,7 +149,9 @@ impl Optimizer {
     /// The step by libtorch's operations, on any device.
     fn by_operations(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
         match self.kind {
-            OptimizerKind::Momentum => self.momentum(parameters, gradients, sizes),
+            OptimizerKind::Momentum | OptimizerKind::Nesterov => {
+                self.momentum(parameters, gradients, sizes);
+            }
             OptimizerKind::Adam => self.adam(parameters, gradients, sizes),
         }
     }
@@ -159,7 +162,12 @@ impl Optimizer {
         {
             let gradient = decayed(gradient, parameter, sizes.weight_decay);
             let _ = velocity.g_mul_scalar_(sizes.momentum).g_add_(&gradient);
-            let _ = parameter.g_sub_(&(&*velocity * sizes.learning_rate));
+            let along = if self.kind == OptimizerKind::Nesterov {
+                gradient + &*velocity * sizes.momentum
+            } else {
+                velocity.shallow_clone()
+            };
+            let _ = parameter.g_sub_(&(along * sizes.learning_rate));
         }
     }
 
@@ -269,7 +277,7 @@ mod tests {
     /// To the bit, but for Adam's root, which MKL's vectors do not always round right.
     fn alike(kind: OptimizerKind, a: &Tensor, b: &Tensor) -> bool {
         match kind {
-            OptimizerKind::Momentum => a == b,
+            OptimizerKind::Momentum | OptimizerKind::Nesterov => a == b,
             OptimizerKind::Adam => a.allclose(b, 1e-6, 1e-7, false),
         }
     }
@@ -280,7 +288,11 @@ mod tests {
         let shapes: [&[i64]; 4] = [&[100_003], &[16, 8, 3, 3], &[7], &[64, 300]];
         let _generator = crate::model::seeded(11);
         let draw = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
-        for kind in [OptimizerKind::Momentum, OptimizerKind::Adam] {
+        for kind in [
+            OptimizerKind::Momentum,
+            OptimizerKind::Nesterov,
+            OptimizerKind::Adam,
+        ] {
             let mut fused: Vec<Tensor> = shapes.iter().map(|shape| draw(shape)).collect();
             fused[1] = crate::model::channels_last(&fused[1]);
             let mut stepped: Vec<Tensor> = fused.iter().map(Tensor::copy).collect();
@@ -315,7 +327,11 @@ mod tests {
         let shapes: [&[i64]; 4] = [&[1003], &[16, 8, 3, 3], &[7], &[64, 30]];
         let _generator = crate::model::seeded(12);
         let draw = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
-        for kind in [OptimizerKind::Momentum, OptimizerKind::Adam] {
+        for kind in [
+            OptimizerKind::Momentum,
+            OptimizerKind::Nesterov,
+            OptimizerKind::Adam,
+        ] {
             let mut passed: Vec<Tensor> = shapes.iter().map(|shape| draw(shape)).collect();
             passed[1] = crate::model::channels_last(&passed[1]);
             let mut operated: Vec<Tensor> = passed.iter().map(Tensor::copy).collect();

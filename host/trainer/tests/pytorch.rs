@@ -37,11 +37,15 @@ const fn sgd(name: &'static str, momentum: Option<f64>, weight_decay: f64) -> Ca
     }
 }
 
-const OPTIMIZERS: [Case; 6] = [
+const OPTIMIZERS: [Case; 7] = [
     sgd("sgd", Some(0.9), 0.0),
     sgd("sgd-decay", Some(0.9), 0.02),
     sgd("sgd-moving-momentum", None, 0.02),
     sgd("sgd-plain", Some(0.0), 0.0),
+    Case {
+        kind: OptimizerKind::Nesterov,
+        ..sgd("sgd-nesterov", Some(0.9), 0.02)
+    },
     Case {
         name: "adam",
         kind: OptimizerKind::Adam,

@@ -63,6 +63,7 @@ enum Rule {
         learning_rate: Tensor,
         momentum: Tensor,
         weight_decay: Tensor,
+        nesterov: bool,
     },
     Adam {
         /// The learning rate over the first moments' bias correction.
@@ -111,10 +112,11 @@ impl Flat {
         }
         let number = || Tensor::zeros([] as [i64; 0], options);
         let rule = match kind {
-            OptimizerKind::Momentum => Rule::Momentum {
+            OptimizerKind::Momentum | OptimizerKind::Nesterov => Rule::Momentum {
                 learning_rate: number(),
                 momentum: number(),
                 weight_decay: number(),
+                nesterov: kind == OptimizerKind::Nesterov,
             },
             OptimizerKind::Adam => Rule::Adam {
                 rate: number(),
@@ -162,6 +164,7 @@ impl Flat {
                 learning_rate,
                 momentum,
                 weight_decay,
+                ..
             } => write(&mut [
                 (learning_rate, sizes.learning_rate),
                 (momentum, sizes.momentum),
@@ -197,10 +200,16 @@ impl Flat {
                 learning_rate,
                 momentum,
                 weight_decay,
+                nesterov,
             } => {
                 let _ = gradient.g_add_(&(&*parameters * weight_decay));
                 let _ = first.g_mul_(momentum).g_add_(&gradient);
-                let _ = parameters.g_sub_(&(&*first * learning_rate));
+                if *nesterov {
+                    let _ = gradient.g_add_(&(&*first * momentum));
+                    let _ = parameters.g_sub_(&(&gradient * learning_rate));
+                } else {
+                    let _ = parameters.g_sub_(&(&*first * learning_rate));
+                }
             }
             Rule::Adam {
                 rate,

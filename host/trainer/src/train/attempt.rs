@@ -116,7 +116,7 @@ impl Attempt {
             spec.seed,
             setup.device,
         );
-        let (batch_size, streams) = (spec.training.batch_size, setup.stream.is_some());
+        let streams = setup.stream.is_some();
         Ok(Self {
             spec: spec.clone(),
             folder: folder.to_owned(),
@@ -133,7 +133,7 @@ impl Attempt {
             stop_request: None,
             seconds_before: at.seconds,
             parameters: setup.model.parameters(),
-            on_device: DeviceStep::new(&train, batch_size, &setup.model, streams),
+            on_device: DeviceStep::new(&train, &spec.training, &setup.model, streams),
             train,
             _stream: setup.stream,
             test: TestSet::new(&setup.dataset, setup.device),
@@ -344,7 +344,13 @@ impl Attempt {
         }
         let (pictures, labels) = self.train.batch(step, self.spec.training.batch_size);
         let logits = self.model.forward_train(&pictures, seed);
-        let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
+        let loss = logits.cross_entropy_loss::<Tensor>(
+            &labels,
+            None,
+            Reduction::Mean,
+            -100,
+            self.spec.training.label_smoothing,
+        );
         let gradients = Tensor::f_run_backward(&[&loss], &self.parameters, false, false)?;
         let norm = wants_norm.then(|| {
             let norms: Vec<_> = gradients.iter().map(Tensor::norm).collect();

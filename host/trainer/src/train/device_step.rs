@@ -9,6 +9,7 @@ use crate::Error;
 use crate::batches::TrainSet;
 use crate::model::Model;
 use crate::optimizer::{Optimizer, StepSizes};
+use crate::spec::Training;
 
 /// Steps that are done one operation after another before they are recorded: libtorch, cuDNN and cuBLAS choose their ways
 /// and take their memory meanwhile.
@@ -18,6 +19,7 @@ const WARM_UP: u32 = 3;
 pub(super) struct DeviceStep {
     /// What the step shows, written anew before each.
     draws: Tensor,
+    label_smoothing: f64,
     way: Way,
     /// Why steps are not repeated, until somebody asks.
     refused: Option<pixelrate_cuda::Error>,
@@ -41,11 +43,11 @@ pub(super) struct Changed<'a> {
 }
 
 impl DeviceStep {
-    /// Steps of `batch_size` pictures of `train`; `None` if those lie on the host. `records`: whether the steps are recorded,
-    /// which CUDA does in a stream of the run's own.
+    /// Steps of `training` on the pictures of `train`; `None` if those lie on the host. `records`: whether the steps are
+    /// recorded, which CUDA does in a stream of the run's own.
     pub(super) fn new(
         train: &TrainSet,
-        batch_size: u32,
+        training: &Training,
         model: &Model,
         records: bool,
     ) -> Option<Self> {
@@ -54,7 +56,8 @@ impl DeviceStep {
         // A generator's state is none of what is recorded: several runs share it.
         let recordable = records && matches!(model.device(), Device::Cuda(_)) && !model.draws();
         Some(Self {
-            draws: train.draws(batch_size)?,
+            draws: train.draws(training.batch_size)?,
+            label_smoothing: training.label_smoothing,
             way: if recordable {
                 Way::WarmUp(WARM_UP)
             } else {
@@ -84,15 +87,16 @@ impl DeviceStep {
     ) -> Result<(Tensor, Tensor), Error> {
         train.draw(step, &mut self.draws);
         changed.optimizer.write(sizes);
+        let shown = (&self.draws, self.label_smoothing);
         let measured = match &mut self.way {
-            Way::Operations => work(&self.draws, seed, train, changed)?,
+            Way::Operations => work(shown, seed, train, changed)?,
             Way::WarmUp(left) => {
                 *left -= 1;
                 let last = *left == 0;
-                let measured = work(&self.draws, seed, train, changed)?;
+                let measured = work(shown, seed, train, changed)?;
                 if last {
                     // Nothing is done by this: the next step is the first to be repeated.
-                    match Graph::record(|| work(&self.draws, seed, train, changed)) {
+                    match Graph::record(|| work(shown, seed, train, changed)) {
                         Ok((graph, measured)) => self.way = Way::Recorded(graph, measured?),
                         Err(problem) => {
                             self.way = Way::Operations;
@@ -112,16 +116,18 @@ impl DeviceStep {
     }
 }
 
-/// All of a step that is done on the device: pictures, forward, backward, and the parameters' change. Gives `[loss, norm]`.
+/// All of a step that is done on the device: pictures, forward, backward, and the parameters' change, of draws and the
+/// smoothing of their labels. Gives `[loss, norm]`.
 fn work(
-    draws: &Tensor,
+    (draws, label_smoothing): (&Tensor, f64),
     seed: u64,
     train: &TrainSet,
     changed: &mut Changed,
 ) -> Result<Tensor, Error> {
     let (pictures, labels) = train.show(draws);
     let logits = changed.model.forward_train(&pictures, seed);
-    let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
+    let loss =
+        logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, label_smoothing);
     let gradients = Tensor::f_run_backward(&[&loss], changed.parameters, false, false)?;
     let norm = changed.optimizer.change(&gradients);
     Ok(Tensor::f_stack(&[loss.detach(), norm], 0)?)
