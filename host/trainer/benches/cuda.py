@@ -59,17 +59,60 @@ class ResNet(nn.Module):
         return self.dense(x.mean((2, 3)))
 
 
+class Group(nn.Module):
+    def __init__(self, inputs, width):
+        super().__init__()
+        self.conv1, self.conv2 = conv(inputs, width, 3), conv(width, width, 3)
+        self.norm1, self.norm2 = (nn.BatchNorm2d(width, eps=1e-12, momentum=0.4) for _ in range(2))
+        for norm in (self.norm1, self.norm2):
+            norm.weight.requires_grad_(False)
+
+    def forward(self, x):
+        x = F.gelu(self.norm1(F.max_pool2d(self.conv1(x), 2)))
+        return F.gelu(self.norm2(self.conv2(x)))
+
+
+class Airbench(nn.Module):
+    """host/trainer/src/model/airbench.rs."""
+
+    def __init__(self):
+        super().__init__()
+        self.whitening = nn.Conv2d(3, 24, 2)
+        self.whitening.weight.requires_grad_(False)
+        self.groups = nn.Sequential(Group(24, 64), Group(64, 256), Group(256, 256))
+        self.dense = nn.Linear(256, 10, bias=False)
+
+    def forward(self, x):
+        x = F.max_pool2d(self.groups(F.gelu(self.whitening(x))), 3)
+        return self.dense(x.flatten(1)) / 9
+
+
+def build(name):
+    """The network, and what its optimizer and its loss are given."""
+    if name == "airbench":
+        return Airbench(), {"momentum": 0.85, "weight_decay": 1e-3, "nesterov": True}, {"label_smoothing": 0.2}
+    blocks = (int(name.removeprefix("resnet-")) - 2) // 6
+    return ResNet(blocks), {"momentum": 0.9, "weight_decay": 2e-4}, {}
+
+
 def trainer(name, batch, variant):
     """Trains for a number of steps."""
     words = variant.split("+")
     torch.manual_seed(0)
-    model = ResNet((int(name.removeprefix("resnet-")) - 2) // 6).cuda()
+    model, options, smoothing = build(name)
+    model = model.cuda()
     pictures = torch.randn(batch, 3, 32, 32, device="cuda")
     labels = torch.randint(0, 10, (batch,), device="cuda")
     if "channels_last" in words:
         model = model.to(memory_format=torch.channels_last)
         pictures = pictures.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=2e-4, fused="fused" in words)
+    if "half" in words:
+        model, pictures = model.half(), pictures.half()
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.float()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.SGD(trained, lr=1e-3, fused="fused" in words, **options)
     if "compile" in words:
         model = torch.compile(model, mode="reduce-overhead")
 
@@ -79,7 +122,7 @@ def trainer(name, batch, variant):
         for _ in range(steps):
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast("cuda", dtype=torch.bfloat16, enabled="bfloat16" in words):
-                loss = F.cross_entropy(model(pictures), labels)
+                loss = F.cross_entropy(model(pictures), labels, **smoothing)
             loss.backward()
             optimizer.step()
         torch.cuda.synchronize()

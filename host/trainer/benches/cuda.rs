@@ -1,5 +1,5 @@
-//! Training on a GPU: steps a second of one run and of several side by side, beside PyTorch on the same GPU in the same
-//! minutes; and how long the post's eleven runs of 250 epochs would take at that.
+//! Training on a GPU: steps a second of one run and of several side by side, and of airbench's network, beside PyTorch on the
+//! same GPU in the same minutes; and how long the post's eleven runs of 250 epochs would take at that.
 //!
 //! `cargo xtask bench cuda`, or the built benchmark by itself, which needs nothing but libtorch's libraries (`LD_LIBRARY_PATH`)
 //! and, for its peers, a Python with PyTorch: `PIXELRATE_CUDA_PYTHON`, or else `python3`. It takes about five minutes, most of
@@ -27,21 +27,47 @@ use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
 use pixelrate_trainer::train::{Observer, Progress, Stop, begin};
 use pixelrate_trainer::{data, device};
 
-const MODEL: &str = "resnet-32";
-const BATCH: u32 = 128;
 const ROUNDS: usize = 3;
 /// Seconds that are measured of each in a round.
-const TURN: f64 = 4.0;
-/// Runs side by side: one, as the issue compares them, and the post's.
-const TOGETHER: [usize; 4] = [1, 4, 8, 11];
+const TURN: f64 = 3.0;
 /// The post's study: steps of 250 epochs, and its runs.
 const POST_STEPS: f64 = 250.0 * 50_000.0 / 128.0;
 const POST_RUNS: usize = 11;
-/// What is trained in PyTorch: words that `cuda.py` knows.
-const PEERS: [&str; 3] = [
-    "eager+channels_last+bfloat16",
-    "eager+channels_last+bfloat16+fused",
-    "compile+channels_last+bfloat16+fused",
+
+/// What is trained.
+struct Case {
+    model: &'static str,
+    batch: u32,
+    optimizer: OptimizerKind,
+    label_smoothing: f64,
+    /// Runs side by side.
+    together: &'static [usize],
+    /// What is trained in PyTorch: words that `cuda.py` knows.
+    peers: &'static [&'static str],
+}
+
+const CASES: [Case; 2] = [
+    Case {
+        model: "resnet-32",
+        batch: 128,
+        optimizer: OptimizerKind::Momentum,
+        label_smoothing: 0.0,
+        together: &[1, 4, 8, POST_RUNS],
+        peers: &[
+            "eager+channels_last+bfloat16",
+            "eager+channels_last+bfloat16+fused",
+            "compile+channels_last+bfloat16+fused",
+        ],
+    },
+    Case {
+        model: "airbench",
+        batch: 1024,
+        optimizer: OptimizerKind::Nesterov,
+        label_smoothing: 0.2,
+        together: &[1],
+        // As its authors train it: in 16 bits throughout, but for batch norm.
+        peers: &["eager+channels_last+half", "compile+channels_last+half"],
+    },
 ];
 const PEER: &str = include_str!("cuda.py");
 
@@ -58,30 +84,41 @@ fn main() -> ExitCode {
     }
     let place = tempfile::tempdir().unwrap();
     if !std::env::args().any(|argument| argument == "--bench") {
-        println!("{} steps a second", together(1, 0.5, place.path()));
+        let steps = CASES[0].together(1, 0.5, place.path());
+        println!("{steps} steps a second");
         return ExitCode::SUCCESS;
     }
-    println!("{MODEL}, batch {BATCH}, bfloat16, {}", device::machine());
-    let mut torch = Torch::start();
-    let mut own = vec![Vec::new(); TOGETHER.len()];
-    let mut peers = vec![Vec::new(); torch.as_ref().map_or(0, |torch| torch.variants.len())];
-    for round in 0..ROUNDS {
-        for (times, count) in own.iter_mut().zip(TOGETHER) {
-            let folder = place.path().join(format!("{round}-{count}"));
-            times.push(together(count, TURN, &folder));
-        }
-        for (variant, times) in peers.iter_mut().enumerate() {
-            times.push(torch.as_mut().unwrap().turn(variant));
-        }
+    println!("{}", device::machine());
+    for case in &CASES {
+        case.compare(&place.path().join(case.model));
     }
-    report(own, peers, torch.as_ref());
     ExitCode::SUCCESS
 }
 
-fn report(own: Vec<Vec<f64>>, peers: Vec<Vec<f64>>, torch: Option<&Torch>) {
-    println!("\nsteps a second, of all runs together (medians of {ROUNDS}):");
+impl Case {
+    /// Runs all of it in turns, and prints what came of it.
+    fn compare(&self, place: &Path) {
+        println!("\n{}, batch {}, bfloat16", self.model, self.batch);
+        let mut torch = Torch::start(self);
+        let mut own = vec![Vec::new(); self.together.len()];
+        let mut peers = vec![Vec::new(); torch.as_ref().map_or(0, |torch| torch.variants.len())];
+        for round in 0..ROUNDS {
+            for (times, &count) in own.iter_mut().zip(self.together) {
+                let folder = place.join(format!("{round}-{count}"));
+                times.push(self.together(count, TURN, &folder));
+            }
+            for (variant, times) in peers.iter_mut().enumerate() {
+                times.push(torch.as_mut().unwrap().turn(variant));
+            }
+        }
+        report(self, own, peers, torch.as_ref());
+    }
+}
+
+fn report(case: &Case, own: Vec<Vec<f64>>, peers: Vec<Vec<f64>>, torch: Option<&Torch>) {
+    println!("steps a second, of all runs together (medians of {ROUNDS}):");
     let own: Vec<f64> = own.into_iter().map(median).collect();
-    for (count, steps) in TOGETHER.iter().zip(&own) {
+    for (count, steps) in case.together.iter().zip(&own) {
         println!("  pixelrate, {count:>2} side by side {steps:>36.0}");
     }
     let peers: Vec<f64> = peers.into_iter().map(median).collect();
@@ -90,11 +127,14 @@ fn report(own: Vec<Vec<f64>>, peers: Vec<Vec<f64>>, torch: Option<&Torch>) {
         println!("  PyTorch, {name:<44} {steps:>9.0}");
     }
     let of = |count: usize| {
-        let found = TOGETHER.iter().position(|&other| other == count);
-        found.map_or(f64::NAN, |at| own[at])
+        let found = case.together.iter().position(|&other| other == count);
+        found.map(|at| own[at])
     };
-    let minutes = POST_STEPS * POST_RUNS as f64 / of(POST_RUNS) / 60.0;
-    println!("\nthe post's {POST_RUNS} runs of 250 epochs, side by side: {minutes:.1} minutes");
+    if let Some(steps) = of(POST_RUNS) {
+        let minutes = POST_STEPS * POST_RUNS as f64 / steps / 60.0;
+        println!("the post's {POST_RUNS} runs of 250 epochs, side by side: {minutes:.1} minutes");
+    }
+    let Some(alone) = of(1) else { return };
     let best = |word: &str| {
         let named = names.iter().zip(&peers);
         let of_word = named.filter(|(name, _)| name.starts_with(word));
@@ -102,10 +142,16 @@ fn report(own: Vec<Vec<f64>>, peers: Vec<Vec<f64>>, torch: Option<&Torch>) {
     };
     for (word, name) in [("eager", "to-eager"), ("compile", "to-compile")] {
         if let Some(peer) = best(word) {
-            println!("ratio cuda.{MODEL}.{name} {:.3}", of(1) / peer);
+            println!("ratio cuda.{}.{name} {:.3}", case.model, alone / peer);
         }
     }
-    println!("ratio cuda.{MODEL}.eight-to-one {:.3}", of(8) / of(1));
+    if let Some(eight) = of(8) {
+        println!(
+            "ratio cuda.{}.eight-to-one {:.3}",
+            case.model,
+            eight / alone
+        );
+    }
 }
 
 fn median(mut numbers: Vec<f64>) -> f64 {
@@ -113,26 +159,46 @@ fn median(mut numbers: Vec<f64>) -> f64 {
     numbers[numbers.len() / 2]
 }
 
-/// Steps a second of so many runs in threads of this process, over `seconds`, once all of them are under way.
-fn together(count: usize, seconds: f64, folder: &Path) -> f64 {
-    let stop = Stop::default();
-    let clocks: Vec<Clock> = (0..count).map(|_| Clock::default()).collect();
-    thread::scope(|scope| {
-        for (seed, clock) in clocks.iter().enumerate() {
-            let (spec, stop) = (spec(seed as u64), stop.clone());
-            let (run, mut observer) = (folder.join(&spec.run), clock.clone());
-            scope.spawn(move || begin(&spec, &run, &mut observer, &stop).unwrap());
-        }
-        // What is recorded, chosen and taken at the beginning is over by then.
-        while clocks.iter().any(|clock| clock.marks().len() < 4) {
-            thread::sleep(Duration::from_millis(5));
-        }
-        let from = Instant::now();
-        thread::sleep(Duration::from_secs_f64(seconds));
-        let until = Instant::now();
-        stop.ask();
-        clocks.iter().map(|clock| clock.rate(from, until)).sum()
-    })
+impl Case {
+    /// Steps a second of so many runs in threads of this process, over `seconds`, once all of them are under way.
+    fn together(&self, count: usize, seconds: f64, folder: &Path) -> f64 {
+        let stop = Stop::default();
+        let clocks: Vec<Clock> = (0..count).map(|_| Clock::default()).collect();
+        thread::scope(|scope| {
+            let runs: Vec<_> = (0..)
+                .zip(&clocks)
+                .map(|(seed, clock)| {
+                    let (spec, stop) = (self.spec(seed), stop.clone());
+                    let (run, mut observer) = (folder.join(&spec.run), clock.clone());
+                    scope.spawn(move || begin(&spec, &run, &mut observer, &stop).unwrap())
+                })
+                .collect();
+            // What is recorded, chosen and taken at the beginning is over by then.
+            while clocks.iter().any(|clock| clock.marks().len() < 4) {
+                // Only one that went wrong has ended; the scope tells why.
+                assert!(runs.iter().all(|run| !run.is_finished()));
+                thread::sleep(Duration::from_millis(5));
+            }
+            let from = Instant::now();
+            thread::sleep(Duration::from_secs_f64(seconds));
+            let until = Instant::now();
+            stop.ask();
+            clocks.iter().map(|clock| clock.rate(from, until)).sum()
+        })
+    }
+
+    fn spec(&self, seed: u64) -> RunSpec {
+        let mut spec = spec(seed);
+        let training = &mut spec.training;
+        training.model = self.model.into();
+        training.batch_size = self.batch;
+        training.optimizer = self.optimizer;
+        training.label_smoothing = self.label_smoothing;
+        // As often as in 50,000 pictures, in steps.
+        training.eval_every_epochs =
+            50_000.0 / data::train_examples(&training.dataset).unwrap() as f64;
+        spec
+    }
 }
 
 /// When a run had done how many steps.
@@ -162,6 +228,7 @@ impl Observer for Clock {
     }
 }
 
+/// What all cases have in common.
 fn spec(seed: u64) -> RunSpec {
     RunSpec {
         study: "bench".into(),
@@ -173,8 +240,8 @@ fn spec(seed: u64) -> RunSpec {
             // A step costs the same whatever its pictures show.
             dataset: "synthetic".into(),
             data_folder: "data".into(),
-            model: MODEL.into(),
-            batch_size: BATCH,
+            model: String::new(),
+            batch_size: 1,
             epochs: 1e7,
             train_examples: 0,
             optimizer: OptimizerKind::Momentum,
@@ -182,9 +249,7 @@ fn spec(seed: u64) -> RunSpec {
             beta2: 0.999,
             epsilon: 1e-8,
             weight_decay: 2e-4,
-            // As often as the post's, in steps.
-            eval_every_epochs: 390.0 * f64::from(BATCH)
-                / data::train_examples("synthetic").unwrap() as f64,
+            eval_every_epochs: 1.0,
             checkpoint_seconds: 1e6,
             log_grad_norm: false,
             label_smoothing: 0.0,
@@ -219,11 +284,11 @@ struct Torch {
 
 impl Torch {
     /// `None` without a Python that has it.
-    fn start() -> Option<Self> {
+    fn start(case: &Case) -> Option<Self> {
         let python = std::env::var_os("PIXELRATE_CUDA_PYTHON").unwrap_or_else(|| "python3".into());
         let begun = Command::new(python)
-            .args(["-c", PEER, MODEL, &BATCH.to_string()])
-            .args(PEERS)
+            .args(["-c", PEER, case.model, &case.batch.to_string()])
+            .args(case.peers)
             // Its own libraries are its own.
             .env_remove("LD_LIBRARY_PATH")
             .stdin(Stdio::piped())
