@@ -190,27 +190,6 @@ fn from_flags(args: &Args) -> Result<RunSpec> {
     })
 }
 
-/// Whether whoever looks on while a run trains wants to hear of it at once.
-fn is_news(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::Swapped
-            | EventKind::Rejected
-            | EventKind::Reverted
-            | EventKind::Fault
-            | EventKind::Log
-            | EventKind::Paused
-            | EventKind::Continued
-    )
-}
-
-fn told(row: &EventRow) -> String {
-    match row.kind {
-        EventKind::Log => format!("step {}: {}", row.step, row.message),
-        kind => format!("step {}: {kind}: {}", row.step, row.message),
-    }
-}
-
 /// A progress bar, for a person.
 pub(crate) struct Bar(ProgressBar);
 
@@ -251,8 +230,8 @@ impl Observer for Bar {
     }
 
     fn event(&mut self, row: &EventRow) {
-        if is_news(row.kind) {
-            self.0.println(told(row));
+        if let Some(News { news }) = News::of(row) {
+            self.0.println(news);
         }
     }
 }
@@ -269,19 +248,15 @@ struct Beats;
 
 impl Observer for Beats {
     fn progress(&mut self, progress: &Progress) {
-        let beat = Beat {
-            step: progress.step,
-            total_steps: progress.total_steps,
-            learning_rate: progress.learning_rate,
-            train_loss: Some(progress.train_loss).filter(|loss| loss.is_finite()),
-        };
-        print_line(&beat);
+        print_line(&Beat::from(progress));
     }
 
     fn event(&mut self, row: &EventRow) {
         // A schedule's own lines are for its log: many runs side by side would flood the screen.
-        if is_news(row.kind) && row.kind != EventKind::Log {
-            print_line(&News { news: told(row) });
+        if row.kind != EventKind::Log
+            && let Some(news) = News::of(row)
+        {
+            print_line(&news);
         }
     }
 }

@@ -17,13 +17,13 @@ pub(crate) struct Args {
     /// Where the data sets lie [default: PIXELRATE_DATA, or data].
     #[arg(long)]
     data_folder: Option<PathBuf>,
-    /// resnet-N (N = 6n + 2), mnist-convnet or convnet; none trains nothing: a dry run of the schedule.
+    /// resnet-N (N = 6n + 2), mnist-convnet, convnet or airbench; none trains nothing: a dry run of the schedule.
     #[arg(long, default_value = "convnet")]
     model: String,
     /// Pictures a step.
     #[arg(long, default_value_t = 128)]
     batch_size: u32,
-    /// momentum or adam.
+    /// momentum, nesterov or adam.
     #[arg(long, default_value = "momentum", value_parser = optimizer)]
     optimizer: OptimizerKind,
     /// L2 penalty.
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// Threads of a run on the CPU.
     #[arg(long, default_value_t = 1)]
     threads: u32,
-    /// auto, float32 or bfloat16; auto is bfloat16 on a CPU that computes with it.
+    /// auto, float32 or bfloat16; auto is bfloat16 on a CPU or GPU that computes with it.
     #[arg(long, default_value = "auto")]
     precision: PrecisionChoice,
 }
@@ -81,7 +81,8 @@ impl Args {
 fn optimizer(word: &str) -> Result<OptimizerKind, String> {
     match word {
         "momentum" => Ok(OptimizerKind::Momentum),
+        "nesterov" => Ok(OptimizerKind::Nesterov),
         "adam" => Ok(OptimizerKind::Adam),
-        _ => Err("use momentum or adam".to_owned()),
+        _ => Err("use momentum, nesterov or adam".to_owned()),
     }
 }

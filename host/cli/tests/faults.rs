@@ -317,6 +317,7 @@ impl<'a> Round<'a> {
                 eval_every_epochs: STEPS as f64 / 60.0,
                 checkpoint_seconds: 0.2,
                 log_grad_norm: random.random_bool(0.5),
+                label_smoothing: 0.0,
                 device: "cpu".into(),
                 threads: 1,
                 precision: PrecisionChoice::Float32,

@@ -1,4 +1,7 @@
-//! Runs a plan: each run in a process of its own, so that one that dies takes no other with it.
+//! Runs a plan: each run in a process of its own, so that one that dies takes no other with it; on a GPU, in a thread of this
+//! one.
+
+mod here;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
@@ -9,10 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use pixelrate_runlog::{Held, RunStatus, held, read_summary};
+use pixelrate_runlog::{EventKind, EventRow, Held, RunStatus, held, read_summary};
 use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::spec::RunSpec;
-use pixelrate_trainer::train::Stop;
+use pixelrate_trainer::train::{Progress, Stop};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -37,11 +40,50 @@ pub struct Beat {
     pub train_loss: Option<f64>,
 }
 
+impl From<&Progress> for Beat {
+    fn from(progress: &Progress) -> Self {
+        Self {
+            step: progress.step,
+            total_steps: progress.total_steps,
+            learning_rate: progress.learning_rate,
+            train_loss: Some(progress.train_loss).filter(|loss| loss.is_finite()),
+        }
+    }
+}
+
+impl Beat {
+    fn show(&self, bar: &ProgressBar) {
+        bar.set_length(self.total_steps);
+        bar.set_position(self.step);
+        let loss = self
+            .train_loss
+            .map_or_else(|| "not finite".to_owned(), |loss| format!("{loss:.3}"));
+        bar.set_message(format!("loss {loss}  rate {:.2e}", self.learning_rate));
+    }
+}
+
 /// Something that happened in a run and that whoever looks on hears of at once: a line of JSON too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
     /// What happened, in a line.
     pub news: String,
+}
+
+impl News {
+    /// What `row` tells, if it is something to hear of at once.
+    pub fn of(row: &EventRow) -> Option<Self> {
+        let news = match row.kind {
+            EventKind::Log => format!("step {}: {}", row.step, row.message),
+            EventKind::Swapped
+            | EventKind::Rejected
+            | EventKind::Reverted
+            | EventKind::Fault
+            | EventKind::Paused
+            | EventKind::Continued => format!("step {}: {}: {}", row.step, row.kind, row.message),
+            _ => return None,
+        };
+        Some(Self { news })
+    }
 }
 
 /// How one run of a study ended.
@@ -59,8 +101,8 @@ pub enum RunEnd {
     Failed(String),
 }
 
-/// Runs what of `plan` is not done yet, `jobs` at a time, to the end or to a stop before the step `until`. Every run is a
-/// process of `program`, called as `program run --resume FOLDER --beats` or
+/// Runs what of `plan` is not done yet, `jobs` at a time, to the end or to a stop before the step `until`. A run on a GPU is a
+/// thread of this process, in which it has a stream and a graph of its own. Every other is a process of `program`, called as `program run --resume FOLDER --beats` or
 /// `program run --spec FILE --folder FOLDER --beats`, which stops, and can be resumed, when its standard input ends: that
 /// is how a stop reaches it, and how it learns that this process is gone.
 ///
@@ -111,7 +153,12 @@ pub fn run(
                     };
                     let end = kept.end(spec).unwrap_or_else(|| {
                         let at = folder.join(&spec.run);
-                        let end = one(spec, until, &at, program, &screen, &lifelines);
+                        let end = if here::is_due(spec) && !reached(&at, until) {
+                            wait_for_its_last_process(&at);
+                            here::run(spec, until, &at, &screen, stop)
+                        } else {
+                            one(spec, until, &at, program, &screen, &lifelines)
+                        };
                         kept.keep(spec, &at);
                         end
                     });
@@ -290,12 +337,7 @@ fn follow(mut child: Child, spec: &RunSpec, screen: &Screen) -> Result<(), Strin
             if let Ok(News { news }) = serde_json::from_str(&line) {
                 screen.news(&format!("{}: {news}", spec.run));
             } else if let Ok(beat) = serde_json::from_str::<Beat>(&line) {
-                bar.set_length(beat.total_steps);
-                bar.set_position(beat.step);
-                let loss = beat
-                    .train_loss
-                    .map_or_else(|| "not finite".to_owned(), |loss| format!("{loss:.3}"));
-                bar.set_message(format!("loss {loss}  rate {:.2e}", beat.learning_rate));
+                beat.show(&bar);
             }
         }
     }

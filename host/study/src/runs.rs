@@ -538,6 +538,7 @@ pub(crate) mod tests {
                 eval_every_epochs: 1.0,
                 checkpoint_seconds: 60.0,
                 log_grad_norm: false,
+                label_smoothing: 0.0,
                 device: "cpu".to_owned(),
                 threads: 1,
                 precision: PrecisionChoice::Float32,

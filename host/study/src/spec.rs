@@ -82,6 +82,7 @@ pub struct TrainingKeys {
     pub device: Option<String>,
     pub threads: Option<u32>,
     pub precision: Option<PrecisionChoice>,
+    pub label_smoothing: Option<f64>,
 }
 
 /// One schedule of a study.
@@ -176,12 +177,13 @@ impl TrainingKeys {
             log_grad_norm,
             device,
             threads,
-            precision
+            precision,
+            label_smoothing
         )
     }
 
-    /// All keys, with defaults: batch 128, momentum 0.9, Adam's beta2 0.999 and epsilon 1e-8, no weight decay, a
-    /// test each epoch, a checkpoint each minute, any device, one thread, the precision that the processor is good at;
+    /// All keys, with defaults: batch 128, momentum 0.9, Adam's beta2 0.999 and epsilon 1e-8, no weight decay, labels
+    /// as they are, a test each epoch, a checkpoint each minute, any device, one thread, the precision that the processor is good at;
     /// data from `PIXELRATE_DATA`, or else from `data` in the working folder.
     ///
     /// # Errors
@@ -212,6 +214,7 @@ impl TrainingKeys {
             device: self.device.clone().unwrap_or_else(|| "auto".to_owned()),
             threads: self.threads.unwrap_or(1),
             precision: self.precision.unwrap_or(PrecisionChoice::Auto),
+            label_smoothing: self.label_smoothing.unwrap_or(0.0),
         })
     }
 }

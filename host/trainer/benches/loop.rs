@@ -204,6 +204,7 @@ fn spec(plugin: &Path, steps: u64) -> RunSpec {
             eval_every_epochs: 1.0,
             checkpoint_seconds: 60.0,
             log_grad_norm: false,
+            label_smoothing: 0.0,
             device: "cpu".into(),
             threads: 1,
             precision: PrecisionChoice::Float32,

@@ -221,6 +221,7 @@ fn spec(model: &str, precision: Precision, threads: u32, place: &Path) -> RunSpe
             eval_every_epochs: 1e7,
             checkpoint_seconds: 1e6,
             log_grad_norm: false,
+            label_smoothing: 0.0,
             device: "cpu".into(),
             threads,
             precision: match precision {

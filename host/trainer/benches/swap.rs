@@ -109,6 +109,7 @@ fn spec(plugin: &Path, watch: bool) -> RunSpec {
             eval_every_epochs: 1e6,
             checkpoint_seconds: 1e6,
             log_grad_norm: false,
+            label_smoothing: 0.0,
             device: "cpu".into(),
             threads: 1,
             precision: PrecisionChoice::Float32,

@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
 use crate::data::Dataset;
+use crate::device::is_host;
 
 /// Pixels of zero around a picture before it is cropped, as the official CIFAR code has it.
 const PADDING: u8 = 4;
@@ -24,9 +25,8 @@ pub struct TrainSet {
     examples: u64,
     augment: bool,
     seed: u64,
-    device: Device,
-    /// The epochs that the newest batches came from: at most two are held at a time.
-    epochs: Vec<Drawn>,
+    /// The epochs that the newest batch came from, by their numbers: at most two.
+    epochs: Vec<(u64, Epoch)>,
 }
 
 /// Where pictures lie.
@@ -51,33 +51,22 @@ struct Epoch {
     crops: Option<Vec<Crop>>,
 }
 
-/// An epoch where it is used.
-struct Drawn {
-    number: u64,
-    order: Order,
-}
-
-enum Order {
-    Host(Epoch),
-    Device(device::Order),
-}
-
 impl TrainSet {
     /// Puts the first `examples` training pictures of `dataset` onto `device`. Of one that was not read none can be drawn.
     pub fn new(dataset: &Dataset, examples: u64, seed: u64, device: Device) -> Self {
         let (split, shape, augment) = (&dataset.train, dataset.shape, dataset.augment);
         let count = examples as usize;
         Self {
-            pictures: match device {
-                Device::Cpu => Pictures::Host(host::Pictures::new(split, shape, count, augment)),
-                _ => Pictures::Device(device::Pictures::new(
+            pictures: if is_host(device) {
+                Pictures::Host(host::Pictures::new(split, shape, count, augment))
+            } else {
+                Pictures::Device(device::Pictures::new(
                     split, shape, count, augment, augment, device,
-                )),
+                ))
             },
             examples,
             augment,
             seed,
-            device,
             epochs: Vec::new(),
         }
     }
@@ -89,60 +78,67 @@ impl TrainSet {
 
     /// The pictures (`[batch, channels, height, width]`, float) and labels (`[batch]`) of step `step`.
     pub fn batch(&mut self, step: u64, size: u32) -> (Tensor, Tensor) {
-        let mut position = step * u64::from(size);
-        let end = position + u64::from(size);
-        let mut parts = Vec::with_capacity(2);
-        while position < end {
-            let (number, offset) = (position / self.examples, position % self.examples);
-            let count = (self.examples - offset).min(end - position);
-            let at = self.epoch(number);
-            parts.push((at, offset as usize, count as usize));
-            position += count;
-        }
-        let batch = self.gather(&parts);
-        self.epochs
-            .retain(|epoch| epoch.number >= (end - 1) / self.examples);
-        batch
-    }
-
-    /// Pictures and labels of stretches of epochs: the epoch's place in `epochs`, the stretch's offset, and its length.
-    fn gather(&self, parts: &[(usize, usize, usize)]) -> (Tensor, Tensor) {
+        let chosen = self.chosen(step, size as usize);
         match &self.pictures {
-            Pictures::Host(pictures) => {
-                let mut chosen = Vec::new();
-                for &(at, offset, count) in parts {
-                    if let Order::Host(epoch) = &self.epochs[at].order {
-                        chosen.extend((offset..offset + count).map(|place| epoch.at(place)));
-                    }
-                }
-                pictures.batch(&chosen)
-            }
+            Pictures::Host(pictures) => pictures.batch(&chosen),
             Pictures::Device(pictures) => {
-                let drawn =
-                    parts
-                        .iter()
-                        .filter_map(|&(at, offset, count)| match &self.epochs[at].order {
-                            Order::Device(order) => Some(pictures.draw(order, offset, count)),
-                            Order::Host(_) => None,
-                        });
-                let (pixels, labels): (Vec<_>, Vec<_>) = drawn.unzip();
-                (pictures.normalise(&whole(pixels)), whole(labels))
+                let mut draws = pictures.draws(chosen.len());
+                pictures.write(&chosen, &mut draws);
+                pictures.show(&draws)
             }
         }
     }
 
-    /// Where in `epochs` an epoch is; drawn, if it is not there.
-    fn epoch(&mut self, number: u64) -> usize {
-        let at = self.epochs.iter().position(|epoch| epoch.number == number);
-        at.unwrap_or_else(|| {
-            let epoch = self.shuffle(number);
-            let order = match &self.pictures {
-                Pictures::Host(_) => Order::Host(epoch),
-                Pictures::Device(_) => Order::Device(device::Order::new(&epoch, self.device)),
-            };
-            self.epochs.push(Drawn { number, order });
+    /// Room on the device for what a step of `size` pictures draws, which [`draw`](Self::draw) fills and
+    /// [`show`](Self::show) reads. `None` where pictures lie on the host.
+    pub(crate) fn draws(&self, size: u32) -> Option<Tensor> {
+        match &self.pictures {
+            Pictures::Host(_) => None,
+            Pictures::Device(pictures) => Some(pictures.draws(size as usize)),
+        }
+    }
+
+    /// Fills `draws` with what step `step` draws. Nothing waits for the device.
+    pub(crate) fn draw(&mut self, step: u64, draws: &mut Tensor) {
+        let size = draws.size().last().copied().unwrap_or_default();
+        let chosen = self.chosen(step, size as usize);
+        match &self.pictures {
+            Pictures::Host(_) => unreachable!("there are draws of pictures on a device alone"),
+            Pictures::Device(pictures) => pictures.write(&chosen, draws),
+        }
+    }
+
+    /// The pictures and labels of `draws`, as [`batch`](Self::batch) gives them, to the bit, by operations that are the same
+    /// in every step.
+    pub(crate) fn show(&self, draws: &Tensor) -> (Tensor, Tensor) {
+        match &self.pictures {
+            Pictures::Host(_) => unreachable!("there are draws of pictures on a device alone"),
+            Pictures::Device(pictures) => pictures.show(draws),
+        }
+    }
+
+    /// Which pictures step `step` shows, and how each is cropped.
+    fn chosen(&mut self, step: u64, size: usize) -> Vec<(usize, Option<Crop>)> {
+        let begin = step * size as u64;
+        let examples = self.examples;
+        self.epochs
+            .retain(|&(number, _)| number >= begin / examples);
+        (begin..begin + size as u64)
+            .map(|position| {
+                let epoch = self.epoch(position / examples);
+                epoch.at((position % examples) as usize)
+            })
+            .collect()
+    }
+
+    /// An epoch, which is drawn if it was not yet.
+    fn epoch(&mut self, number: u64) -> &Epoch {
+        let found = self.epochs.iter().position(|&(held, _)| held == number);
+        let at = found.unwrap_or_else(|| {
+            self.epochs.push((number, self.shuffle(number)));
             self.epochs.len() - 1
-        })
+        });
+        &self.epochs[at].1
     }
 
     /// Draws an epoch on the host, where the generator gives the same numbers on every machine.
@@ -174,12 +170,13 @@ impl Epoch {
     }
 }
 
-fn whole(mut parts: Vec<Tensor>) -> Tensor {
-    if parts.len() == 1 {
-        parts.remove(0)
-    } else {
-        Tensor::cat(&parts, 0)
-    }
+/// Training pictures of these numbers as a model is shown them without augmentation, on the CPU: `[count, channels, height,
+/// width]`, floats.
+pub(crate) fn training_pictures(dataset: &Dataset, numbers: std::ops::Range<usize>) -> Tensor {
+    let (split, shape, end) = (&dataset.train, dataset.shape, numbers.end);
+    let pictures = host::Pictures::new(split, shape, end, dataset.augment);
+    let chosen: Vec<_> = numbers.map(|number| (number, None)).collect();
+    pictures.batch(&chosen).0
 }
 
 /// The test pictures where the model is tested, as bytes.
@@ -194,11 +191,12 @@ impl TestSet {
         let (split, shape, augment) = (&dataset.test, dataset.shape, dataset.augment);
         let examples = split.labels.len();
         Self {
-            pictures: match device {
-                Device::Cpu => Pictures::Host(host::Pictures::new(split, shape, examples, augment)),
-                _ => Pictures::Device(device::Pictures::new(
+            pictures: if is_host(device) {
+                Pictures::Host(host::Pictures::new(split, shape, examples, augment))
+            } else {
+                Pictures::Device(device::Pictures::new(
                     split, shape, examples, augment, false, device,
-                )),
+                ))
             },
             examples,
         }
@@ -231,6 +229,7 @@ mod tests {
 
     use super::*;
     use crate::data::Split;
+    use crate::memory::same_layout;
 
     fn counting(augment: bool) -> Dataset {
         let split = || Split {
@@ -311,7 +310,14 @@ mod tests {
 
     #[test]
     fn a_device_is_shown_the_same_batches() {
-        for augment in [true, false] {
+        let mut devices = vec![Device::Cpu];
+        if crate::device::open("cuda").is_ok() {
+            devices.push(Device::Cuda(0));
+        }
+        for (augment, place) in [true, false]
+            .into_iter()
+            .flat_map(|augment| devices.iter().map(move |&device| (augment, device)))
+        {
             let dataset = counting(augment);
             let mut host = TrainSet::new(&dataset, 9, 3, Device::Cpu);
             let mut other = TrainSet {
@@ -321,15 +327,17 @@ mod tests {
                     9,
                     augment,
                     augment,
-                    Device::Cpu,
+                    place,
                 )),
                 epochs: Vec::new(),
                 ..TrainSet::new(&dataset, 9, 3, Device::Cpu)
             };
             for step in 0..10 {
                 let (a, b) = (host.batch(step, 4), other.batch(step, 4));
+                let b = (b.0.to_device(Device::Cpu), b.1.to_device(Device::Cpu));
                 assert_eq!(a.1, b.1);
-                assert!(a.0.allclose(&b.0, 1e-5, 1e-6, false), "step {step}");
+                assert_eq!(a.0, b.0, "step {step}");
+                assert!(same_layout(&a.0, &b.0), "step {step}");
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Once;
 
+use pixelrate_cuda::{Entered, Stream};
 use tch::Device;
 
 use crate::Error;
@@ -44,6 +45,29 @@ pub fn open(name: &str) -> Result<Device, Error> {
             })
         }
         Some(device) => Ok(device),
+    }
+}
+
+/// Whether `name` asks for a device on which several runs of one process train at once, each in a stream of its own.
+pub fn has_streams(name: &str) -> bool {
+    matches!(open(name), Ok(Device::Cuda(index)) if pixelrate_cuda::capability(index).is_ok())
+}
+
+/// Whether what trains on `device` is prepared on the host, step by step, and not by operations of the device.
+pub(crate) fn is_host(device: Device) -> bool {
+    #[cfg(test)]
+    if tests::AS_A_DEVICE.get() {
+        return false;
+    }
+    device == Device::Cpu
+}
+
+/// Gives the calling thread a stream of its own on `device`, until the guard is dropped: what else runs there, in other
+/// threads or processes, does not wait for it. `None` where there are no streams to be had.
+pub(crate) fn own_stream(device: Device) -> Option<Entered> {
+    match device {
+        Device::Cuda(index) => Stream::new(index).and_then(Stream::enter).ok(),
+        _ => None,
     }
 }
 
@@ -92,4 +116,14 @@ fn load_cuda() {
             }
         }
     });
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Whether the CPU trains in this thread as another device would: the same operations, one after another.
+        pub(crate) static AS_A_DEVICE: Cell<bool> = const { Cell::new(false) };
+    }
 }

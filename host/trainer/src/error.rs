@@ -68,6 +68,9 @@ pub enum Error {
     /// The run folder is in use.
     #[error("{} holds a run already: `pixelrate resume` goes on with it; to begin anew, move it away", .0.display())]
     RunExists(PathBuf),
+    /// CUDA.
+    #[error(transparent)]
+    Cuda(#[from] pixelrate_cuda::Error),
     /// libtorch.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

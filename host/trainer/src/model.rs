@@ -1,5 +1,6 @@
-//! What is trained: the post's ResNets, the official MNIST convnet, and a small one.
+//! What is trained: the post's ResNets, the official MNIST convnet, a small one, and airbench's.
 
+mod airbench;
 mod convnet;
 mod layers;
 mod resnet;
@@ -10,7 +11,8 @@ use tch::{Device, Kind, Tensor, nn};
 
 use crate::data::Dataset;
 use crate::precision::Precision;
-use layers::{Layers, channels_last};
+use layers::Layers;
+pub(crate) use layers::channels_last;
 
 /// A model by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Architecture {
     MnistConvnet,
     /// `convnet`: three convolutions with batch norm, for quick studies.
     Convnet,
+    /// `airbench`: that of cifar10-airbench, for pictures of 32x32.
+    Airbench,
     /// [`NONE`]: nothing is trained.
     None,
 }
@@ -39,6 +43,7 @@ impl std::str::FromStr for Architecture {
         match name {
             "mnist-convnet" => return Ok(Self::MnistConvnet),
             "convnet" => return Ok(Self::Convnet),
+            "airbench" => return Ok(Self::Airbench),
             NONE => return Ok(Self::None),
             _ => {}
         }
@@ -51,7 +56,7 @@ impl std::str::FromStr for Architecture {
                 "resnet-{layers} cannot be built: the number of layers is 6n + 2, such as 8, 20, 32, 56"
             )),
             None => Err(format!(
-                "\"{name}\" is not known: use resnet-N (N = 6n + 2), mnist-convnet, convnet, or none"
+                "\"{name}\" is not known: use resnet-N (N = 6n + 2), mnist-convnet, convnet, airbench, or none"
             )),
         }
     }
@@ -67,6 +72,7 @@ pub struct Model {
     /// Names and tensors in a fixed order, trainable ones first.
     named: Vec<(String, Tensor)>,
     trainable: usize,
+    draws: bool,
 }
 
 impl Model {
@@ -88,6 +94,7 @@ impl Model {
             Architecture::ResNet { blocks } => resnet::build(&layers, shape[0], classes, blocks),
             Architecture::MnistConvnet => convnet::mnist(&layers, shape, classes),
             Architecture::Convnet => convnet::small(&layers, shape[0], classes),
+            Architecture::Airbench => airbench::build(&layers, dataset),
             Architecture::None => Box::new(|pictures: &Tensor, _| pictures.shallow_clone()),
         };
         if device == Device::Cpu {
@@ -108,7 +115,13 @@ impl Model {
             forward,
             named,
             trainable,
+            draws: architecture == Architecture::MnistConvnet,
         }
+    }
+
+    /// Whether it draws from libtorch's generator in training, as dropout does.
+    pub fn draws(&self) -> bool {
+        self.draws
     }
 
     /// Logits, `[batch, classes]`, 32-bit floats, of `pictures`, `[batch, channels, height, width]`, as in testing.
@@ -116,9 +129,10 @@ impl Model {
         self.logits(pictures, false)
     }
 
-    /// Logits as in training: dropout draws from `seed`, and batch norm takes the batch's moments in.
+    /// Logits as in training: dropout, where the model has it, draws from `seed`, and batch norm takes the batch's moments
+    /// in.
     pub fn forward_train(&self, pictures: &Tensor, seed: u64) -> Tensor {
-        let _generator = seeded(seed);
+        let _generator = self.draws.then(|| seeded(seed));
         self.logits(pictures, true)
     }
 
@@ -284,7 +298,8 @@ mod tests {
         );
     }
 
-    const SHAPES: [(&str, [usize; 3]); 3] = [
+    const SHAPES: [(&str, [usize; 3]); 4] = [
+        ("airbench", [3, 32, 32]),
         ("resnet-8", [3, 32, 32]),
         ("convnet", [3, 32, 32]),
         ("mnist-convnet", [1, 28, 28]),

@@ -1,10 +1,12 @@
 //! Momentum SGD and Adam, with their state in our hands, so that checkpoints hold it.
 
+mod flat;
 mod fused;
 
 use tch::{Tensor, no_grad};
 
 use crate::spec::OptimizerKind;
+use flat::Flat;
 
 /// What one step is made with: exactly what the schedule said, or the study where it said nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,6 +30,8 @@ pub struct Optimizer {
     second: Vec<Tensor>,
     /// Adam's running products of beta1 and beta2, for the bias corrections: beta1 may change from step to step.
     products: [f64; 2],
+    /// All of it, where it lies in one tensor of a device, of which the moments are views.
+    flat: Option<Flat>,
 }
 
 impl Optimizer {
@@ -45,28 +49,71 @@ impl Optimizer {
             epsilon,
             first: zeros(),
             second: match kind {
-                OptimizerKind::Momentum => Vec::new(),
+                OptimizerKind::Momentum | OptimizerKind::Nesterov => Vec::new(),
                 OptimizerKind::Adam => zeros(),
             },
             products: [1.0; 2],
+            flat: None,
+        }
+    }
+
+    /// An optimizer at rest whose step is a few operations on the parameters' device, the same in every step. Moves
+    /// `parameters` into one tensor, of which they are views from now on.
+    pub fn on_device(
+        kind: OptimizerKind,
+        beta2: f64,
+        epsilon: f64,
+        parameters: &mut [Tensor],
+    ) -> Self {
+        let flat = no_grad(|| Flat::new(kind, beta2, epsilon, parameters));
+        Self {
+            kind,
+            beta2,
+            epsilon,
+            first: flat.first(),
+            second: flat.second(),
+            products: [1.0; 2],
+            flat: Some(flat),
         }
     }
 
     /// Changes `parameters` by one step along `gradients` (same order and shapes).
     ///
-    /// Momentum is PyTorch's `SGD` without dampening or Nesterov: `v = m v + g`, `p -= lr v`. Adam is
+    /// Momentum is PyTorch's `SGD` without dampening: `v = m v + g`, `p -= lr v`, and Nesterov's `p -= lr (g + m v)`. Adam is
     /// PyTorch's `Adam` (Kingma and Ba, 2015, algorithm 1), bias-corrected by the products of the betas that
     /// were used, which is the same where they are constant.
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
+        self.write(sizes);
+        no_grad(|| {
+            if self.flat.is_some() {
+                let _norm = self.change(gradients);
+            } else if !self.fused(parameters, gradients, sizes) {
+                self.by_operations(parameters, gradients, sizes);
+            }
+        });
+    }
+
+    /// Begins a step: an optimizer [on a device](Self::on_device) is told there what the next [`change`](Self::change) is
+    /// made with.
+    pub(crate) fn write(&mut self, sizes: StepSizes) {
         if self.kind == OptimizerKind::Adam {
             self.products[0] *= sizes.momentum;
             self.products[1] *= self.beta2;
         }
-        no_grad(|| {
-            if !self.fused(parameters, gradients, sizes) {
-                self.by_operations(parameters, gradients, sizes);
-            }
-        });
+        if let Some(flat) = &mut self.flat {
+            no_grad(|| flat.write(sizes, self.products));
+        }
+    }
+
+    /// Changes the parameters by operations that are the same in every step, and gives the gradient's norm, on the device.
+    ///
+    /// # Panics
+    /// It is not [on a device](Self::on_device).
+    pub(crate) fn change(&mut self, gradients: &[Tensor]) -> Tensor {
+        let Some(flat) = &mut self.flat else {
+            unreachable!("an optimizer that is not on a device changes parameters by `step`")
+        };
+        no_grad(|| flat.change(gradients))
     }
 
     /// The step in one pass over memory, where the tensors are on the CPU; else `false`.
@@ -74,11 +121,12 @@ impl Optimizer {
         let (first, second) = (&mut self.first, &mut self.second);
         let weight_decay = sizes.weight_decay as f32;
         match self.kind {
-            OptimizerKind::Momentum => {
+            OptimizerKind::Momentum | OptimizerKind::Nesterov => {
                 let rule = fused::Momentum {
                     learning_rate: sizes.learning_rate as f32,
                     momentum: sizes.momentum as f32,
                     weight_decay,
+                    nesterov: self.kind == OptimizerKind::Nesterov,
                 };
                 fused::change(rule, parameters, gradients, first, second)
             }
@@ -101,7 +149,9 @@ impl Optimizer {
     /// The step by libtorch's operations, on any device.
     fn by_operations(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
         match self.kind {
-            OptimizerKind::Momentum => self.momentum(parameters, gradients, sizes),
+            OptimizerKind::Momentum | OptimizerKind::Nesterov => {
+                self.momentum(parameters, gradients, sizes);
+            }
             OptimizerKind::Adam => self.adam(parameters, gradients, sizes),
         }
     }
@@ -112,7 +162,12 @@ impl Optimizer {
         {
             let gradient = decayed(gradient, parameter, sizes.weight_decay);
             let _ = velocity.g_mul_scalar_(sizes.momentum).g_add_(&gradient);
-            let _ = parameter.g_sub_(&(&*velocity * sizes.learning_rate));
+            let along = if self.kind == OptimizerKind::Nesterov {
+                gradient + &*velocity * sizes.momentum
+            } else {
+                velocity.shallow_clone()
+            };
+            let _ = parameter.g_sub_(&(along * sizes.learning_rate));
         }
     }
 
@@ -219,24 +274,27 @@ mod tests {
         }
     }
 
+    /// To the bit, but for Adam's root, which MKL's vectors do not always round right.
+    fn alike(kind: OptimizerKind, a: &Tensor, b: &Tensor) -> bool {
+        match kind {
+            OptimizerKind::Momentum | OptimizerKind::Nesterov => a == b,
+            OptimizerKind::Adam => a.allclose(b, 1e-6, 1e-7, false),
+        }
+    }
+
     #[test]
     fn one_pass_gives_what_libtorchs_operations_do() {
-        // To the bit, but for Adam's root, which MKL's vectors do not always round right.
-        let alike = |kind, a: &Tensor, b: &Tensor| match kind {
-            OptimizerKind::Momentum => a == b,
-            OptimizerKind::Adam => a.allclose(b, 1e-6, 1e-7, false),
-        };
-
         // More numbers than one piece, a memory order of its own, and a gradient in another.
         let shapes: [&[i64]; 4] = [&[100_003], &[16, 8, 3, 3], &[7], &[64, 300]];
         let _generator = crate::model::seeded(11);
         let draw = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
-        for kind in [OptimizerKind::Momentum, OptimizerKind::Adam] {
+        for kind in [
+            OptimizerKind::Momentum,
+            OptimizerKind::Nesterov,
+            OptimizerKind::Adam,
+        ] {
             let mut fused: Vec<Tensor> = shapes.iter().map(|shape| draw(shape)).collect();
-            fused[1] = fused[1]
-                .permute([0, 2, 3, 1])
-                .contiguous()
-                .permute([0, 3, 1, 2]);
+            fused[1] = crate::model::channels_last(&fused[1]);
             let mut stepped: Vec<Tensor> = fused.iter().map(Tensor::copy).collect();
             let mut one = Optimizer::new(kind, 0.999, 1e-8, &fused);
             let mut other = Optimizer::new(kind, 0.999, 1e-8, &stepped);
@@ -260,6 +318,60 @@ mod tests {
             }
             let mut state = one.state().zip(other.state());
             assert!(state.all(|((_, a), (_, b))| alike(kind, a, b)), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_devices_few_operations_give_what_one_pass_does() {
+        // Views of one tensor with gaps between them, a memory order of its own, and sizes that change from step to step.
+        let shapes: [&[i64]; 4] = [&[1003], &[16, 8, 3, 3], &[7], &[64, 30]];
+        let _generator = crate::model::seeded(12);
+        let draw = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
+        for kind in [
+            OptimizerKind::Momentum,
+            OptimizerKind::Nesterov,
+            OptimizerKind::Adam,
+        ] {
+            let mut passed: Vec<Tensor> = shapes.iter().map(|shape| draw(shape)).collect();
+            passed[1] = crate::model::channels_last(&passed[1]);
+            let mut operated: Vec<Tensor> = passed.iter().map(Tensor::copy).collect();
+            let held: Vec<Tensor> = operated.iter().map(Tensor::shallow_clone).collect();
+            let mut one = Optimizer::new(kind, 0.999, 1e-8, &passed);
+            let mut other = Optimizer::on_device(kind, 0.999, 1e-8, &mut operated);
+            for step in 0..20 {
+                let gradients: Vec<Tensor> = shapes.iter().map(|shape| draw(shape)).collect();
+                let sizes = StepSizes {
+                    learning_rate: 0.01 + 1e-4 * f64::from(step),
+                    momentum: 0.85 + 1e-3 * f64::from(step),
+                    weight_decay: if step % 3 == 0 { 0.0 } else { 2e-4 },
+                };
+                one.step(&mut passed, &gradients, sizes);
+                other.write(sizes);
+                let norm = f64::try_from(other.change(&gradients)).unwrap();
+                let all: Vec<_> = gradients.iter().map(|g| g.flatten(0, -1)).collect();
+                let expected = f64::try_from(Tensor::cat(&all, 0).norm()).unwrap();
+                assert!((norm / expected - 1.0).abs() < 1e-5, "{norm} {expected}");
+                let mut pairs = passed.iter().zip(&held);
+                assert!(pairs.all(|(a, b)| alike(kind, a, b)), "{kind}, step {step}");
+            }
+            for ((a, one), (b, other)) in one.state().zip(other.state()) {
+                assert!(a == b && alike(kind, one, other), "{kind}, {a}");
+            }
+            // What a checkpoint gives back reaches the one tensor that they are views of.
+            let mut again = Optimizer::on_device(kind, 0.999, 1e-8, &mut operated);
+            let from: Vec<_> = other.state().map(|(_, tensor)| tensor.copy()).collect();
+            let mut next = from.iter();
+            again
+                .restore(other.products(), |_, tensor| {
+                    tensor.copy_(next.next().unwrap());
+                    Ok::<_, ()>(())
+                })
+                .unwrap();
+            let gradients: Vec<Tensor> = shapes.iter().map(|shape| draw(shape)).collect();
+            one.step(&mut passed, &gradients, SIZES);
+            again.step(&mut operated, &gradients, SIZES);
+            let mut pairs = passed.iter().zip(&operated);
+            assert!(pairs.all(|(a, b)| alike(kind, a, b)), "{kind}, taken back");
         }
     }
 

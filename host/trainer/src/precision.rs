@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PrecisionChoice {
-    /// [`Precision::Bfloat16`] where the processor computes with it in hardware, else [`Precision::Float32`]. What was
+    /// [`Precision::Bfloat16`] where the processor or GPU computes with it in hardware, else [`Precision::Float32`]. What was
     /// chosen when the run began holds to its end, on whatever machine that is.
     Auto,
     /// What a `run.toml` means that does not name one: it is of before there was a choice.
@@ -21,7 +21,7 @@ impl PrecisionChoice {
     /// What it comes to on `device` of this machine.
     pub fn resolve(self, device: Device) -> Precision {
         match self {
-            Self::Auto if device == Device::Cpu && computes_bfloat16() => Precision::Bfloat16,
+            Self::Auto if computes_bfloat16(device) => Precision::Bfloat16,
             Self::Auto | Self::Float32 => Precision::Float32,
             Self::Bfloat16 => Precision::Bfloat16,
         }
@@ -78,8 +78,18 @@ impl std::fmt::Display for Precision {
     }
 }
 
-/// Whether this processor multiplies bfloat16 in hardware. Those with AMX have these instructions, too.
-fn computes_bfloat16() -> bool {
+/// Whether it multiplies bfloat16 in hardware.
+fn computes_bfloat16(device: Device) -> bool {
+    match device {
+        Device::Cpu => processor_computes_bfloat16(),
+        // From Ampere on.
+        Device::Cuda(index) => pixelrate_cuda::capability(index).is_ok_and(|(major, _)| major >= 8),
+        _ => false,
+    }
+}
+
+/// Processors with AMX have these instructions, too.
+fn processor_computes_bfloat16() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
         std::arch::is_x86_feature_detected!("avx512bf16")
@@ -97,7 +107,7 @@ mod tests {
     #[test]
     fn auto_is_resolved_by_the_processor_and_a_word_is_not() {
         let auto = PrecisionChoice::Auto.resolve(Device::Cpu);
-        assert_eq!(auto == Precision::Bfloat16, computes_bfloat16());
+        assert_eq!(auto == Precision::Bfloat16, processor_computes_bfloat16());
         for (choice, precision) in [
             (PrecisionChoice::Float32, Precision::Float32),
             (PrecisionChoice::Bfloat16, Precision::Bfloat16),

@@ -62,7 +62,7 @@ pub struct Training {
     pub dataset: String,
     /// Where the data sets' files lie.
     pub data_folder: PathBuf,
-    /// `resnet-20` (any 6n + 2), `mnist-convnet` or `convnet`; `none` is a dry run of the schedule.
+    /// `resnet-20` (any 6n + 2), `mnist-convnet`, `convnet` or `airbench`; `none` is a dry run of the schedule.
     pub model: String,
     /// Pictures a step.
     pub batch_size: u32,
@@ -95,6 +95,10 @@ pub struct Training {
     /// In which numbers the model computes.
     #[serde(default)]
     pub precision: PrecisionChoice,
+    /// How much of each label is spread evenly over all classes in training (Szegedy et al., 2016). The loss in testing is of
+    /// the labels as they are.
+    #[serde(default)]
+    pub label_smoothing: f64,
 }
 
 impl Training {
@@ -120,6 +124,8 @@ impl Training {
 pub enum OptimizerKind {
     /// SGD with (heavy-ball) momentum.
     Momentum,
+    /// SGD with Nesterov's momentum (Sutskever et al., 2013).
+    Nesterov,
     /// Adam (Kingma and Ba, 2015).
     Adam,
 }
@@ -128,6 +134,7 @@ impl std::fmt::Display for OptimizerKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Momentum => "momentum",
+            Self::Nesterov => "nesterov",
             Self::Adam => "adam",
         })
     }
@@ -192,6 +199,13 @@ impl RunSpec {
             if !(0.0..1.0).contains(&value) {
                 return wrong(key, format!("is {value}: must be at least 0 and below 1"));
             }
+        }
+        if !(0.0..1.0).contains(&t.label_smoothing) {
+            let found = t.label_smoothing;
+            return wrong(
+                "label_smoothing",
+                format!("is {found}: must be at least 0 and below 1"),
+            );
         }
         if !(t.weight_decay >= 0.0 && t.weight_decay.is_finite()) {
             return wrong(

@@ -1,6 +1,7 @@
 //! The step loop: ask, guard, forward, backward, change, log.
 
 mod attempt;
+mod device_step;
 mod evaluate;
 mod pending;
 mod probation;

@@ -37,11 +37,15 @@ const fn sgd(name: &'static str, momentum: Option<f64>, weight_decay: f64) -> Ca
     }
 }
 
-const OPTIMIZERS: [Case; 6] = [
+const OPTIMIZERS: [Case; 7] = [
     sgd("sgd", Some(0.9), 0.0),
     sgd("sgd-decay", Some(0.9), 0.02),
     sgd("sgd-moving-momentum", None, 0.02),
     sgd("sgd-plain", Some(0.0), 0.0),
+    Case {
+        kind: OptimizerKind::Nesterov,
+        ..sgd("sgd-nesterov", Some(0.9), 0.02)
+    },
     Case {
         name: "adam",
         kind: OptimizerKind::Adam,
@@ -60,8 +64,8 @@ const OPTIMIZERS: [Case; 6] = [
     },
 ];
 
-/// The parameters after each of 100 steps.
-fn trained(name: &str) -> Vec<Vec<f64>> {
+/// The parameters after each of 100 steps, of an optimizer on the host or on a device.
+fn trained(name: &str, on_device: bool) -> Vec<Vec<f64>> {
     let case = OPTIMIZERS
         .into_iter()
         .find(|case| case.name == name)
@@ -72,7 +76,12 @@ fn trained(name: &str) -> Vec<Vec<f64>> {
     let slopes: Vec<f32> = (1..13_u8).map(|i| f32::from(i) / 4.0).collect();
     let shaped = |values: &[f32]| Tensor::from_slice(values).view([3, 4]);
     let (mut parameters, slopes) = (vec![shaped(&start)], shaped(&slopes));
-    let mut optimizer = Optimizer::new(case.kind, case.beta2, case.epsilon, &parameters);
+    let (kind, beta2, epsilon) = (case.kind, case.beta2, case.epsilon);
+    let mut optimizer = if on_device {
+        Optimizer::on_device(kind, beta2, epsilon, &mut parameters)
+    } else {
+        Optimizer::new(kind, beta2, epsilon, &parameters)
+    };
     let steps = (0..100_u8).map(|step| {
         let sizes = StepSizes {
             learning_rate: 0.01 + 0.0001 * f64::from(step),
@@ -92,11 +101,13 @@ fn assert_agrees(printed: &str) {
     for line in printed.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         let steps: usize = words[1].parse().unwrap();
-        let found = &trained(words[0])[steps - 1];
-        assert_eq!(found.len(), words.len() - 2);
-        for (found, word) in found.iter().zip(&words[2..]) {
-            let expected: f64 = word.parse().unwrap();
-            assert!((found - expected).abs() < 1e-6, "{line}: {found}");
+        for on_device in [false, true] {
+            let found = &trained(words[0], on_device)[steps - 1];
+            assert_eq!(found.len(), words.len() - 2);
+            for (found, word) in found.iter().zip(&words[2..]) {
+                let expected: f64 = word.parse().unwrap();
+                assert!((found - expected).abs() < 1e-6, "{line}: {found}");
+            }
         }
     }
 }

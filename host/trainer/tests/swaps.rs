@@ -52,6 +52,7 @@ fn spec(schedule: ScheduleSpec) -> RunSpec {
             eval_every_epochs: 1.5,
             checkpoint_seconds: 1e6,
             log_grad_norm: false,
+            label_smoothing: 0.0,
             device: "cpu".into(),
             threads: 1,
             precision: PrecisionChoice::Float32,

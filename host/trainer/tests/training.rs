@@ -38,6 +38,7 @@ fn spec(model: &str, optimizer: OptimizerKind) -> RunSpec {
             eval_every_epochs: 1.0,
             checkpoint_seconds: 1e6,
             log_grad_norm: true,
+            label_smoothing: 0.0,
             device: "cpu".into(),
             threads: 1,
             precision: PrecisionChoice::Float32,

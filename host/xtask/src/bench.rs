@@ -15,6 +15,8 @@ use crate::{libtorch, parity};
 
 /// A ratio that is smaller than what is kept by more than this share of it is worse.
 const MARGIN: f64 = 0.10;
+/// What the names of a GPU's ratios begin with.
+const GPU: &str = "cuda.";
 const KEPT: &str = "tests/bench/ratios.toml";
 const HEAD: &str = "\
 # What the benchmarks' ratios were: `cargo xtask bench --compare` fails where one is worse by more than a tenth, and
@@ -60,6 +62,10 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     // The profile of `cargo run`: what is measured is what people run, and it is built already.
     let mut cargo = vec!["bench", "--locked", "--workspace", "--profile", "dev"];
     let all = names.is_empty();
+    if all {
+        // Those that a machine cannot run, as without a GPU, say so and are passed over.
+        steps.set("PIXELRATE_BENCH_ALL", "1".into());
+    }
     for name in if all { vec!["*"] } else { names } {
         cargo.extend(["--bench", name]);
     }
@@ -138,7 +144,10 @@ fn compare(kept: &Ratios, found: &Ratios, all: bool) -> (String, Vec<String>) {
         };
     }
     if all {
-        let missing = kept.keys().filter(|name| !found.contains_key(*name));
+        // A machine without a GPU measures none.
+        let measures =
+            |name: &str| !name.starts_with(GPU) || found.keys().any(|name| name.starts_with(GPU));
+        let missing = (kept.keys()).filter(|name| !found.contains_key(*name) && measures(name));
         wrong.extend(missing.map(|name| format!("{name} (not measured)")));
     }
     (table, wrong)
@@ -163,12 +172,21 @@ mod tests {
 
     #[test]
     fn what_is_worse_by_more_than_the_margin_is_named() {
-        let kept = of(&[("a", 2.0), ("b", 2.0), ("c", 2.0), ("gone", 1.0)]);
+        let kept = of(&[
+            ("a", 2.0),
+            ("b", 2.0),
+            ("c", 2.0),
+            ("cuda.d", 2.0),
+            ("gone", 1.0),
+        ]);
         let found = of(&[("a", 1.79), ("b", 1.81), ("c", 3.0), ("new", 1.0)]);
         let (table, wrong) = compare(&kept, &found, true);
         assert_eq!(wrong, ["a", "gone (not measured)"]);
         assert_eq!(table.matches("WORSE").count(), 1, "{table}");
         assert_eq!(table.lines().count(), 4, "{table}");
         assert_eq!(compare(&kept, &found, false).1, ["a"]);
+        let of_gpu = of(&[("a", 2.0), ("b", 2.0), ("c", 2.0), ("cuda.e", 1.0)]);
+        let missing = ["cuda.d (not measured)", "gone (not measured)"];
+        assert_eq!(compare(&kept, &of_gpu, true).1, missing);
     }
 }

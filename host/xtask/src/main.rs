@@ -3,6 +3,7 @@
 mod bench;
 mod cache;
 mod duckdb;
+mod gpu;
 mod languages;
 mod libtorch;
 mod parity;
@@ -32,6 +33,7 @@ const HELP: &str = "cargo xtask COMMAND
   bench [--compare|--bless] [BENCHMARK …]
                        the benchmarks, beside PyTorch out of `parity`'s packages; --compare fails if a ratio that they print
                        is worse than in tests/bench/ratios.toml, which --bless writes
+  gpu                  build what is to be tried on a machine with a GPU into target/gpu, for one that has no Rust
 ";
 
 fn main() -> ExitCode {
@@ -93,6 +95,7 @@ fn run(arguments: &[String]) -> Result<()> {
         },
         "plugins" => plugins::build(&root),
         "bench" => bench::run(&root, rest),
+        "gpu" => gpu::pack(&root),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

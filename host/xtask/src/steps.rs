@@ -56,6 +56,24 @@ impl Steps {
         name: &str,
         arguments: impl IntoIterator<Item = &'a str>,
     ) -> Result<String> {
+        self.heard(name, arguments, true)
+    }
+
+    /// As [`cargo_told`](Self::cargo_told), of a command whose standard output is for us alone.
+    pub(crate) fn cargo_heard<'a>(
+        &self,
+        name: &str,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<String> {
+        self.heard(name, arguments, false)
+    }
+
+    fn heard<'a>(
+        &self,
+        name: &str,
+        arguments: impl IntoIterator<Item = &'a str>,
+        shown: bool,
+    ) -> Result<String> {
         let mut told = String::new();
         Self::timed(name, self.command("", arguments), |mut command| {
             let mut child = command.stdout(Stdio::piped()).spawn()?;
@@ -67,7 +85,9 @@ impl Steps {
                 .flat_map(BufRead::lines)
             {
                 let line = line?;
-                println!("{line}");
+                if shown {
+                    println!("{line}");
+                }
                 told.push_str(&line);
                 told.push('\n');
             }

@@ -156,6 +156,7 @@ fn same_training(a: &Training, b: &Training) -> bool {
         eval_every_epochs: 0.0,
         checkpoint_seconds: 0.0,
         log_grad_norm: false,
+        label_smoothing: 0.0,
         device: String::new(),
         threads: 0,
         ..training.clone()

@@ -1,45 +1,34 @@
-//! Pictures on a device, cropped and made into what a model takes by its operations.
+//! Pictures on a device, cropped and made into what a model takes by its operations alone, without a word from the host:
+//! the same operations in every step, whatever the step shows, so that they can be recorded once and repeated.
 
 use tch::{Device, IndexOp, Kind, Tensor};
 
-use super::{Epoch, PADDING};
+use super::{Crop, PADDING};
 use crate::data::Split;
 
-/// Pictures as bytes, padded where they are cropped.
+/// Pictures as bytes, the channels of a pixel side by side, padded where they are cropped.
 pub(super) struct Pictures {
+    /// `[examples, height, width, channels]`.
     pixels: Tensor,
     labels: Tensor,
     shape: [i64; 3],
+    padded: bool,
     standardise: bool,
+    /// `[1, height, 1]` and `[1, 1, width]`: where a pixel is in its picture.
     rows: Tensor,
     columns: Tensor,
-    channels: Tensor,
+    /// What is divided by: 255 (a float), and how many values a picture has (64 bits). Numbers on the host would be
+    /// multiplied by their reciprocals on a GPU, which rounds otherwise.
+    white: Tensor,
+    values: Tensor,
 }
 
-/// One epoch's order and augmentation, on the device.
-pub(super) struct Order {
-    /// `[examples]`, which picture comes when.
-    order: Tensor,
-    /// `[3, examples]`: the crop's top, its left, and 1 where it is mirrored. `None` if nothing is augmented.
-    crops: Option<Tensor>,
-}
-
-impl Order {
-    pub(super) fn new(epoch: &Epoch, device: Device) -> Self {
-        let whole = |values: Vec<i64>| Tensor::from_slice(&values).to_device(device);
-        let order = epoch.order.iter().map(|&index| index as i64).collect();
-        let crops = epoch.crops.as_ref().map(|crops| {
-            let tops = crops.iter().map(|crop| crop.top as i64);
-            let lefts = crops.iter().map(|crop| crop.left as i64);
-            let mirrored = crops.iter().map(|crop| i64::from(crop.mirrored));
-            whole(tops.chain(lefts).chain(mirrored).collect()).view([3, -1])
-        });
-        Self {
-            order: whole(order),
-            crops,
-        }
-    }
-}
+/// Rows of draws, whole numbers of 64 bits: which picture, its crop's top and left, and 1 where it is mirrored. Without
+/// crops, the first alone.
+const CHOSEN: i64 = 0;
+const TOP: i64 = 1;
+const LEFT: i64 = 2;
+const MIRRORED: i64 = 3;
 
 impl Pictures {
     /// The first `examples` of `split`, whose pictures are of `shape`: channels, height, width. `pad` for those that are
@@ -57,42 +46,66 @@ impl Pictures {
         let examples = examples.min(split.labels.len()) as i64;
         let first = |tensor: Tensor| tensor.narrow(0, 0, examples).to_device(device);
         let pixels = first(Tensor::from_data_size(&split.pixels, &size, Kind::Uint8));
+        let pixels = if pad {
+            pixels.constant_pad_nd([i64::from(PADDING); 4])
+        } else {
+            pixels
+        };
         let side = |dimension: usize| Tensor::arange(shape[dimension], (Kind::Int64, device));
         Self {
-            pixels: if pad {
-                pixels.constant_pad_nd([i64::from(PADDING); 4])
-            } else {
-                pixels
-            },
+            pixels: pixels.permute([0, 2, 3, 1]).contiguous(),
             labels: first(Tensor::from_slice(&split.labels)).to_kind(Kind::Int64),
             shape,
+            padded: pad,
             standardise,
-            rows: side(1).view([1, 1, -1, 1]),
-            columns: side(2).view([1, 1, 1, -1]),
-            channels: side(0).view([1, -1, 1, 1]),
+            rows: side(1).view([1, -1, 1]),
+            columns: side(2).view([1, 1, -1]),
+            white: Tensor::full([1], 255.0, (Kind::Float, device)),
+            values: Tensor::full([1], shape.iter().product::<i64>(), (Kind::Double, device)),
         }
     }
 
-    /// `count` of `order` from place `offset` on: pictures as bytes, cropped, and labels.
-    pub(super) fn draw(&self, order: &Order, offset: usize, count: usize) -> (Tensor, Tensor) {
-        let (offset, count) = (offset as i64, count as i64);
-        let chosen = order.order.narrow(0, offset, count);
+    /// Room for `count` draws, which [`write`](Self::write) fills and [`show`](Self::show) reads: `[4, count]`, or
+    /// `[1, count]` where nothing is cropped.
+    pub(super) fn draws(&self, count: usize) -> Tensor {
+        let rows = if self.padded { 4 } else { 1 };
+        Tensor::zeros([rows, count as i64], (Kind::Int64, self.pixels.device()))
+    }
+
+    /// Fills `draws` with pictures' numbers, and how each is cropped. Nothing waits for the device: so few bytes reach it
+    /// along with the command to copy them.
+    pub(super) fn write(&self, chosen: &[(usize, Option<Crop>)], draws: &mut Tensor) {
+        let mut values: Vec<i64> = chosen.iter().map(|&(index, _)| index as i64).collect();
+        if self.padded {
+            let crops = || chosen.iter().filter_map(|&(_, crop)| crop);
+            values.extend(crops().map(|crop| crop.top as i64));
+            values.extend(crops().map(|crop| crop.left as i64));
+            values.extend(crops().map(|crop| i64::from(crop.mirrored)));
+        }
+        let held = Tensor::from_slice(&values).view([-1, chosen.len() as i64]);
+        draws.copy_(&held.to_device_(draws.device(), Kind::Int64, true, false));
+    }
+
+    /// Pictures (`[count, channels, height, width]`, floats, the channels of a pixel side by side) and labels of `draws`.
+    pub(super) fn show(&self, draws: &Tensor) -> (Tensor, Tensor) {
+        let chosen = draws.i(CHOSEN);
         let labels = self.labels.index_select(0, &chosen);
-        let Some(crops) = &order.crops else {
-            return (self.pixels.index_select(0, &chosen), labels);
-        };
-        let crops = crops.narrow(1, offset, count).view([3, -1, 1, 1, 1]);
-        let (top, left, mirrored) = (crops.i(0), crops.i(1), crops.i(2));
-        let rows = &self.rows + top;
+        if !self.padded {
+            return (
+                self.normalise(&self.pixels.index_select(0, &chosen)),
+                labels,
+            );
+        }
+        let drawn = |row: i64| draws.i(row).view([-1, 1, 1]);
+        let rows = &self.rows + drawn(TOP);
         // A mirrored picture reads its columns from the right: left + (width - 1) - column.
-        let columns = left + &mirrored * (self.shape[2] - 1) + &self.columns * (1 - 2 * &mirrored);
-        let pixels = self.pixels.index(&[
-            Some(chosen.view([-1, 1, 1, 1])),
-            Some(self.channels.shallow_clone()),
-            Some(rows),
-            Some(columns),
-        ]);
-        (pixels, labels)
+        let mirrored = drawn(MIRRORED);
+        let columns =
+            drawn(LEFT) + &mirrored * (self.shape[2] - 1) + &self.columns * (1 - 2 * &mirrored);
+        let pixels = self
+            .pixels
+            .index(&[Some(chosen.view([-1, 1, 1])), Some(rows), Some(columns)]);
+        (self.normalise(&pixels), labels)
     }
 
     /// `count` from number `start` on, uncropped: pictures (floats) and labels.
@@ -101,19 +114,23 @@ impl Pictures {
         (self.normalise(&of(&self.pixels)), of(&self.labels))
     }
 
-    /// Bytes to floats: TensorFlow's `per_image_standardization`, (x - mean) / max(deviation, 1 / sqrt(values)) of each
-    /// picture, or x / 255, as the official MNIST code.
-    pub(super) fn normalise(&self, pixels: &Tensor) -> Tensor {
-        let pixels = pixels.to_kind(Kind::Float);
-        if !self.standardise {
-            return pixels / 255.0;
-        }
-        let values = pixels.size()[1..].iter().product::<i64>() as f64;
-        let over = [1, 2, 3].as_slice();
-        let mean = pixels.mean_dim(over, true, Kind::Float);
-        let deviation = pixels
-            .std_dim(over, false, true)
-            .clamp_min(1.0 / values.sqrt());
-        (pixels - mean) / deviation
+    /// Bytes (`[count, height, width, channels]`) to floats: TensorFlow's `per_image_standardization`, (x - mean) /
+    /// max(deviation, 1 / sqrt(values)) of each picture, or x / 255, as the official MNIST code. The moments are of sums of
+    /// whole numbers in 64 bits, which nothing rounds, so that they are the host's to the bit.
+    fn normalise(&self, pixels: &Tensor) -> Tensor {
+        let floats = pixels.to_kind(Kind::Float);
+        let floats = if self.standardise {
+            let over = [1, 2, 3].as_slice();
+            let exact = pixels.to_kind(Kind::Double);
+            let mean = exact.sum_dim_intlist(over, true, Kind::Double) / &self.values;
+            let squares = exact.square().sum_dim_intlist(over, true, Kind::Double);
+            let variance = squares / &self.values - mean.square();
+            let least = 1.0 / (self.shape.iter().product::<i64>() as f64).sqrt();
+            let deviation = variance.clamp_min(0.0).sqrt().clamp_min(least);
+            (floats - mean.to_kind(Kind::Float)) / deviation.to_kind(Kind::Float)
+        } else {
+            floats / &self.white
+        };
+        floats.permute([0, 3, 1, 2])
     }
 }

@@ -16,6 +16,16 @@ impl<'a> Layers<'a> {
         Self { path, precision }
     }
 
+    /// Where parameters of layers that are not among these are kept.
+    pub(super) fn path(&self) -> &Path<'a> {
+        &self.path
+    }
+
+    /// In which numbers they compute.
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// Those whose names begin with `name`.
     pub(super) fn within(&self, name: impl ToString) -> Self {
         Self {
@@ -50,13 +60,21 @@ impl<'a> Layers<'a> {
 
     /// A dense layer. Whoever builds a model draws its weights.
     pub(super) fn dense(&self, name: impl ToString, input: i64, output: i64) -> Dense {
+        self.dense_of(name, [input, output], true)
+    }
+
+    /// A dense layer without a bias. Whoever builds a model draws its weights.
+    pub(super) fn dense_without_bias(&self, name: impl ToString, input: i64, output: i64) -> Dense {
+        self.dense_of(name, [input, output], false)
+    }
+
+    fn dense_of(&self, name: impl ToString, [input, output]: [i64; 2], bias: bool) -> Dense {
+        let config = nn::LinearConfig {
+            bias,
+            ..Default::default()
+        };
         Dense {
-            layer: nn::linear(
-                &self.path / name,
-                input,
-                output,
-                nn::LinearConfig::default(),
-            ),
+            layer: nn::linear(&self.path / name, input, output, config),
             precision: self.precision,
         }
     }
@@ -147,7 +165,7 @@ pub(super) fn mean_over_picture(x: &Tensor) -> Tensor {
 
 /// `tensor` (`[n, channels, height, width]`) with the channels of a pixel side by side in memory, which is how oneDNN's
 /// convolutions compute.
-pub(super) fn channels_last(tensor: &Tensor) -> Tensor {
+pub(crate) fn channels_last(tensor: &Tensor) -> Tensor {
     let side_by_side = tensor.permute([0, 2, 3, 1]).contiguous();
     side_by_side.permute([0, 3, 1, 2])
 }

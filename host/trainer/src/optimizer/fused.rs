@@ -29,6 +29,7 @@ pub(super) struct Momentum {
     pub(super) learning_rate: f32,
     pub(super) momentum: f32,
     pub(super) weight_decay: f32,
+    pub(super) nesterov: bool,
 }
 
 /// PyTorch's Adam.
@@ -54,7 +55,8 @@ pub(super) trait Rule: Copy + Send {
 
 impl Rule for Momentum {
     fn change(self, piece: Piece<'_>) {
-        momentum(self, piece.parameter, piece.gradient, piece.first);
+        let change = if self.nesterov { nesterov } else { momentum };
+        change(self, piece.parameter, piece.gradient, piece.first);
     }
 }
 
@@ -76,6 +78,15 @@ fn momentum(rule: Momentum, parameter: &mut [f32], gradient: &[f32], velocity: &
         let g = decayed(g, *p, rule.weight_decay);
         *v = *v * rule.momentum + g;
         *p -= *v * rule.learning_rate;
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+fn nesterov(rule: Momentum, parameter: &mut [f32], gradient: &[f32], velocity: &mut [f32]) {
+    for ((p, &g), v) in parameter.iter_mut().zip(gradient).zip(velocity) {
+        let g = decayed(g, *p, rule.weight_decay);
+        *v = *v * rule.momentum + g;
+        *p -= (g + *v * rule.momentum) * rule.learning_rate;
     }
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pixelrate_control::{Desk, DeskOptions, Stage, Takeovers, watch};
+use pixelrate_cuda::Entered;
 use pixelrate_runlog::{EvalRow, EventKind, EventRow, RunLog, RunStatus, StepRow, SummaryRow};
 use pixelrate_sandbox::TrainingValues;
 use tch::{Reduction, Tensor};
 
+use super::device_step::{Changed, DeviceStep};
 use super::evaluate::evaluate;
 use super::pending::Pending;
 use super::probation::Probation;
@@ -54,6 +56,10 @@ pub(super) struct Attempt {
     train: TrainSet,
     test: TestSet,
     pending: Pending,
+    /// How steps are done on a device.
+    on_device: Option<DeviceStep>,
+    /// Held for as long as this is.
+    _stream: Option<Entered>,
     /// Whether nothing is trained.
     dry: bool,
     last: Option<StepRow>,
@@ -104,6 +110,13 @@ impl Attempt {
             // Whoever takes a run up again is told of a change instead.
             take_changes: !start.resumed,
         })?;
+        let train = TrainSet::new(
+            &setup.dataset,
+            setup.found.train_examples,
+            spec.seed,
+            setup.device,
+        );
+        let streams = setup.stream.is_some();
         Ok(Self {
             spec: spec.clone(),
             folder: folder.to_owned(),
@@ -120,12 +133,9 @@ impl Attempt {
             stop_request: None,
             seconds_before: at.seconds,
             parameters: setup.model.parameters(),
-            train: TrainSet::new(
-                &setup.dataset,
-                setup.found.train_examples,
-                spec.seed,
-                setup.device,
-            ),
+            on_device: DeviceStep::new(&train, &spec.training, &setup.model, streams),
+            train,
+            _stream: setup.stream,
             test: TestSet::new(&setup.dataset, setup.device),
             model: setup.model,
             optimizer: setup.optimizer,
@@ -217,9 +227,15 @@ impl Attempt {
             self.drain_schedule(observer)?;
             let (evaluates, last) = (self.evaluation_due(), self.at.step == total);
             let keeps = checkpointed.elapsed() >= self.checkpoint_distance();
-            if self.in_force.reads_training || self.pending.is_full() || evaluates || keeps || last
-            {
+            if self.in_force.reads_training || evaluates || keeps || last {
                 self.flush_losses(observer)?;
+            } else if self.pending.is_full() {
+                if self.on_device.is_some() {
+                    let rows = self.pending.turn_over()?;
+                    self.log_steps(rows, observer)?;
+                } else {
+                    self.flush_losses(observer)?;
+                }
             }
             if self.diverged() {
                 self.evaluate(observer)?;
@@ -300,6 +316,11 @@ impl Attempt {
         self.at.step += 1;
         let loss = self.at.training.train_loss;
         self.desk.tell(self.at.step, sizes.learning_rate, loss);
+        let on_device = self.on_device.as_mut();
+        if let Some(problem) = on_device.and_then(DeviceStep::take_refusal) {
+            let message = format!("each operation of a step is started by itself: {problem}");
+            self.event(observer, EventKind::Log, message, None)?;
+        }
         Ok(())
     }
 
@@ -325,12 +346,26 @@ impl Attempt {
         sizes: StepSizes,
         wants_norm: bool,
     ) -> Result<(Tensor, Option<Tensor>), Error> {
-        let (pictures, labels) = self.train.batch(step, self.spec.training.batch_size);
         // Dropout is seeded by the step, so that a resumed run draws alike.
-        let logits = self
-            .model
-            .forward_train(&pictures, mix(self.spec.seed, step));
-        let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
+        let seed = mix(self.spec.seed, step);
+        if let Some(on_device) = &mut self.on_device {
+            let mut changed = Changed {
+                model: &self.model,
+                parameters: &self.parameters,
+                optimizer: &mut self.optimizer,
+            };
+            let (loss, norm) = on_device.learn(step, seed, sizes, &mut self.train, &mut changed)?;
+            return Ok((loss, wants_norm.then_some(norm)));
+        }
+        let (pictures, labels) = self.train.batch(step, self.spec.training.batch_size);
+        let logits = self.model.forward_train(&pictures, seed);
+        let loss = logits.cross_entropy_loss::<Tensor>(
+            &labels,
+            None,
+            Reduction::Mean,
+            -100,
+            self.spec.training.label_smoothing,
+        );
         let gradients = Tensor::f_run_backward(&[&loss], &self.parameters, false, false)?;
         let norm = wants_norm.then(|| {
             let norms: Vec<_> = gradients.iter().map(Tensor::norm).collect();
@@ -340,9 +375,14 @@ impl Attempt {
         Ok((loss.detach(), norm))
     }
 
-    /// Logs the steps whose losses were waiting, up to the first that is not finite.
+    /// Logs all steps whose losses were waiting, up to the first that is not finite.
     pub(super) fn flush_losses(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let rows = self.pending.read_back()?;
+        self.log_steps(rows, observer)
+    }
+
+    /// Logs steps, up to the first whose loss is not finite, which ends the run.
+    fn log_steps(&mut self, rows: Vec<StepRow>, observer: &mut dyn Observer) -> Result<(), Error> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -352,11 +392,13 @@ impl Attempt {
             self.at.training.grad_norm = row.grad_norm.unwrap_or(f64::NAN);
             self.log.step(row.clone())?;
             observer.step(&row);
-            self.at.step = row.step + 1;
             // A dry run measures none.
             let diverged = row.train_loss.is_some() && !loss.is_finite();
+            let next = row.step + 1;
             self.last = Some(row);
             if diverged {
+                self.at.step = next;
+                self.pending.forget();
                 break;
             }
         }

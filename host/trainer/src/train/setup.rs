@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pixelrate_control::{Stage, pictures_folder};
+use pixelrate_cuda::Entered;
 use pixelrate_runlog::{Identity, RunStatus, SummaryRow};
 use pixelrate_sandbox::{Engine, EngineOptions, RunFacts};
 use tch::Device;
@@ -24,6 +25,8 @@ pub(super) struct Setup {
     pub(super) stage: Stage,
     pub(super) dataset: Dataset,
     pub(super) device: Device,
+    /// That this thread works in the run's own stream of the device.
+    pub(super) stream: Option<Entered>,
     pub(super) model: Model,
     pub(super) optimizer: Optimizer,
 }
@@ -44,6 +47,11 @@ impl Setup {
         memory::keep_freed();
         device::set_threads(training.threads);
         let device = device::open(&training.device)?;
+        let stream = device::own_stream(device);
+        if let Device::Cuda(_) = device {
+            // Pictures come in one size, for which cuDNN may try which of its ways is the quickest.
+            tch::Cuda::cudnn_set_benchmark(true);
+        }
         let dataset = if training.is_dry() {
             data::unread(&training.dataset)?
         } else {
@@ -87,6 +95,7 @@ impl Setup {
             stage,
             dataset,
             device,
+            stream,
             model,
             optimizer,
         })
@@ -139,12 +148,12 @@ fn build(
         problem,
     })?;
     let model = Model::new(architecture, dataset, spec.seed, device, precision);
-    let optimizer = Optimizer::new(
-        training.optimizer,
-        training.beta2,
-        training.epsilon,
-        &model.parameters(),
-    );
+    let (kind, beta2, epsilon) = (training.optimizer, training.beta2, training.epsilon);
+    let optimizer = if device::is_host(device) {
+        Optimizer::new(kind, beta2, epsilon, &model.parameters())
+    } else {
+        Optimizer::on_device(kind, beta2, epsilon, &mut model.parameters())
+    };
     Ok((model, optimizer))
 }
 

@@ -1,0 +1,170 @@
+// Streams, events and graphs of libtorch, for Rust: what src/native.rs declares.
+//
+// It is compiled against libtorch's part for the CPU, and serves with its part for CUDA where that is loaded when the
+// program runs. Streams and events go through c10's interfaces for any device. Graphs have none there: the functions of
+// at::cuda::CUDAGraph are looked up by name among the libraries that are loaded, and whoever asks is told if they are
+// not, so that the same program runs with either part.
+//
+// Every function gives 0, or else has written what went wrong into `problem`, cut to `room` bytes with its closing zero.
+
+#include <dlfcn.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <c10/core/Event.h>
+#include <c10/core/Stream.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <torch/headeronly/version.h>
+
+// CUDA's own headers, where they are whole, are only needed to check what is said of its class below.
+#if __has_include(<crt/host_defines.h>)
+#include <ATen/cuda/CUDAGraph.h>
+#endif
+
+// Names, and the room that an object takes, are of this release. For another one, look at ATen/cuda/CUDAGraph.h again.
+static_assert(TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR == 11);
+
+namespace {
+
+using c10::impl::VirtualGuardImpl;
+
+c10::Device cuda(int device) {
+  return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device));
+}
+
+VirtualGuardImpl guard() { return VirtualGuardImpl(c10::kCUDA); }
+
+template <typename Function>
+int told(char *problem, size_t room, Function function) {
+  try {
+    function();
+    return 0;
+  } catch (const c10::Error &error) {
+    std::snprintf(problem, room, "%s", error.what_without_backtrace());
+  } catch (const std::exception &error) {
+    std::snprintf(problem, room, "%s", error.what());
+  } catch (...) {
+    std::snprintf(problem, room, "libtorch threw what is no exception");
+  }
+  return 1;
+}
+
+template <typename Function> Function named(const char *name) {
+  void *found = dlsym(RTLD_DEFAULT, name);
+  if (found == nullptr)
+    throw std::runtime_error(std::string("libtorch's CUDA part is not loaded, or of another release: there is no ") + name);
+  return reinterpret_cast<Function>(found);
+}
+
+// at::cuda::CUDAGraph, which takes 104 bytes in this release.
+struct alignas(16) Graph {
+  unsigned char room[256];
+};
+#if __has_include(<crt/host_defines.h>)
+static_assert(sizeof(at::cuda::CUDAGraph) <= sizeof(Graph) && alignof(at::cuda::CUDAGraph) <= alignof(Graph));
+#endif
+
+// Its functions; each takes the object that it is called of.
+struct GraphFunctions {
+  using Pool = std::pair<unsigned long long, unsigned long long>;
+
+  void (*make)(Graph *, bool keep_graph);
+  void (*remove)(Graph *);
+  void (*begin)(Graph *, Pool, int mode);
+  void (*end)(Graph *);
+  void (*replay)(Graph *);
+
+  static const GraphFunctions &get() {
+    static const GraphFunctions all = {
+        named<void (*)(Graph *, bool)>("_ZN2at4cuda9CUDAGraphC1Eb"),
+        named<void (*)(Graph *)>("_ZN2at4cuda9CUDAGraphD1Ev"),
+        named<void (*)(Graph *, Pool, int)>("_ZN2at4cuda9CUDAGraph13capture_beginESt4pairIyyE21cudaStreamCaptureMode"),
+        named<void (*)(Graph *)>("_ZN2at4cuda9CUDAGraph11capture_endEv"),
+        named<void (*)(Graph *)>("_ZN2at4cuda9CUDAGraph6replayEv"),
+    };
+    return all;
+  }
+};
+
+// cudaStreamCaptureModeThreadLocal: what other threads do meanwhile, such as the allocations of other runs, is no error.
+constexpr int THREAD_LOCAL_MODE = 1;
+
+} // namespace
+
+extern "C" {
+
+// A stream of the device's pool, by its number.
+int pixelrate_cuda_stream(int device, int64_t *stream, char *problem, size_t room) {
+  return told(problem, room, [&] { *stream = guard().getStreamFromGlobalPool(cuda(device)).id(); });
+}
+
+// Makes `stream` the calling thread's, and gives the one before.
+int pixelrate_cuda_exchange(int device, int64_t stream, int64_t *before, char *problem, size_t room) {
+  return told(problem, room, [&] {
+    *before = guard().exchangeStream(c10::Stream(c10::Stream::UNSAFE, cuda(device), stream)).id();
+  });
+}
+
+// Records an event where the calling thread's stream is now.
+int pixelrate_cuda_event(int device, c10::Event **event, char *problem, size_t room) {
+  return told(problem, room, [&] {
+    auto made = std::make_unique<c10::Event>(c10::kCUDA);
+    made->record(guard().getStream(cuda(device)));
+    *event = made.release();
+  });
+}
+
+// Waits until the device has come to an event.
+int pixelrate_cuda_event_wait(c10::Event *event, char *problem, size_t room) {
+  return told(problem, room, [&] { event->synchronize(); });
+}
+
+void pixelrate_cuda_event_free(c10::Event *event) { delete event; }
+
+// Begins to record what the calling thread's stream is given.
+int pixelrate_cuda_graph_begin(Graph **graph, char *problem, size_t room) {
+  return told(problem, room, [&] {
+    const auto &functions = GraphFunctions::get();
+    auto made = std::make_unique<Graph>();
+    functions.make(made.get(), false);
+    try {
+      functions.begin(made.get(), {0, 0}, THREAD_LOCAL_MODE);
+    } catch (...) {
+      functions.remove(made.get());
+      throw;
+    }
+    *graph = made.release();
+  });
+}
+
+int pixelrate_cuda_graph_end(Graph *graph, char *problem, size_t room) {
+  return told(problem, room, [&] { GraphFunctions::get().end(graph); });
+}
+
+int pixelrate_cuda_graph_replay(Graph *graph, char *problem, size_t room) {
+  return told(problem, room, [&] { GraphFunctions::get().replay(graph); });
+}
+
+void pixelrate_cuda_graph_free(Graph *graph) {
+  // Its destructor only warns of what goes wrong. The functions are there: it was made by them.
+  GraphFunctions::get().remove(graph);
+  delete graph;
+}
+
+// A device's generation: 9.0 of Hopper.
+int pixelrate_cuda_capability(int device, int *major, int *minor, char *problem, size_t room) {
+  return told(problem, room, [&] {
+    // cudaDevAttrComputeCapabilityMajor and -Minor of CUDA's runtime.
+    auto attribute = named<int (*)(int *, int, int)>("cudaDeviceGetAttribute");
+    if (attribute(major, 75, device) != 0 || attribute(minor, 76, device) != 0)
+      throw std::runtime_error("CUDA's runtime does not tell the device's generation");
+  });
+}
+
+}

@@ -1,0 +1,80 @@
+//! The C++ file's functions, each of whose failures is an [`Error`].
+
+use std::ffi::{CStr, c_char, c_int};
+
+use crate::Error;
+
+/// An event of c10.
+#[repr(C)]
+pub(crate) struct RawEvent {
+    _opaque: [u8; 0],
+}
+
+/// A graph, made or being recorded.
+#[repr(C)]
+pub(crate) struct RawGraph {
+    _opaque: [u8; 0],
+}
+
+// `room` is how many bytes `problem` has.
+unsafe extern "C" {
+    pub(crate) fn pixelrate_cuda_stream(
+        device: c_int,
+        stream: *mut i64,
+        problem: *mut c_char,
+        room: usize,
+    ) -> c_int;
+    pub(crate) fn pixelrate_cuda_exchange(
+        device: c_int,
+        stream: i64,
+        before: *mut i64,
+        problem: *mut c_char,
+        room: usize,
+    ) -> c_int;
+    pub(crate) fn pixelrate_cuda_event(
+        device: c_int,
+        event: *mut *mut RawEvent,
+        problem: *mut c_char,
+        room: usize,
+    ) -> c_int;
+    pub(crate) fn pixelrate_cuda_event_wait(
+        event: *mut RawEvent,
+        problem: *mut c_char,
+        room: usize,
+    ) -> c_int;
+    pub(crate) fn pixelrate_cuda_event_free(event: *mut RawEvent);
+    pub(crate) fn pixelrate_cuda_graph_begin(
+        graph: *mut *mut RawGraph,
+        problem: *mut c_char,
+        room: usize,
+    ) -> c_int;
+    pub(crate) fn pixelrate_cuda_graph_end(
+        graph: *mut RawGraph,
+        problem: *mut c_char,
+        room: usize,
+    ) -> c_int;
+    pub(crate) fn pixelrate_cuda_graph_replay(
+        graph: *mut RawGraph,
+        problem: *mut c_char,
+        room: usize,
+    ) -> c_int;
+    pub(crate) fn pixelrate_cuda_graph_free(graph: *mut RawGraph);
+    pub(crate) fn pixelrate_cuda_capability(
+        device: c_int,
+        major: *mut c_int,
+        minor: *mut c_int,
+        problem: *mut c_char,
+        room: usize,
+    ) -> c_int;
+}
+
+/// Calls one of them with room for what goes wrong.
+pub(crate) fn told(call: impl FnOnce(*mut c_char, usize) -> c_int) -> Result<(), Error> {
+    const ROOM: usize = 1000;
+    let mut problem = [0_u8; ROOM];
+    if call(problem.as_mut_ptr().cast(), ROOM) == 0 {
+        return Ok(());
+    }
+    let told = CStr::from_bytes_until_nul(&problem).unwrap_or_default();
+    Err(Error(told.to_string_lossy().trim().to_owned()))
+}

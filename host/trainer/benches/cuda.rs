@@ -1,0 +1,354 @@
+//! Training on a GPU: steps a second of one run and of several side by side, and of airbench's network, beside PyTorch on the
+//! same GPU in the same minutes; and how long the post's eleven runs of 250 epochs would take at that.
+//!
+//! `cargo xtask bench cuda`, or the built benchmark by itself, which needs nothing but libtorch's libraries (`LD_LIBRARY_PATH`)
+//! and, for its peers, a Python with PyTorch: `PIXELRATE_CUDA_PYTHON`, or else `python3`. It takes about five minutes, most of
+//! which `torch.compile` compiles. Without a GPU it says so and fails, unless it runs as a test (no `--bench`), or
+//! `PIXELRATE_BENCH_ALL` is set.
+//!
+//! Each number is of real runs, with augmentation, a WASM schedule and the log; PyTorch trains on one batch that it has on the
+//! device. Runs side by side are threads of this process, each with its stream and its graph.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark stops at the first thing that is wrong"
+)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pixelrate_sandbox::{Limits, OnFault, Value};
+use pixelrate_trainer::precision::PrecisionChoice;
+use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
+use pixelrate_trainer::train::{Observer, Progress, Stop, begin};
+use pixelrate_trainer::{data, device};
+
+const ROUNDS: usize = 3;
+/// Seconds that are measured of each in a round.
+const TURN: f64 = 3.0;
+/// The post's study: steps of 250 epochs, and its runs.
+const POST_STEPS: f64 = 250.0 * 50_000.0 / 128.0;
+const POST_RUNS: usize = 11;
+
+/// What is trained.
+struct Case {
+    model: &'static str,
+    batch: u32,
+    optimizer: OptimizerKind,
+    label_smoothing: f64,
+    /// Runs side by side.
+    together: &'static [usize],
+    /// What is trained in PyTorch: words that `cuda.py` knows.
+    peers: &'static [&'static str],
+}
+
+const CASES: [Case; 2] = [
+    Case {
+        model: "resnet-32",
+        batch: 128,
+        optimizer: OptimizerKind::Momentum,
+        label_smoothing: 0.0,
+        together: &[1, 4, 8, POST_RUNS],
+        peers: &[
+            "eager+channels_last+bfloat16",
+            "eager+channels_last+bfloat16+fused",
+            "compile+channels_last+bfloat16+fused",
+        ],
+    },
+    Case {
+        model: "airbench",
+        batch: 1024,
+        optimizer: OptimizerKind::Nesterov,
+        label_smoothing: 0.2,
+        together: &[1],
+        // As its authors train it: in 16 bits throughout, but for batch norm.
+        peers: &["eager+channels_last+half", "compile+channels_last+half"],
+    },
+];
+const PEER: &str = include_str!("cuda.py");
+
+fn main() -> ExitCode {
+    if let Err(problem) = device::open("cuda") {
+        println!("no GPU: {problem}; nothing was measured");
+        let asked = std::env::args().any(|argument| argument == "--bench")
+            && std::env::var_os("PIXELRATE_BENCH_ALL").is_none();
+        return if asked {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        };
+    }
+    let place = tempfile::tempdir().unwrap();
+    if !std::env::args().any(|argument| argument == "--bench") {
+        let steps = CASES[0].together(1, 0.5, place.path());
+        println!("{steps} steps a second");
+        return ExitCode::SUCCESS;
+    }
+    println!("{}", device::machine());
+    for case in &CASES {
+        case.compare(&place.path().join(case.model));
+    }
+    ExitCode::SUCCESS
+}
+
+impl Case {
+    /// Runs all of it in turns, and prints what came of it.
+    fn compare(&self, place: &Path) {
+        println!("\n{}, batch {}, bfloat16", self.model, self.batch);
+        let mut torch = Torch::start(self);
+        let mut own = vec![Vec::new(); self.together.len()];
+        let mut peers = vec![Vec::new(); torch.as_ref().map_or(0, |torch| torch.variants.len())];
+        for round in 0..ROUNDS {
+            for (times, &count) in own.iter_mut().zip(self.together) {
+                let folder = place.join(format!("{round}-{count}"));
+                times.push(self.together(count, TURN, &folder));
+            }
+            for (variant, times) in peers.iter_mut().enumerate() {
+                times.push(torch.as_mut().unwrap().turn(variant));
+            }
+        }
+        report(self, own, peers, torch.as_ref());
+    }
+}
+
+fn report(case: &Case, own: Vec<Vec<f64>>, peers: Vec<Vec<f64>>, torch: Option<&Torch>) {
+    println!("steps a second, of all runs together (medians of {ROUNDS}):");
+    let own: Vec<f64> = own.into_iter().map(median).collect();
+    for (count, steps) in case.together.iter().zip(&own) {
+        println!("  pixelrate, {count:>2} side by side {steps:>36.0}");
+    }
+    let peers: Vec<f64> = peers.into_iter().map(median).collect();
+    let names = torch.map_or(&[][..], |torch| &torch.variants[..]);
+    for (name, steps) in names.iter().zip(&peers) {
+        println!("  PyTorch, {name:<44} {steps:>9.0}");
+    }
+    let of = |count: usize| {
+        let found = case.together.iter().position(|&other| other == count);
+        found.map(|at| own[at])
+    };
+    if let Some(steps) = of(POST_RUNS) {
+        let minutes = POST_STEPS * POST_RUNS as f64 / steps / 60.0;
+        println!("the post's {POST_RUNS} runs of 250 epochs, side by side: {minutes:.1} minutes");
+    }
+    let Some(alone) = of(1) else { return };
+    let best = |word: &str| {
+        let named = names.iter().zip(&peers);
+        let of_word = named.filter(|(name, _)| name.starts_with(word));
+        of_word.map(|(_, &steps)| steps).max_by(f64::total_cmp)
+    };
+    for (word, name) in [("eager", "to-eager"), ("compile", "to-compile")] {
+        if let Some(peer) = best(word) {
+            println!("ratio cuda.{}.{name} {:.3}", case.model, alone / peer);
+        }
+    }
+    if let Some(eight) = of(8) {
+        println!(
+            "ratio cuda.{}.eight-to-one {:.3}",
+            case.model,
+            eight / alone
+        );
+    }
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_unstable_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+impl Case {
+    /// Steps a second of so many runs in threads of this process, over `seconds`, once all of them are under way.
+    fn together(&self, count: usize, seconds: f64, folder: &Path) -> f64 {
+        let stop = Stop::default();
+        let clocks: Vec<Clock> = (0..count).map(|_| Clock::default()).collect();
+        thread::scope(|scope| {
+            let runs: Vec<_> = (0..)
+                .zip(&clocks)
+                .map(|(seed, clock)| {
+                    let (spec, stop) = (self.spec(seed), stop.clone());
+                    let (run, mut observer) = (folder.join(&spec.run), clock.clone());
+                    scope.spawn(move || begin(&spec, &run, &mut observer, &stop).unwrap())
+                })
+                .collect();
+            // What is recorded, chosen and taken at the beginning is over by then.
+            while clocks.iter().any(|clock| clock.marks().len() < 4) {
+                // Only one that went wrong has ended; the scope tells why.
+                assert!(runs.iter().all(|run| !run.is_finished()));
+                thread::sleep(Duration::from_millis(5));
+            }
+            let from = Instant::now();
+            thread::sleep(Duration::from_secs_f64(seconds));
+            let until = Instant::now();
+            stop.ask();
+            clocks.iter().map(|clock| clock.rate(from, until)).sum()
+        })
+    }
+
+    fn spec(&self, seed: u64) -> RunSpec {
+        let mut spec = spec(seed);
+        let training = &mut spec.training;
+        training.model = self.model.into();
+        training.batch_size = self.batch;
+        training.optimizer = self.optimizer;
+        training.label_smoothing = self.label_smoothing;
+        // As often as in 50,000 pictures, in steps.
+        training.eval_every_epochs =
+            50_000.0 / data::train_examples(&training.dataset).unwrap() as f64;
+        spec
+    }
+}
+
+/// When a run had done how many steps.
+#[derive(Clone, Default)]
+struct Clock(Arc<Mutex<Vec<(Instant, u64)>>>);
+
+impl Clock {
+    fn marks(&self) -> Vec<(Instant, u64)> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Steps a second between the first and the last mark of a stretch of time.
+    fn rate(&self, from: Instant, until: Instant) -> f64 {
+        let marks = self.marks();
+        let within: Vec<_> = (marks.iter())
+            .filter(|(at, _)| (from..=until).contains(at))
+            .collect();
+        let (first, last) = (within.first().unwrap(), within.last().unwrap());
+        (last.1 - first.1) as f64 / (last.0 - first.0).as_secs_f64()
+    }
+}
+
+impl Observer for Clock {
+    fn progress(&mut self, progress: &Progress) {
+        let mark = (Instant::now(), progress.step);
+        self.0.lock().unwrap().push(mark);
+    }
+}
+
+/// What all cases have in common.
+fn spec(seed: u64) -> RunSpec {
+    RunSpec {
+        study: "bench".into(),
+        run: format!("seed{seed}"),
+        label: "one".into(),
+        label_index: 0,
+        seed,
+        training: Training {
+            // A step costs the same whatever its pictures show.
+            dataset: "synthetic".into(),
+            data_folder: "data".into(),
+            model: String::new(),
+            batch_size: 1,
+            epochs: 1e7,
+            train_examples: 0,
+            optimizer: OptimizerKind::Momentum,
+            momentum: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 2e-4,
+            eval_every_epochs: 1.0,
+            checkpoint_seconds: 1e6,
+            log_grad_norm: false,
+            label_smoothing: 0.0,
+            device: "cuda".into(),
+            threads: 1,
+            precision: PrecisionChoice::Bfloat16,
+        },
+        schedule: ScheduleSpec {
+            plugin: "cyclic".into(),
+            params: [("max_lr".to_owned(), Value::Number(1e-3))].into(),
+            picture_folder: None,
+            max_learning_rate: 1.0,
+            on_fault: OnFault::Abort,
+            rollback_steps: 100,
+        },
+        limits: Limits::default(),
+        watch: false,
+        tuned: None,
+        parent: None,
+    }
+}
+
+/// PyTorch in a process of its own.
+struct Torch {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    variants: Vec<String>,
+    /// Steps of a turn, by variant.
+    steps: Vec<u64>,
+}
+
+impl Torch {
+    /// `None` without a Python that has it.
+    fn start(case: &Case) -> Option<Self> {
+        let python = std::env::var_os("PIXELRATE_CUDA_PYTHON").unwrap_or_else(|| "python3".into());
+        let begun = Command::new(python)
+            .args(["-c", PEER, case.model, &case.batch.to_string()])
+            .args(case.peers)
+            // Its own libraries are its own.
+            .env_remove("LD_LIBRARY_PATH")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        let Ok(mut child) = begun else {
+            println!("without PyTorch: there is no Python; PIXELRATE_CUDA_PYTHON names one");
+            return None;
+        };
+        let mut torch = Self {
+            input: child.stdin.take(),
+            output: BufReader::new(child.stdout.take().unwrap()),
+            child,
+            variants: Vec::new(),
+            steps: Vec::new(),
+        };
+        loop {
+            let line = torch.line()?;
+            match line.split(' ').collect::<Vec<_>>()[..] {
+                ["ready", variant, seconds] => {
+                    println!("PyTorch, {variant}: begun in {seconds} s");
+                    torch.variants.push(variant.to_owned());
+                }
+                ["go", version] => {
+                    println!("PyTorch {version}");
+                    break;
+                }
+                _ => println!("PyTorch {line}"),
+            }
+        }
+        for variant in 0..torch.variants.len() {
+            let seconds = torch.ask(variant, 50) / 50.0;
+            torch.steps.push((TURN / seconds).ceil() as u64);
+        }
+        Some(torch)
+    }
+
+    /// Steps a second.
+    fn turn(&mut self, variant: usize) -> f64 {
+        let steps = self.steps[variant];
+        steps as f64 / self.ask(variant, steps)
+    }
+
+    fn ask(&mut self, variant: usize, steps: u64) -> f64 {
+        let variant = &self.variants[variant];
+        writeln!(self.input.as_mut().unwrap(), "{variant} {steps}").unwrap();
+        self.line().unwrap().parse().unwrap()
+    }
+
+    /// `None` if it has ended, as a Python without PyTorch does; it has told why.
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.output.read_line(&mut line).unwrap();
+        (read > 0).then(|| line.trim_end().to_owned())
+    }
+}
+
+impl Drop for Torch {
+    fn drop(&mut self) {
+        self.input = None;
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,265 @@
+//! Steps on a device beside those on the host: on the CPU, one operation after another, and on CUDA, where there is one.
+
+use std::cell::Cell;
+use std::path::Path;
+
+use pixelrate_runlog::{EvalRow, EventKind, StepRow, read_evals, read_events, read_steps};
+use pixelrate_sandbox::{Limits, OnFault, Value};
+
+use crate::device::tests::AS_A_DEVICE;
+use crate::precision::PrecisionChoice;
+use crate::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
+use crate::train::{Ending, Observer, Stop, begin, resume};
+
+thread_local! {
+    /// Whether this thread's steps are not recorded.
+    pub(super) static BY_OPERATIONS: Cell<bool> = const { Cell::new(false) };
+}
+
+fn spec(model: &str, optimizer: OptimizerKind, max_lr: f64) -> RunSpec {
+    RunSpec {
+        study: "test".into(),
+        run: "one".into(),
+        label: "cyclic".into(),
+        label_index: 0,
+        seed: 3,
+        training: Training {
+            dataset: "synthetic".into(),
+            data_folder: "data".into(),
+            model: model.into(),
+            batch_size: 8,
+            epochs: 3.0,
+            // Two blocks of losses that are read back together in an epoch, and more; batches cross its border.
+            train_examples: 1204,
+            optimizer,
+            momentum: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 2e-4,
+            eval_every_epochs: 1.0,
+            checkpoint_seconds: 1e6,
+            log_grad_norm: true,
+            label_smoothing: 0.0,
+            device: "cpu".into(),
+            threads: 1,
+            precision: PrecisionChoice::Float32,
+        },
+        schedule: ScheduleSpec {
+            plugin: "cyclic".into(),
+            params: [
+                ("step_size".to_owned(), Value::Number(10.0)),
+                ("max_lr".to_owned(), Value::Number(max_lr)),
+            ]
+            .into(),
+            picture_folder: None,
+            max_learning_rate: 1e9,
+            on_fault: OnFault::Abort,
+            rollback_steps: 100,
+        },
+        limits: Limits::default(),
+        watch: false,
+        tuned: None,
+        parent: None,
+    }
+}
+
+/// A run as on a device, whatever this one is.
+fn as_a_device<T>(train: impl FnOnce() -> T) -> T {
+    AS_A_DEVICE.set(true);
+    let given = train();
+    AS_A_DEVICE.set(false);
+    given
+}
+
+/// All that both must agree on, the gradients' norms apart.
+fn logged(folder: &Path) -> (Vec<StepRow>, Vec<f64>, Vec<EvalRow>) {
+    let mut steps = read_steps(folder).unwrap();
+    let mut norms = Vec::new();
+    for row in &mut steps {
+        (row.step_ns, row.schedule_ns) = (0, 0);
+        norms.extend(row.grad_norm.take());
+    }
+    (steps, norms, read_evals(folder).unwrap())
+}
+
+#[test]
+fn a_devices_steps_are_the_hosts() {
+    for (optimizer, label_smoothing) in [
+        (OptimizerKind::Momentum, 0.0),
+        (OptimizerKind::Nesterov, 0.2),
+        (OptimizerKind::Adam, 0.0),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (host, device) = (folder.path().join("host"), folder.path().join("device"));
+        let mut spec = spec("convnet", optimizer, 1e-2);
+        spec.training.label_smoothing = label_smoothing;
+        begin(&spec, &host, &mut (), &Stop::default()).unwrap();
+        as_a_device(|| begin(&spec, &device, &mut (), &Stop::default())).unwrap();
+        let (steps, norms, evals) = logged(&host);
+        let (other_steps, other_norms, other_evals) = logged(&device);
+        assert_eq!(steps.len(), 451);
+        if optimizer != OptimizerKind::Adam {
+            assert_eq!((&steps, &evals), (&other_steps, &other_evals));
+        }
+        // Adam's roots are not the same to the bit, and what comes of that grows.
+        for (one, other) in steps.iter().zip(&other_steps).take(20) {
+            let (a, b) = (one.train_loss.unwrap(), other.train_loss.unwrap());
+            assert!((a - b).abs() < 1e-3 * a.abs(), "step {}: {a} {b}", one.step);
+        }
+        // Of all numbers at once, and of each tensor's norm.
+        for (a, b) in norms.iter().zip(&other_norms).take(20) {
+            assert!((a - b).abs() < 1e-3 * a, "{a} {b}");
+        }
+    }
+}
+
+struct StopAtFirstEvaluation(Stop);
+
+impl Observer for StopAtFirstEvaluation {
+    fn evaluated(&mut self, _: &EvalRow) {
+        self.0.ask();
+    }
+}
+
+#[test]
+fn a_run_on_a_device_is_taken_up_to_the_same_bits() {
+    for optimizer in [OptimizerKind::Momentum, OptimizerKind::Adam] {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
+        let spec = spec("resnet-8", optimizer, 1e-2);
+        let spec = RunSpec {
+            training: Training {
+                train_examples: 404,
+                epochs: 2.0,
+                ..spec.training
+            },
+            ..spec
+        };
+        as_a_device(|| {
+            begin(&spec, &whole, &mut (), &Stop::default()).unwrap();
+            let stop = Stop::default();
+            let mut observer = StopAtFirstEvaluation(stop.clone());
+            let outcome = begin(&spec, &stopped, &mut observer, &stop).unwrap();
+            assert_eq!(outcome.ending, Ending::Stopped);
+            let outcome = resume(&stopped, &mut (), &Stop::default()).unwrap();
+            assert_eq!(outcome.ending, Ending::Finished);
+        });
+        assert_eq!(logged(&whole), logged(&stopped), "{optimizer}");
+    }
+}
+
+#[test]
+fn a_run_on_a_device_that_diverges_ends_at_the_step_where_it_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let (host, device) = (folder.path().join("host"), folder.path().join("device"));
+    let spec = spec("convnet", OptimizerKind::Momentum, 1e8);
+    for (folder, as_one) in [(&host, false), (&device, true)] {
+        AS_A_DEVICE.set(as_one);
+        let outcome = begin(&spec, folder, &mut (), &Stop::default()).unwrap();
+        AS_A_DEVICE.set(false);
+        assert_eq!(outcome.ending, Ending::Diverged);
+    }
+    let ((steps, _, _), (others, _, _)) = (logged(&host), logged(&device));
+    let told = |rows: &[StepRow]| {
+        let last = rows.last().unwrap();
+        assert!(!last.train_loss.unwrap().is_finite());
+        (rows.len(), last.step)
+    };
+    assert_eq!(told(&steps), told(&others));
+}
+
+/// Where this machine has a CUDA device. `PIXELRATE_REQUIRE_CUDA` says that it has to.
+fn cuda() -> bool {
+    let found = crate::device::open("cuda").is_ok();
+    let required = std::env::var_os("PIXELRATE_REQUIRE_CUDA").is_some();
+    assert!(found || !required, "there is no CUDA device");
+    if !found {
+        println!("skipped: there is no CUDA device");
+    }
+    found
+}
+
+fn on_cuda(spec: &RunSpec, precision: PrecisionChoice) -> RunSpec {
+    let mut spec = spec.clone();
+    spec.training.device = "cuda".into();
+    spec.training.precision = precision;
+    spec
+}
+
+/// The losses of a run: as it is, or one operation after another.
+fn losses(spec: &RunSpec, by_operations: bool) -> Vec<f64> {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    BY_OPERATIONS.set(by_operations);
+    let outcome = begin(spec, &run, &mut (), &Stop::default());
+    BY_OPERATIONS.set(false);
+    assert_eq!(outcome.unwrap().ending, Ending::Finished);
+    let refused = read_events(&run).unwrap().into_iter();
+    let refused: Vec<_> = refused.filter(|row| row.kind == EventKind::Log).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    let rows = read_steps(&run).unwrap();
+    rows.iter().map(|row| row.train_loss.unwrap()).collect()
+}
+
+/// What is added in another order from time to time, as cuDNN may, is not the same to the bit, and grows from step to step.
+fn assert_alike(one: &[f64], other: &[f64]) {
+    assert_eq!(one.len(), other.len());
+    for (step, (a, b)) in one.iter().zip(other).enumerate().take(40) {
+        assert!((a - b).abs() < 0.02 * a.abs(), "step {step}: {a} {b}");
+    }
+}
+
+#[test]
+fn on_cuda_recorded_steps_do_what_their_operations_do() {
+    if !cuda() {
+        return;
+    }
+    for (model, optimizer, precision) in [
+        ("convnet", OptimizerKind::Momentum, PrecisionChoice::Float32),
+        ("resnet-8", OptimizerKind::Adam, PrecisionChoice::Float32),
+        (
+            "resnet-8",
+            OptimizerKind::Momentum,
+            PrecisionChoice::Bfloat16,
+        ),
+    ] {
+        let spec = on_cuda(&spec(model, optimizer, 1e-3), precision);
+        assert_alike(&losses(&spec, false), &losses(&spec, true));
+    }
+}
+
+#[test]
+fn on_cuda_runs_side_by_side_do_what_they_do_alone() {
+    if !cuda() {
+        return;
+    }
+    let specs = [0, 1, 2, 3].map(|seed| {
+        let spec = spec("resnet-8", OptimizerKind::Momentum, 1e-3);
+        RunSpec {
+            seed,
+            ..on_cuda(&spec, PrecisionChoice::Float32)
+        }
+    });
+    let together: Vec<Vec<f64>> = std::thread::scope(|scope| {
+        let runs: Vec<_> = specs
+            .iter()
+            .map(|spec| scope.spawn(|| losses(spec, false)))
+            .collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    for (spec, together) in specs.iter().zip(&together) {
+        assert_alike(&losses(spec, false), together);
+    }
+}
+
+#[test]
+fn on_cuda_the_hosts_losses_come_out() {
+    if !cuda() {
+        return;
+    }
+    let spec = spec("convnet", OptimizerKind::Momentum, 1e-3);
+    assert_alike(
+        &losses(&spec, false),
+        &losses(&on_cuda(&spec, PrecisionChoice::Float32), false),
+    );
+}
