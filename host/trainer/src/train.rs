@@ -2,6 +2,7 @@
 
 mod attempt;
 mod evaluate;
+mod pace;
 mod pending;
 mod probation;
 mod redo;
@@ -20,6 +21,7 @@ use pixelrate_runlog::{EvalRow, EventRow, StepRow, SummaryRow};
 use crate::spec::{Found, RunFile, RunSpec};
 use crate::{Error, data};
 
+pub use pace::Pace;
 pub use set_aside::{note, set_aside};
 
 /// Who looks on while a run trains. Nothing here may take long: it is called between steps.
