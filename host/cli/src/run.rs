@@ -235,10 +235,10 @@ impl Observer for Bar {
 
     fn progress(&mut self, progress: &Progress) {
         self.0.set_position(progress.step);
-        self.0.set_message(format!(
-            "loss {:.3}  rate {:.2e}",
-            progress.train_loss, progress.learning_rate
-        ));
+        let loss = progress
+            .train_loss
+            .map_or_else(String::new, |loss| format!("loss {loss:.3}  "));
+        (self.0).set_message(format!("{loss}rate {:.2e}", progress.learning_rate));
     }
 
     fn evaluated(&mut self, row: &EvalRow) {
@@ -273,7 +273,8 @@ impl Observer for Beats {
             step: progress.step,
             total_steps: progress.total_steps,
             learning_rate: progress.learning_rate,
-            train_loss: Some(progress.train_loss).filter(|loss| loss.is_finite()),
+            measured: progress.train_loss.is_some(),
+            train_loss: progress.train_loss.filter(|loss| loss.is_finite()),
         };
         print_line(&beat);
     }

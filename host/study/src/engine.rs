@@ -33,8 +33,22 @@ pub struct Beat {
     pub total_steps: u64,
     /// Learning rate of the newest step.
     pub learning_rate: f64,
+    /// Whether steps have a loss: those of a dry run have none.
+    pub measured: bool,
     /// Loss of the newest step; `None` where it is not finite, which JSON cannot say.
     pub train_loss: Option<f64>,
+}
+
+impl Beat {
+    /// Beside the bar.
+    fn told(&self) -> String {
+        let rate = self.learning_rate;
+        match self.train_loss {
+            Some(loss) => format!("loss {loss:.3}  rate {rate:.2e}"),
+            None if self.measured => format!("loss not finite  rate {rate:.2e}"),
+            None => format!("rate {rate:.2e}"),
+        }
+    }
 }
 
 /// Something that happened in a run and that whoever looks on hears of at once: a line of JSON too.
@@ -292,10 +306,7 @@ fn follow(mut child: Child, spec: &RunSpec, screen: &Screen) -> Result<(), Strin
             } else if let Ok(beat) = serde_json::from_str::<Beat>(&line) {
                 bar.set_length(beat.total_steps);
                 bar.set_position(beat.step);
-                let loss = beat
-                    .train_loss
-                    .map_or_else(|| "not finite".to_owned(), |loss| format!("{loss:.3}"));
-                bar.set_message(format!("loss {loss}  rate {:.2e}", beat.learning_rate));
+                bar.set_message(beat.told());
             }
         }
     }
@@ -448,4 +459,23 @@ impl Screen {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_is_told_without_a_loss() {
+        let beat = |measured, train_loss| Beat {
+            step: 1,
+            total_steps: 2,
+            learning_rate: 0.1,
+            measured,
+            train_loss,
+        };
+        assert_eq!(beat(false, None).told(), "rate 1.00e-1");
+        assert_eq!(beat(true, None).told(), "loss not finite  rate 1.00e-1");
+        assert_eq!(beat(true, Some(0.5)).told(), "loss 0.500  rate 1.00e-1");
+    }
 }

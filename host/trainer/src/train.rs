@@ -52,8 +52,8 @@ pub struct Progress {
     pub epoch: f64,
     /// The newest step's learning rate.
     pub learning_rate: f64,
-    /// The newest step's cross-entropy, in nats; NaN in a run that trains nothing.
-    pub train_loss: f64,
+    /// The newest step's cross-entropy, in nats; `None` in a run that trains nothing.
+    pub train_loss: Option<f64>,
 }
 
 /// Asks a run to end after the step that it is at, from any thread or a signal handler.
