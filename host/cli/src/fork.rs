@@ -102,6 +102,7 @@ fn train(
     let plan = Plan {
         name: branches[0].spec.study.clone(),
         jobs: None,
+        threads_open: false,
         runs: branches.into_iter().map(|branch| branch.spec).collect(),
         builds: Vec::new(),
         report: Options::default(),

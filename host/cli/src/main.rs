@@ -11,6 +11,7 @@ mod fork;
 mod inspect;
 mod log;
 mod new;
+mod pace;
 mod pause;
 mod preview;
 mod ps;
@@ -63,6 +64,8 @@ enum Command {
     Check(check::Args),
     Inspect(inspect::Args),
     Data(data::Args),
+    #[command(hide = true)]
+    Pace(pace::Args),
 }
 
 fn main() -> ExitCode {
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::main(&args),
         Command::Inspect(args) => inspect::main(&args),
         Command::Data(args) => data::main(&args),
+        Command::Pace(args) => pace::main(&args),
     };
     match outcome {
         Ok(code) => code,

@@ -214,10 +214,10 @@ impl Observer for Bar {
 
     fn progress(&mut self, progress: &Progress) {
         self.0.set_position(progress.step);
-        self.0.set_message(format!(
-            "loss {:.3}  rate {:.2e}",
-            progress.train_loss, progress.learning_rate
-        ));
+        let loss = progress
+            .train_loss
+            .map_or_else(String::new, |loss| format!("loss {loss:.3}  "));
+        (self.0).set_message(format!("{loss}rate {:.2e}", progress.learning_rate));
     }
 
     fn evaluated(&mut self, row: &EvalRow) {

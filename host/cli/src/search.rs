@@ -8,6 +8,7 @@ use pixelrate_sandbox::GuardOptions;
 use pixelrate_study::search::file::{SearchKeys, SearchedSchedule};
 use pixelrate_study::search::{self, End, Metric, Search, SearchFile};
 use pixelrate_study::spec::Study;
+use pixelrate_study::split::{self, Decision, Jobs, Question};
 use pixelrate_trainer::spec::ScheduleSpec;
 
 use crate::{signals, training, trial};
@@ -24,9 +25,10 @@ pub(crate) struct Args {
     search: Option<PathBuf>,
     #[command(flatten)]
     quick: Quick,
-    /// Runs side by side [default: the search's `jobs`, or cores over threads a run].
+    /// Runs side by side: a number, or auto, which measures how many are quickest [default: the search's `jobs`, or auto
+    /// where that takes no time worth speaking of].
     #[arg(long)]
-    jobs: Option<usize>,
+    jobs: Option<Jobs>,
     /// Where the search's folder is made: `RUNS/<search>`.
     #[arg(long, default_value = "runs")]
     runs: PathBuf,
@@ -113,25 +115,33 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         list(&search);
         return Ok(ExitCode::SUCCESS);
     }
-    let threads = search
-        .candidates
-        .iter()
-        .map(|one| one.spec.training.threads as usize);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let side_by_side = (cores / threads.max().unwrap_or(1)).max(1);
-    let jobs = args.jobs.or(search.jobs).unwrap_or(side_by_side);
+    let stop = signals::stop()?;
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let runs = search.all_runs();
+    let question = Question {
+        runs: &runs,
+        threads_open: false,
+        jobs: args.jobs.or(search.jobs),
+        folder: &folder,
+        program: &program,
+    };
+    let Some(decision) = trial::busy(trial::MEASURING, || split::decide(&question, &stop))? else {
+        eprintln!("stopped before anything was trained");
+        return Ok(ExitCode::from(130));
+    };
+    let Decision { split, why } = decision;
+    let jobs = split.runs;
     eprintln!(
-        "{}: {} candidates with {} seeds, {jobs} runs at a time, in {}",
+        "{}: {} candidates with {} seeds in {}, {split}{}",
         search.name,
         search.candidates.len(),
         search.seeds.len(),
-        folder.display()
+        folder.display(),
+        why.map_or_else(String::new, |why| format!(" ({why})"))
     );
     for refused in &search.refused {
         eprintln!("not run: {}: {}", refused.label, refused.problem);
     }
-    let stop = signals::stop()?;
-    let program = std::env::current_exe().context("cannot find this program's own file")?;
     let told = |line: &str| eprintln!("{line}");
     let mut end = search::run(&search, &folder, &program, jobs, &stop, &told)?;
     if let (End::Found(_), Some(seeds)) = (&end, args.confirm) {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use pixelrate_study::engine::{self, RunEnd};
+use pixelrate_study::split::{self, Decision, Jobs, Question};
 use pixelrate_study::{plan, report};
 
 use crate::{signals, trial};
@@ -15,9 +16,10 @@ use crate::{signals, trial};
 pub(crate) struct Args {
     /// The study's TOML.
     file: PathBuf,
-    /// Runs side by side [default: the study's `jobs`, or cores over threads a run].
+    /// Runs side by side: a number, or auto, which measures how many are quickest, and with how many threads each, where
+    /// the study leaves `threads` out [default: the study's `jobs`, or auto where that takes no time worth speaking of].
     #[arg(long)]
-    jobs: Option<usize>,
+    jobs: Option<Jobs>,
     /// Where the runs' folders are made: `RUNS/<study>/<run>`.
     #[arg(long, default_value = "runs")]
     runs: PathBuf,
@@ -27,7 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    let plan = trial::busy(trial::PLANNING, || plan::plan(&args.file))?;
+    let mut plan = trial::busy(trial::PLANNING, || plan::plan(&args.file))?;
     if args.list {
         plan.runs.iter().for_each(|run| println!("{}", run.run));
         return Ok(ExitCode::SUCCESS);
@@ -35,24 +37,34 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let folder = std::path::absolute(args.runs.join(&plan.name))?;
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
-    let threads = plan
-        .runs
-        .iter()
-        .map(|run| run.training.threads as usize)
-        .max()
-        .unwrap_or(1);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = args.jobs.or(plan.jobs).unwrap_or((cores / threads).max(1));
-    eprintln!(
-        "{}: {} runs, {jobs} at a time, in {}",
-        plan.name,
-        plan.runs.len(),
-        folder.display()
-    );
-    plan.report.keep(&folder)?;
     let stop = signals::stop()?;
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let ends = engine::run(&plan, None, &folder, &program, jobs, &stop)?;
+    let question = Question {
+        runs: &plan.runs,
+        threads_open: plan.threads_open,
+        jobs: args.jobs.or(plan.jobs),
+        folder: &folder,
+        program: &program,
+    };
+    let Some(decision) = trial::busy(trial::MEASURING, || split::decide(&question, &stop))? else {
+        eprintln!("stopped before anything was trained");
+        return Ok(ExitCode::from(130));
+    };
+    let Decision { split, why } = decision;
+    if plan.threads_open {
+        plan.runs
+            .iter_mut()
+            .for_each(|run| run.training.threads = split.threads);
+    }
+    eprintln!(
+        "{}: {} runs in {}, {split}{}",
+        plan.name,
+        plan.runs.len(),
+        folder.display(),
+        why.map_or_else(String::new, |why| format!(" ({why})"))
+    );
+    plan.report.keep(&folder)?;
+    let ends = engine::run(&plan, None, &folder, &program, split.runs, &stop)?;
     let report = report::report(&folder, &folder.join("report"), &plan.report)?;
     println!("{}", report.markdown);
     report

@@ -20,6 +20,9 @@ const PICTURE: &str = "mona_lisa";
 /// What takes so long before a study begins.
 pub(crate) const PLANNING: &str = "planning: compiling and rehearsing the schedules";
 
+/// What is found out then.
+pub(crate) const MEASURING: &str = "measuring how many runs side by side are quickest";
+
 /// A run that is not there: how long it is, and where its pictures are. A study has its own.
 #[derive(clap::Args)]
 #[group(skip)]

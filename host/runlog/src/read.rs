@@ -14,10 +14,14 @@ use crate::{Error, EvalRow, EventRow, Identity, StepRow, SummaryRow, wal};
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// Parts that are open at a time: a run of a hundred million steps has more than a process may have files open. A log of
+/// fewer is held as it was, whatever becomes of its files.
+const OPEN: usize = 64;
+
 /// The steps of a run, one after the other.
 ///
-/// It gives what was logged when it was made. Its files stay open, so a writer that compacts them meanwhile does no
-/// harm.
+/// It gives what was logged when it was made. A writer that compacts the log meanwhile does no harm: files stay open, and
+/// where there are too many for that, what has become of the others is looked for.
 #[derive(Debug)]
 pub struct Steps(Rows<StepRow>);
 
@@ -32,7 +36,16 @@ impl Iterator for Steps {
 /// The rows of a table, part after part, then those of the write-ahead log.
 #[derive(Debug)]
 struct Rows<R> {
+    folder: RunFolder,
+    identity: Option<Identity>,
     parts: VecDeque<Opened>,
+    /// Parts that are not open yet, and the number of the first row in them.
+    closed: VecDeque<Span>,
+    first_closed: u64,
+    /// Rows of the next part that another gave.
+    known: usize,
+    /// Rows that parts have yet to give: one that was made of others since may hold later ones, which are in `rest`.
+    due: u64,
     batches: Option<Batches>,
     now: IntoIter<R>,
     rest: Option<Vec<R>>,
@@ -142,16 +155,18 @@ pub fn write_summaries(path: &Path, rows: &[SummaryRow]) -> Result<(), Error> {
 
 /// One past the last step in the log; 0 if there is none. The log must be this run's.
 pub(crate) fn logged_steps(folder: &RunFolder, identity: &Identity) -> Result<u64, Error> {
-    let mut rows = open::<StepRow>(folder, Some(identity))?;
-    if let Some(last) = rows.rest.as_ref().and_then(|rest| rest.last()) {
-        return Ok(last.step + 1);
-    }
-    while let Some(last) = rows.parts.pop_back() {
-        if let Some((_, high)) = last.steps() {
-            return Ok(high + 1);
+    patiently(|| {
+        let (dir, spans, rest) = listed::<StepRow>(folder, Some(identity))?;
+        if let Some(last) = rest.last() {
+            return Ok(last.step + 1);
         }
-    }
-    Ok(0)
+        for span in spans.iter().rev() {
+            if let Some((_, high)) = opened::<StepRow>(&dir, *span, Some(identity))?.steps() {
+                return Ok(high + 1);
+            }
+        }
+        Ok(0)
+    })
 }
 
 fn open<R: Record>(folder: &RunFolder, identity: Option<&Identity>) -> Result<Rows<R>, Error> {
@@ -194,7 +209,10 @@ pub(crate) fn parts(
     Ok((dir, spans))
 }
 
-fn try_open<R: Record>(folder: &RunFolder, identity: Option<&Identity>) -> Result<Rows<R>, Error> {
+/// The folder of a table's parts, these parts, and the rows that are in none of them yet.
+type Listed<R> = (PathBuf, Vec<Span>, Vec<R>);
+
+fn listed<R: Record>(folder: &RunFolder, identity: Option<&Identity>) -> Result<Listed<R>, Error> {
     // The write-ahead log first: rows that leave it after this are in a part by then, and the numbers tell.
     let mut segments: Vec<(PathBuf, u64, Vec<R>)> = Vec::new();
     for (path, first) in wal::list(&folder.wal(), R::TABLE)? {
@@ -203,15 +221,32 @@ fn try_open<R: Record>(folder: &RunFolder, identity: Option<&Identity>) -> Resul
         }
     }
     let (dir, spans) = parts(folder, R::TABLE)?;
-    let mut opened = VecDeque::with_capacity(spans.len());
-    for span in &spans {
-        let part = part::open_part::<R>(&dir, *span)?;
-        identity.map_or(Ok(()), |identity| part.check_run(identity))?;
-        opened.push_back(part);
-    }
     let rest = wal::rows_after(&segments, spans.last().map_or(0, |span| span.end))?;
+    Ok((dir, spans, rest))
+}
+
+fn opened<R: Record>(dir: &Path, span: Span, identity: Option<&Identity>) -> Result<Opened, Error> {
+    let part = part::open_part::<R>(dir, span)?;
+    identity.map_or(Ok(()), |identity| part.check_run(identity))?;
+    Ok(part)
+}
+
+fn try_open<R: Record>(folder: &RunFolder, identity: Option<&Identity>) -> Result<Rows<R>, Error> {
+    let (dir, spans, rest) = listed::<R>(folder, identity)?;
+    let mut closed = VecDeque::from(spans);
+    let due = closed.back().map_or(0, |span| span.end);
+    let now = closed.drain(..closed.len().min(OPEN));
+    let parts = now
+        .map(|span| opened::<R>(&dir, span, identity))
+        .collect::<Result<_, _>>()?;
     Ok(Rows {
-        parts: opened,
+        folder: folder.clone(),
+        identity: identity.cloned(),
+        parts,
+        first_closed: closed.front().map_or(due, |span| span.first),
+        closed,
+        known: 0,
+        due,
         batches: None,
         now: Vec::new().into_iter(),
         rest: Some(rest),
@@ -219,6 +254,29 @@ fn try_open<R: Record>(folder: &RunFolder, identity: Option<&Identity>) -> Resul
 }
 
 impl<R: Record> Rows<R> {
+    /// The part that comes next; opened, if it was not.
+    fn next_part(&mut self) -> Result<Option<Opened>, Error> {
+        if let Some(part) = self.parts.pop_front() {
+            return Ok(Some(part));
+        }
+        let Some(&span) = self.closed.front() else {
+            return Ok(None);
+        };
+        let next = self.first_closed;
+        let identity = self.identity.as_ref();
+        let (span, part) = patiently(|| {
+            let (dir, spans) = parts(&self.folder, R::TABLE)?;
+            // One that was made of it and others has its rows as well.
+            let holds = |one: &&Span| one.first <= next && next < one.end;
+            let span = spans.iter().find(holds).copied().unwrap_or(span);
+            Ok((span, opened::<R>(&dir, span, identity)?))
+        })?;
+        self.known = usize::try_from(next - span.first).unwrap_or(usize::MAX);
+        self.first_closed = span.end;
+        self.closed.retain(|one| one.end > span.end);
+        Ok(Some(part))
+    }
+
     fn advance(&mut self) -> Result<Option<R>, Error> {
         loop {
             if let Some(row) = self.now.next() {
@@ -227,8 +285,14 @@ impl<R: Record> Rows<R> {
             if let Some(batches) = &mut self.batches
                 && let Some(batch) = batches.next()
             {
-                self.now = part::rows_of::<R>(batches.path(), &batch?)?.into_iter();
-            } else if let Some(part) = self.parts.pop_front() {
+                let mut rows = part::rows_of::<R>(batches.path(), &batch?)?;
+                let known = self.known.min(rows.len());
+                rows.drain(..known);
+                self.known -= known;
+                rows.truncate(usize::try_from(self.due).unwrap_or(usize::MAX));
+                self.due -= rows.len() as u64;
+                self.now = rows.into_iter();
+            } else if let Some(part) = self.next_part()? {
                 self.batches = Some(part.batches()?);
             } else if let Some(rest) = self.rest.take() {
                 self.batches = None;

@@ -11,7 +11,7 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{eval_row, event_row, identity, step_row, summary_row};
 use pixelrate_runlog::{
@@ -418,4 +418,32 @@ fn whoever_looks_sees_whether_a_run_is_being_written() {
     );
     drop(log);
     assert_eq!(held(folder.path()).unwrap(), Held::No);
+}
+
+#[test]
+fn a_log_of_more_parts_than_are_open_is_read_whole_though_it_is_compacted_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        part_rows: 10,
+        ..small()
+    };
+    let mut log = RunLog::create_with(dir.path(), identity(), options).unwrap();
+    append(&mut log, 0, 2_003);
+    log.flush().unwrap();
+    let parts = || names(&dir.path().join("steps")).len();
+    let begun = Instant::now();
+    while parts() < 150 && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(parts() >= 150, "{}", parts());
+    holds(dir.path(), 2_003);
+    let mut rows = steps(dir.path()).unwrap();
+    let before: Vec<_> = rows.by_ref().take(15).map(Result::unwrap).collect();
+    // Later rows come to the same part, and are none of this reader's.
+    append(&mut log, 2_003, 2_100);
+    log.finish(&summary_row("cyclic-1", 2_100)).unwrap();
+    assert_eq!(parts(), 1);
+    let all: Vec<_> = before.into_iter().chain(rows.map(Result::unwrap)).collect();
+    assert!(all.iter().map(|row| row.step).eq(0..2_003));
+    assert!(all == (0..2_003).map(step_row).collect::<Vec<_>>());
 }

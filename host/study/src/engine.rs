@@ -36,6 +36,8 @@ pub struct Beat {
     pub total_steps: u64,
     /// Learning rate of the newest step.
     pub learning_rate: f64,
+    /// Whether steps have a loss: those of a dry run have none.
+    pub measured: bool,
     /// Loss of the newest step; `None` where it is not finite, which JSON cannot say.
     pub train_loss: Option<f64>,
 }
@@ -46,7 +48,8 @@ impl From<&Progress> for Beat {
             step: progress.step,
             total_steps: progress.total_steps,
             learning_rate: progress.learning_rate,
-            train_loss: Some(progress.train_loss).filter(|loss| loss.is_finite()),
+            measured: progress.train_loss.is_some(),
+            train_loss: progress.train_loss.filter(|loss| loss.is_finite()),
         }
     }
 }
@@ -55,10 +58,17 @@ impl Beat {
     fn show(&self, bar: &ProgressBar) {
         bar.set_length(self.total_steps);
         bar.set_position(self.step);
-        let loss = self
-            .train_loss
-            .map_or_else(|| "not finite".to_owned(), |loss| format!("{loss:.3}"));
-        bar.set_message(format!("loss {loss}  rate {:.2e}", self.learning_rate));
+        bar.set_message(self.told());
+    }
+
+    /// Beside the bar.
+    fn told(&self) -> String {
+        let rate = self.learning_rate;
+        match self.train_loss {
+            Some(loss) => format!("loss {loss:.3}  rate {rate:.2e}"),
+            None if self.measured => format!("loss not finite  rate {rate:.2e}"),
+            None => format!("rate {rate:.2e}"),
+        }
     }
 }
 
@@ -490,4 +500,23 @@ impl Screen {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_is_told_without_a_loss() {
+        let beat = |measured, train_loss| Beat {
+            step: 1,
+            total_steps: 2,
+            learning_rate: 0.1,
+            measured,
+            train_loss,
+        };
+        assert_eq!(beat(false, None).told(), "rate 1.00e-1");
+        assert_eq!(beat(true, None).told(), "loss not finite  rate 1.00e-1");
+        assert_eq!(beat(true, Some(0.5)).told(), "loss 0.500  rate 1.00e-1");
+    }
 }

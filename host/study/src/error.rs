@@ -111,6 +111,9 @@ pub enum Error {
     /// A run's spec.
     #[error(transparent)]
     Trainer(#[from] pixelrate_trainer::Error),
+    /// How quickly runs train could not be measured.
+    #[error("{0}")]
+    Pace(String),
     /// A scan that its plugin would refuse, too.
     #[error("{plugin}: {problem}")]
     Scan {

@@ -1,7 +1,8 @@
 //! Many runs: what a study asks for, who runs it, what it came to.
 //!
 //! - [`spec`]: a study's TOML. [`plan`]: the runs that it asks for, all checked before anything trains.
-//! - [`engine`]: each run in a process of its own, stopped and taken up again.
+//! - [`split`]: how many runs side by side, with how many threads. [`engine`]: each run in a process of its own, stopped and
+//!   taken up again.
 //! - [`search`]: the best parameters, or pictures, by successive halving. [`range_test`]: a rate to begin with.
 //! - [`steer`]: swaps, pauses and stops of runs in other processes. [`mod@fork`], [`mod@replay`]: a run's second lives.
 //! - [`runs`]: the runs that there are, what each does, and which of them are meant.
@@ -26,6 +27,7 @@ pub mod runs;
 pub mod scan;
 pub mod search;
 pub mod spec;
+pub mod split;
 pub mod statistics;
 pub mod steer;
 

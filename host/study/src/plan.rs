@@ -13,6 +13,7 @@ use crate::rebuild::Build;
 use crate::report::Options;
 use crate::search;
 use crate::spec::{StudyFile, TrainingKeys};
+use crate::split::Jobs;
 
 /// A study, ready to run.
 #[derive(Debug, Clone)]
@@ -20,7 +21,9 @@ pub struct Plan {
     /// The study's name.
     pub name: String,
     /// Runs side by side, if the study says.
-    pub jobs: Option<usize>,
+    pub jobs: Option<Jobs>,
+    /// Whether the study says nothing of the runs' threads, so that they are found ([`crate::split`]).
+    pub threads_open: bool,
     /// Seed by seed, so that a study that is stopped early has every schedule.
     pub runs: Vec<RunSpec>,
     /// Plugins that are built anew when their sources change.
@@ -80,10 +83,6 @@ impl Planner<'_> {
                 "`seeds` must name at least one seed, and each once".to_owned(),
             ));
         }
-        if study.study.jobs == Some(0) {
-            let problem = "`jobs` must be at least 1".to_owned();
-            return Err(self.wrong(&[&["study", "jobs"]], problem));
-        }
         if study.schedule.is_empty() {
             return Err(self.wrong(&[&["schedule"]], "there is no [[schedule]]".to_owned()));
         }
@@ -114,6 +113,7 @@ impl Planner<'_> {
         Ok(Plan {
             name: study.study.name.clone(),
             jobs: study.study.jobs,
+            threads_open: threads_open(study),
             report: self.report(study, &runs)?,
             runs,
             builds,
@@ -360,6 +360,14 @@ impl Planner<'_> {
             _ => self.wrong_in(index, &["plugin"], e.to_string()),
         })
     }
+}
+
+/// Whether no key of the study says how many threads a run has.
+fn threads_open(study: &StudyFile) -> bool {
+    let said = study.training.threads.is_some()
+        || study.grid.contains_key("threads")
+        || (study.schedule.iter()).any(|entry| entry.training.threads.is_some());
+    !said
 }
 
 /// Schedules of one plugin that are rehearsed over their run. Whether a plugin answers alike in every instance, and takes

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::report::Options;
+use crate::split::Jobs;
 
 /// A study, as its file has it.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,8 +47,8 @@ pub struct Study {
     pub seeds: Vec<u64>,
     /// Folder of the study's own pictures, from the file's place.
     pub pictures: Option<PathBuf>,
-    /// Runs side by side; by default the machine's cores over the threads of a run.
-    pub jobs: Option<usize>,
+    /// Runs side by side; by default as many as are quickest ([`crate::split`]).
+    pub jobs: Option<Jobs>,
     /// Whether a run takes a schedule's file over when it changes; by default it does.
     #[serde(default = "RunSpec::default_watch")]
     pub watch: bool,

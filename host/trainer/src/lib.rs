@@ -24,3 +24,13 @@ pub mod spec;
 pub mod train;
 
 pub use error::Error;
+
+/// What this program was built from: its version, libtorch's, and the commit, as far as the build knows them.
+pub fn build() -> String {
+    format!(
+        "pixelrate {}, libtorch {}, commit {}",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("PIXELRATE_LIBTORCH").unwrap_or("unknown"),
+        option_env!("PIXELRATE_GIT_COMMIT").unwrap_or("unknown"),
+    )
+}

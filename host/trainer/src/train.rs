@@ -3,6 +3,7 @@
 mod attempt;
 mod device_step;
 mod evaluate;
+mod pace;
 mod pending;
 mod probation;
 mod redo;
@@ -21,6 +22,7 @@ use pixelrate_runlog::{EvalRow, EventRow, StepRow, SummaryRow};
 use crate::spec::{Found, RunFile, RunSpec};
 use crate::{Error, data};
 
+pub use pace::Pace;
 pub use set_aside::{note, set_aside};
 
 /// Who looks on while a run trains. Nothing here may take long: it is called between steps.
@@ -51,8 +53,8 @@ pub struct Progress {
     pub epoch: f64,
     /// The newest step's learning rate.
     pub learning_rate: f64,
-    /// The newest step's cross-entropy, in nats; NaN in a run that trains nothing.
-    pub train_loss: f64,
+    /// The newest step's cross-entropy, in nats; `None` in a run that trains nothing.
+    pub train_loss: Option<f64>,
 }
 
 /// Asks a run to end after the step that it is at, from any thread or a signal handler.

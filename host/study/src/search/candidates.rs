@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::file::Metric;
 use super::rungs::Rung;
 use crate::spec::TrainingKeys;
+use crate::split::Jobs;
 
 /// A search, ready to run: what `search.json` holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub struct Search {
     /// Those that were drawn and cannot run.
     pub refused: Vec<Refused>,
     /// Runs side by side, if the search says.
-    pub jobs: Option<usize>,
+    pub jobs: Option<Jobs>,
 }
 
 /// What may turn out to be best.
@@ -56,6 +57,19 @@ pub struct Refused {
     pub label: String,
     /// What is wrong with it.
     pub problem: String,
+}
+
+impl Search {
+    /// A run of each candidate with each seed, as the last rung has them.
+    pub fn all_runs(&self) -> Vec<RunSpec> {
+        let seeds = self.seeds.iter();
+        let runs = seeds.flat_map(|&seed| {
+            self.candidates
+                .iter()
+                .map(move |one| one.run(&self.name, seed))
+        });
+        runs.collect()
+    }
 }
 
 impl Candidate {

@@ -51,6 +51,7 @@ pub fn confirm(
             .collect(),
         name: study,
         jobs: search.jobs,
+        threads_open: false,
         builds: Vec::new(),
         report: Options::default(),
     };

@@ -102,6 +102,7 @@ fn climb(
     let plan = Plan {
         name: search.name.clone(),
         jobs: search.jobs,
+        threads_open: false,
         runs: runs.collect(),
         builds: Vec::new(),
         report: Options::default(),

@@ -123,11 +123,17 @@ impl Frame {
             };
             let source = &picture[y * row..][from * self.channels..][..columns * self.channels];
             if crop.mirrored {
-                // The last pixel comes first.
                 let end = (self.width - to) * self.channels;
-                let pixels = out[end - source.len()..end].rchunks_exact_mut(self.channels);
-                for (pixel, source) in pixels.zip(source.chunks_exact(self.channels)) {
-                    pixel.copy_from_slice(source);
+                let out = &mut out[end - source.len()..end];
+                // A copy of a number of bytes that is not known before is a call for each pixel.
+                match self.channels {
+                    3 => mirror::<3>(source, out),
+                    channels => {
+                        let pixels = source.chunks_exact(channels);
+                        for (out, pixel) in out.rchunks_exact_mut(channels).zip(pixels) {
+                            out.copy_from_slice(pixel);
+                        }
+                    }
                 }
             } else {
                 out[to * self.channels..][..source.len()].copy_from_slice(source);
@@ -136,19 +142,31 @@ impl Frame {
     }
 }
 
+/// The pixels of a row, the last first.
+fn mirror<const CHANNELS: usize>(row: &[u8], out: &mut [u8]) {
+    let (pixels, _) = row.as_chunks::<CHANNELS>();
+    let (out, _) = out.as_chunks_mut::<CHANNELS>();
+    for (out, pixel) in out.iter_mut().rev().zip(pixels) {
+        *out = *pixel;
+    }
+}
+
 /// The mean and the deviation of TensorFlow's `per_image_standardization`: at least 1 / sqrt(values), so that a picture of
 /// one colour is not divided by zero. From sums of whole numbers, which nothing rounds.
 #[multiversion(targets("x86_64+avx512f+avx512bw", "x86_64+avx2"))]
 fn moments(picture: &[u8]) -> (f32, f32) {
     let (mut sum, mut squares) = (0_u64, 0_u64);
-    // As many as 32 bits hold the squares of.
+    // As many as 32 bits hold the squares of: no sum wraps, and none is looked at whether it did, which would be one byte at
+    // a time.
     for part in picture.chunks(1 << 16) {
-        sum += u64::from(part.iter().map(|&x| u32::from(x)).sum::<u32>());
-        squares += u64::from(
-            part.iter()
-                .map(|&x| u32::from(x) * u32::from(x))
-                .sum::<u32>(),
-        );
+        let of = |square: bool| {
+            part.iter().fold(0_u32, |sum, &x| {
+                let x = u32::from(x);
+                sum.wrapping_add(if square { x.wrapping_mul(x) } else { x })
+            })
+        };
+        sum += u64::from(of(false));
+        squares += u64::from(of(true));
     }
     let count = picture.len() as f64;
     let mean = sum as f64 / count;

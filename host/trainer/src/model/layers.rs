@@ -160,7 +160,11 @@ pub(super) fn relu(mut x: Tensor) -> Tensor {
 
 /// The mean over the picture, `[batch, channels]`, in 32 bits.
 pub(super) fn mean_over_picture(x: &Tensor) -> Tensor {
-    x.mean_dim([2, 3].as_slice(), false, Kind::Float)
+    // Summed with the channels last, as they lie in memory: so does the gradient then, and the rectifier's backward pass goes
+    // over both in one line. It would go from number to number otherwise, for a tenth of a step of `convnet`.
+    let pixels = x.size()[2..].iter().product::<i64>();
+    let sum = (x.permute([0, 2, 3, 1])).sum_dim_intlist([1, 2].as_slice(), false, Kind::Float);
+    sum / pixels as f64
 }
 
 /// `tensor` (`[n, channels, height, width]`) with the channels of a pixel side by side in memory, which is how oneDNN's
@@ -168,4 +172,29 @@ pub(super) fn mean_over_picture(x: &Tensor) -> Tensor {
 pub(crate) fn channels_last(tensor: &Tensor) -> Tensor {
     let side_by_side = tensor.permute([0, 2, 3, 1]).contiguous();
     side_by_side.permute([0, 3, 1, 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    #[test]
+    fn the_mean_over_a_picture_is_libtorchs_and_its_gradients_channels_are_side_by_side() {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let picture = Tensor::randn([3, 5, 4, 6], (Kind::Float, Device::Cpu)).to_kind(kind);
+            let picture = channels_last(&picture).set_requires_grad(true);
+            let mean = mean_over_picture(&picture);
+            let theirs = picture.mean_dim([2, 3].as_slice(), false, Kind::Float);
+            assert_eq!(mean, theirs, "{kind:?}");
+            let slope = |mean: Tensor| {
+                let square = mean.square().sum(Kind::Float);
+                Tensor::run_backward(&[square], &[&picture], false, false).remove(0)
+            };
+            let (ours, theirs) = (slope(mean), slope(theirs));
+            assert_eq!(ours, theirs, "{kind:?}");
+            assert_eq!((ours.stride()[1], picture.stride()[1]), (1, 1), "{kind:?}");
+        }
+    }
 }

@@ -408,7 +408,7 @@ impl Attempt {
                 total_steps: self.found.total_steps,
                 epoch: self.epoch(row.step + 1),
                 learning_rate: row.learning_rate,
-                train_loss: row.train_loss.unwrap_or(f64::NAN),
+                train_loss: row.train_loss,
             });
         }
         Ok(())

@@ -136,7 +136,7 @@ pub(super) fn stage(spec: &RunSpec, folder: &Path, engine: &Engine, examples: u6
     }
 }
 
-fn build(
+pub(super) fn build(
     spec: &RunSpec,
     dataset: &Dataset,
     device: Device,
@@ -157,7 +157,7 @@ fn build(
     Ok((model, optimizer))
 }
 
-fn examples(training: &Training, dataset: &Dataset) -> Result<u64, Error> {
+pub(super) fn examples(training: &Training, dataset: &Dataset) -> Result<u64, Error> {
     let all = match dataset.origin {
         data::Origin::Unread => data::train_examples(&dataset.name).unwrap_or_default(),
         _ => dataset.train.labels.len() as u64,

@@ -1,0 +1,153 @@
+//! How quickly a run trains, without a run: its data, model, batch, optimizer and precision, and neither a schedule nor a
+//! log, which take less than a hundredth of a step.
+
+use tch::{Reduction, Tensor};
+
+use super::evaluate;
+use super::setup::{build, examples};
+use crate::batches::{TestSet, TrainSet};
+use crate::model::Model;
+use crate::optimizer::{Optimizer, StepSizes};
+use crate::spec::RunSpec;
+use crate::{Error, data, device, memory};
+
+/// What would be trained in a run. Its steps take what the run's own steps take.
+pub struct Pace {
+    train: TrainSet,
+    model: Model,
+    parameters: Vec<Tensor>,
+    optimizer: Optimizer,
+    batch_size: u32,
+    step: u64,
+}
+
+impl Pace {
+    /// Reads the data set and builds the model of `spec`, and tests the model on one batch: no step needs more memory.
+    ///
+    /// # Errors
+    /// Something in the spec cannot be, or the data set cannot be read. A dry run trains nothing whose pace could be taken.
+    pub fn new(spec: &RunSpec) -> Result<Self, Error> {
+        let training = &spec.training;
+        if training.is_dry() {
+            return Err(Error::Spec {
+                key: "model".to_owned(),
+                problem: format!("\"{}\" trains nothing, and has no pace", training.model),
+            });
+        }
+        memory::keep_freed();
+        Self::use_threads(training.threads);
+        let device = device::open(&training.device)?;
+        let dataset = data::load(&training.dataset, &training.data_folder)?;
+        let examples = examples(training, &dataset)?;
+        let precision = training.precision.resolve(device);
+        let (model, optimizer) = build(spec, &dataset, device, precision)?;
+        let test = TestSet::new(&dataset, device);
+        if let Some((pictures, _)) = test.batches(evaluate::BATCH).next() {
+            tch::no_grad(|| drop(model.forward(&pictures)));
+        }
+        Ok(Self {
+            train: TrainSet::new(&dataset, examples, spec.seed, device),
+            parameters: model.parameters(),
+            model,
+            optimizer,
+            batch_size: training.batch_size,
+            step: 0,
+        })
+    }
+
+    /// Lets the steps of this thread use so many threads from now on.
+    pub fn use_threads(threads: u32) {
+        device::set_threads(threads);
+    }
+
+    /// A step: a batch, forward, backward, and the change of the parameters, by nothing, so that they stay as good as any.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn step(&mut self) -> Result<(), Error> {
+        let (pictures, labels) = self.train.batch(self.step, self.batch_size);
+        let logits = self.model.forward_train(&pictures, self.step);
+        let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
+        let gradients = Tensor::f_run_backward(&[&loss], &self.parameters, false, false)?;
+        let sizes = StepSizes {
+            learning_rate: 0.0,
+            momentum: 0.9,
+            weight_decay: 0.0,
+        };
+        self.optimizer.step(&mut self.parameters, &gradients, sizes);
+        self.step += 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::NONE;
+    use crate::precision::PrecisionChoice;
+    use crate::spec::{OptimizerKind, ScheduleSpec, Training};
+    use pixelrate_sandbox::{Limits, OnFault};
+
+    fn spec(model: &str) -> RunSpec {
+        RunSpec {
+            study: "test".into(),
+            run: "one".into(),
+            label: "one".into(),
+            label_index: 0,
+            seed: 3,
+            training: Training {
+                dataset: "synthetic".into(),
+                data_folder: "data".into(),
+                model: model.into(),
+                batch_size: 16,
+                epochs: 1.0,
+                train_examples: 320,
+                optimizer: OptimizerKind::Momentum,
+                momentum: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-8,
+                weight_decay: 2e-4,
+                eval_every_epochs: 1.0,
+                checkpoint_seconds: 60.0,
+                log_grad_norm: false,
+                device: "cpu".into(),
+                threads: 1,
+                precision: PrecisionChoice::Float32,
+                label_smoothing: 0.0,
+            },
+            schedule: ScheduleSpec {
+                plugin: "fixed".into(),
+                params: Default::default(),
+                picture_folder: None,
+                max_learning_rate: 1.0,
+                on_fault: OnFault::Abort,
+                rollback_steps: 0,
+            },
+            limits: Limits::default(),
+            watch: false,
+            tuned: None,
+            parent: None,
+        }
+    }
+
+    #[test]
+    fn a_pace_trains_what_a_run_would_and_changes_nothing() {
+        let mut pace = Pace::new(&spec("convnet")).unwrap();
+        let copies = |pace: &Pace| -> Vec<Tensor> {
+            pace.parameters.iter().map(|p| p.detach().copy()).collect()
+        };
+        let before = copies(&pace);
+        for _ in 0..2 {
+            pace.step().unwrap();
+        }
+        assert_eq!(pace.step, 2);
+        assert!(!before.is_empty());
+        assert_eq!(copies(&pace), before);
+    }
+
+    #[test]
+    fn what_trains_nothing_has_no_pace() {
+        let problem = Pace::new(&spec(NONE)).err().unwrap().to_string();
+        assert!(problem.contains("no pace"), "{problem}");
+    }
+}
