@@ -279,7 +279,8 @@ fn slow<'a>(rows: impl IntoIterator<Item = &'a StepRow>, median_ms: f64) -> Stri
     )
 }
 
-fn post(folder: &Path, file: &Path, at: u32) {
+/// Asks for a swap, and gives the request's id.
+fn post(folder: &Path, file: &Path, at: u32) -> String {
     let offer = Offer {
         schedule: spec(file, false).schedule,
         at_step: None,
@@ -287,7 +288,7 @@ fn post(folder: &Path, file: &Path, at: u32) {
     };
     Mailbox::of(folder)
         .post(What::Swap(offer), Some(module(at).as_bytes()))
-        .unwrap();
+        .unwrap()
 }
 
 fn memory(_: &[String]) {
@@ -301,9 +302,14 @@ fn memory(_: &[String]) {
     println!("memory of the process, over {swaps} swaps:");
     while_it_trains(&folder, &file, false, |takeovers| {
         let shown = [swaps / 10, swaps / 2, swaps];
+        let mut answered: Option<String> = None;
         for at in 1..=swaps {
-            post(&folder, &file, at);
+            let request = post(&folder, &file, at);
             takeovers.recv_timeout(Duration::from_secs(60)).unwrap();
+            // As whoever asks takes an answer away; the one of this takeover may not be there yet.
+            if let Some(id) = answered.replace(request) {
+                Mailbox::of(&folder).clear(&id).unwrap();
+            }
             if shown.contains(&at) {
                 println!("  after {at}: {:.1} MB", resident() / 1e6);
             }

@@ -55,7 +55,7 @@ pub(super) struct Clerk {
     swaps: u64,
     activity: Activity,
     mailbox: Mailbox,
-    /// Requests that are being dealt with.
+    /// Requests that are being dealt with, and those whose files could not be removed.
     taken: BTreeSet<String>,
     /// Requests whose schedules took over before this process began.
     done: BTreeSet<String>,
@@ -211,7 +211,7 @@ impl Clerk {
 
     /// Prepares a schedule on a thread of its own: to compile it may take a minute, and others are not to wait for it.
     fn prepare(
-        &self,
+        &mut self,
         offer: Offer,
         bytes: Option<Vec<u8>>,
         request: Option<String>,
@@ -266,7 +266,8 @@ impl Clerk {
             return; // The file has changed again.
         }
         let request = prepared.request.as_deref();
-        if request.is_some_and(|id| !self.mailbox.holds(id)) {
+        if let Some(id) = request.filter(|id| !self.mailbox.holds(id)) {
+            self.taken.remove(id);
             return; // It was taken back.
         }
         match prepared.outcome {
@@ -296,7 +297,7 @@ impl Clerk {
         }
     }
 
-    fn refuse(&self, request: Option<&str>, message: String, took: Duration) {
+    fn refuse(&mut self, request: Option<&str>, message: String, took: Duration) {
         if let Some(id) = request {
             let reason = message.clone();
             self.answer(id, &Reply::Rejected { reason });
@@ -328,14 +329,16 @@ impl Clerk {
 
     /// Answers a request and closes it. Whoever asked may be gone, and a disk that is full must not end the training: a
     /// request that could not be closed is known by its takeover the next time.
-    fn answer(&self, id: &str, reply: &Reply) {
+    fn answer(&mut self, id: &str, reply: &Reply) {
         let _ = self.mailbox.answer(id, reply);
         self.orders.keep_promise(id);
         self.close(id);
     }
 
-    fn close(&self, id: &str) {
-        let _ = self.mailbox.close(id);
+    fn close(&mut self, id: &str) {
+        if self.mailbox.close(id).is_ok() {
+            self.taken.remove(id);
+        }
     }
 
     /// Offers the schedule in force as its files have it if that is another by now: they are watched only from here on.
