@@ -1,9 +1,9 @@
-"""What PyTorch's SequentialLR, ChainedScheduler and CosineAnnealingWarmRestarts make of whole runs, for origins.rs to
-agree with.
+"""What PyTorch's SequentialLR, ChainedScheduler and CosineAnnealingWarmRestarts and optax's join_schedules and
+sgdr_schedule make of whole runs, for origins.rs to agree with.
 
-    python pytorch.py    a line a case: its name, and the learning rate of every step
+    python origins.py    a line a case: its name, and the learning rate of every step
 
-The golden file that origins.rs reads was printed with PyTorch 2.11.0.
+The golden file that origins.rs reads was printed with PyTorch 2.11.0 and optax 0.2.8.
 """
 
 import os
@@ -13,6 +13,9 @@ import warnings
 # Those of CUDA's functions that nobody calls need not be there.
 sys.setdlopenflags(os.RTLD_LAZY)
 
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+import jax
+import optax
 import torch
 from torch.optim import lr_scheduler as lr
 
@@ -59,4 +62,27 @@ run("chained", 0.5, lambda o: lr.ChainedScheduler([
     lr.ExponentialLR(o, 0.97), lr.LinearLR(o, 0.2, total_iters=25), lr.ConstantLR(o, 0.5, total_iters=1000)]))
 # Warm restarts.
 run("restarts", 0.1, lambda o: lr.CosineAnnealingWarmRestarts(o, T_0=30))
-print(f"PyTorch {torch.__version__}", file=sys.stderr)
+
+# optax's joined schedules, each of which is asked for the step less its boundary.
+jax.config.update("jax_enable_x64", True)
+
+
+def ask(name, schedule):
+    show(name, (schedule(step) for step in range(STEPS)))
+
+
+ask("joined", optax.join_schedules(
+    [optax.linear_schedule(0.0, 0.4, 10), optax.cosine_decay_schedule(0.4, 50), optax.constant_schedule(0.01)],
+    [10, 60]))
+ask("joined-exponential", optax.join_schedules(
+    [optax.constant_schedule(0.2), optax.exponential_decay(0.1, 1, 0.9), optax.linear_schedule(0.3, 0.1, 50)],
+    [25, 70]))
+ask("joined-in-joined", optax.join_schedules(
+    [optax.join_schedules([optax.linear_schedule(0.0, 0.1, 10), optax.exponential_decay(0.1, 1, 0.9)], [10]),
+     optax.join_schedules([optax.constant_schedule(0.02), optax.linear_schedule(0.02, 0.0, 35)], [35])],
+    [50]))
+# Cosines of different lengths and heights, each after a warm-up.
+ask("sgdr", optax.sgdr_schedule([
+    {"init_value": 0.0, "peak_value": 0.4, "warmup_steps": 5, "decay_steps": 25, "end_value": 0.1},
+    {"init_value": 0.1, "peak_value": 0.2, "warmup_steps": 10, "decay_steps": 95, "end_value": 0.0}]))
+print(f"PyTorch {torch.__version__}, optax {optax.__version__}", file=sys.stderr)
