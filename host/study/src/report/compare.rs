@@ -1,5 +1,7 @@
 //! Differences from the baseline, over the same seeds.
 
+use std::collections::BTreeMap;
+
 use pixelrate_trainer::spec::Training;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -130,11 +132,17 @@ pub(super) fn compare(
         .collect();
     judge(&mut found);
     let tested = found.iter().filter(|row| row.p_t.is_some()).count();
+    // Most have as many pairs as the others: what that many find is looked for once.
+    let mut effects: BTreeMap<usize, Option<f64>> = BTreeMap::new();
     let mut steps: Vec<f64> = found
         .iter()
         .filter_map(|row| {
-            let difference = row.difference.filter(|_| row.p_t.is_some())?;
-            Some(difference.deviation? * detectable(difference.count, ALPHA / tested as f64)?)
+            let Estimate {
+                deviation, count, ..
+            } = row.difference.filter(|_| row.p_t.is_some())?;
+            let found = || detectable(count, ALPHA / tested as f64);
+            let effect = *effects.entry(count).or_insert_with(found);
+            Some(deviation? * effect?)
         })
         .collect();
     steps.sort_by(f64::total_cmp);

@@ -9,7 +9,7 @@ mod holm;
 mod paired;
 mod power;
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
@@ -26,12 +26,8 @@ pub const ALPHA: f64 = 0.05;
 /// Degrees of freedom whose quantile is kept: curves ask for it at every point.
 const KEPT: usize = 64;
 
-/// t(0.975, freedom) for each number of degrees of freedom; that of none is never asked for.
-static QUANTILES: LazyLock<Vec<f64>> = LazyLock::new(|| {
-    (0..KEPT)
-        .map(|freedom| critical(freedom.max(1) as f64, ALPHA))
-        .collect()
-});
+/// t(0.975, freedom) for each number of degrees of freedom that was asked for.
+static QUANTILES: [OnceLock<f64>; KEPT] = [const { OnceLock::new() }; KEPT];
 
 /// What a sample says of its mean.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -91,9 +87,10 @@ impl Running {
     pub fn estimate(&self) -> Option<Estimate> {
         let freedom = self.count.checked_sub(1)?;
         let deviation = (freedom > 0).then(|| (self.squares / freedom as f64).sqrt());
-        let quantile = || match QUANTILES.get(freedom) {
-            Some(kept) => *kept,
-            None => critical(freedom as f64, ALPHA),
+        let quantile = || {
+            let found = || critical(freedom as f64, ALPHA);
+            let kept = QUANTILES.get(freedom);
+            kept.map_or_else(found, |kept| *kept.get_or_init(found))
         };
         Some(Estimate {
             mean: self.mean,

@@ -14,8 +14,8 @@ pub const POWER: f64 = 0.8;
 /// Pairs that are worth a number; what takes more is as good as none.
 pub const MOST_PAIRS: usize = 1_000;
 
-/// Intervals of the integral: at most 1,000 pairs make its integrand no steeper than these resolve.
-const INTERVALS: usize = 800;
+/// Intervals of the integral to a standard deviation: at most 1,000 pairs make its integrand no steeper than these resolve.
+const INTERVALS: f64 = 45.0;
 /// Standard deviations beyond which the normal density adds nothing.
 const FAR: f64 = 9.0;
 
@@ -42,7 +42,9 @@ fn exceeds(c: f64, freedom: f64, shift: f64) -> f64 {
     if from >= FAR {
         return 0.0;
     }
-    let width = (FAR - from) / INTERVALS as f64;
+    // Simpson's rule takes them two by two.
+    let intervals = 2 * ((FAR - from) * INTERVALS / 2.0).ceil() as usize;
+    let width = (FAR - from) / intervals as f64;
     let value = |place: usize| {
         let z = from + width * place as f64;
         let scaled = (z + shift) / c;
@@ -54,9 +56,9 @@ fn exceeds(c: f64, freedom: f64, shift: f64) -> f64 {
             0.0
         }
     };
-    let weighted = (0..=INTERVALS).map(|place| {
+    let weighted = (0..=intervals).map(|place| {
         let weight = match place {
-            0 | INTERVALS => 1.0,
+            end if end == 0 || end == intervals => 1.0,
             odd if odd % 2 == 1 => 4.0,
             _ => 2.0,
         };
