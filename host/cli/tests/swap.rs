@@ -148,6 +148,9 @@ fn a_run_is_swapped_paused_stopped_forked_and_replayed() {
     live.wait("the broken file was refused", |live| {
         !live.events(EventKind::Rejected).is_empty()
     });
+    // As far as the log goes when it is asked for: the run trains on meanwhile.
+    let replayed = live.well(&format!("replay {RUN}"));
+    assert!(replayed.contains("agree bit for bit"), "{replayed}");
     let swapped = live.well(&format!("swap {RUN} --schedule cyclic --param max_lr=0.02"));
     assert!(swapped.contains("took over before step "), "{swapped}");
     let refused = live.badly(&format!(

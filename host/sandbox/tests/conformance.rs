@@ -191,6 +191,31 @@ fn what_is_beyond_the_rehearsal_is_tried_too() {
 }
 
 #[test]
+fn a_candidate_for_a_long_run_is_tried_on_from_where_the_run_is() {
+    // One step of a million at which none of the samples falls.
+    let once = module(
+        "",
+        "(if (i64.eq (local.get 0) (i64.const 602003)) (then unreachable)) f64.const 0.1",
+    );
+    let plugin = engine().load_bytes("once", once.as_bytes()).unwrap();
+    let long = RunFacts {
+        total_steps: 1_000_000,
+        ..facts(&[])
+    };
+    let admitted = |step| {
+        let (limits, guard) = (Limits::default(), GuardOptions::default());
+        conformance::admit_from(&plugin, &long, &limits, &guard, step)
+    };
+    let problem = admitted(600_000).unwrap_err().to_string();
+    assert!(
+        problem.contains("step 602003") && problem.contains("unreachable"),
+        "{problem}"
+    );
+    // What is over is nobody's concern.
+    admitted(602_004).unwrap();
+}
+
+#[test]
 fn a_flood_of_lines_does_not_pile_up() {
     let log = r#"(import "pixelrate:schedule/run@1.0.0" "log" (func $log (param i32 i32)))"#;
     let line = "(local $i i32) (loop $more (call $log (i32.const 2048) (i32.const 4000))

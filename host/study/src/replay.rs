@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pixelrate_control::Takeovers;
-use pixelrate_runlog::{EvalRow, StepRow, read_evals, steps};
+use pixelrate_runlog::{EvalRow, Held, StepRow, held, read_evals, steps};
 use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::train::{self, Observer, Stop};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::copy::{self, Copy};
 /// What a replay found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Replayed {
-    /// Steps that were compared: all that the run has logged.
+    /// Steps that were compared: all that the run had logged when the replay began.
     pub steps: u64,
     /// Evaluations that were compared.
     pub evals: u64,
@@ -48,6 +48,8 @@ pub fn replay(
     stop: &Stop,
 ) -> Result<Option<Replayed>, Error> {
     let (spec, found, _) = train::stage(folder)?;
+    // A run that trains goes on meanwhile. Its evaluations are counted first: the steps that they follow are logged by now.
+    let evals = read_evals(folder)?.len();
     let last = steps(folder)?
         .last()
         .transpose()?
@@ -59,6 +61,15 @@ pub fn replay(
         return Err(Error::Replay {
             folder: to.to_owned(),
             problem: "is there already: name a new folder".to_owned(),
+        });
+    }
+    if let Held::By(process) = held(&hidden)? {
+        let process = process.map_or_else(String::new, |id| format!(" by process {id}"));
+        return Err(Error::Replay {
+            folder: folder.to_owned(),
+            problem: format!(
+                "is being replayed{process}: wait for that, or name a folder for this replay (`--keep`)"
+            ),
         });
     }
     copy::remove(&hidden)?;
@@ -77,7 +88,7 @@ pub fn replay(
         copy::remove(&hidden)?;
         return Ok(None);
     }
-    let found = compare(folder, to)?;
+    let found = compare(folder, to, until, evals)?;
     copy::remove(&hidden)?;
     Ok(Some(found))
 }
@@ -91,11 +102,9 @@ fn beginning(folder: &Path) -> Result<Option<PathBuf>, Error> {
     }))
 }
 
-/// Compares the log in `other` with the one in `folder`, as far as the latter goes.
-///
-/// # Errors
-/// A log cannot be read.
-pub fn compare(folder: &Path, other: &Path) -> Result<Replayed, Error> {
+/// Compares the log in `other` with the one in `folder`, of which the steps before `until` and the first `evals` evaluations
+/// count.
+fn compare(folder: &Path, other: &Path, until: u64, evals: usize) -> Result<Replayed, Error> {
     let mut found = Replayed {
         steps: 0,
         evals: 0,
@@ -104,6 +113,9 @@ pub fn compare(folder: &Path, other: &Path) -> Result<Replayed, Error> {
     let mut again = steps(other)?;
     for row in steps(folder)? {
         let row = row?;
+        if row.step >= until {
+            break;
+        }
         match again.next().transpose()? {
             None => {
                 found.difference = Some(missing(row.step, "step"));
@@ -117,7 +129,7 @@ pub fn compare(folder: &Path, other: &Path) -> Result<Replayed, Error> {
         found.steps += 1;
     }
     let mut again = read_evals(other)?.into_iter();
-    for row in read_evals(folder)? {
+    for row in read_evals(folder)?.into_iter().take(evals) {
         found.difference = match again.next() {
             None => Some(missing(row.step, "accuracy")),
             Some(other) => eval_difference(&row, &other),

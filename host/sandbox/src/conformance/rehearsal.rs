@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Steps between two looks at the clock where none is measured. Each may burn milliseconds.
-const CLOCK: u64 = 8;
+pub(super) const CLOCK: u64 = 8;
 
 /// What a step answered, to be compared bit for bit. A fault is its message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,11 @@
 //! What the guard says of a schedule's answers, and what a test knows of them.
 
+use std::time::{Duration, Instant};
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::rehearsal::{self, Rehearsal};
+use super::rehearsal::{self, CLOCK, Rehearsal};
 use super::stage::Stage;
 use super::{MOST_STEPS, Outcome, Trial, Verdict};
 use crate::{GuardOptions, OnFault, RunFacts};
@@ -51,6 +53,31 @@ impl Stage<'_> {
             rehearsal::ask(&mut schedule, facts, step).map_err(|fault| fault.to_string())?;
         }
         Ok(())
+    }
+
+    /// Asks a fresh instance for every step from `from` on, for as long as `patience` lasts, and gives the first step that it
+    /// was not asked for. What it says of steps before `first` counts only where it did not survive them.
+    pub(super) fn steps_ahead(
+        &self,
+        facts: &RunFacts,
+        from: u64,
+        first: u64,
+        patience: Duration,
+    ) -> Result<u64, String> {
+        let began = Instant::now();
+        let mut schedule = self.start(facts).map_err(|e| e.to_string())?;
+        for step in from..facts.total_steps {
+            if step % CLOCK == 0 && began.elapsed() > patience {
+                return Ok(step);
+            }
+            match rehearsal::ask(&mut schedule, facts, step) {
+                Err(fault) if step >= first || fault.kind.spoils_instance() => {
+                    return Err(fault.to_string());
+                }
+                _ => {}
+            }
+        }
+        Ok(facts.total_steps)
     }
 
     pub(super) fn rates(&self, trial: &Trial) -> Outcome {
