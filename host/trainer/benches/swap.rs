@@ -1,8 +1,9 @@
 //! What a swap costs: from the end of a save to the first step under the new schedule, what it takes from the trainer,
-//! what watching costs a step, and whether memory grows with swaps.
+//! what watching costs a step, and whether memory grows with swaps. And what checkpoints cost, which make a run one that
+//! can be taken up.
 //!
-//! `cargo bench --package pixelrate-trainer --bench swap -- [reload|steps|memory …] [FILE.wasm …]`: only the parts that are
-//! named, all where none is; files are plugins to reload beside the small module, such as one of Python's.
+//! `cargo bench --package pixelrate-trainer --bench swap -- [reload|steps|checkpoints|memory …] [FILE.wasm …]`: only the
+//! parts that are named, all where none is; files are plugins to reload beside the small module, such as one of Python's.
 //! `PIXELRATE_SWAPS` sets how many swaps memory is watched over (10,000).
 
 #![allow(
@@ -22,12 +23,15 @@ use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
 use pixelrate_trainer::train::{Observer, Stop, begin};
 
 /// What is measured.
-const PARTS: [&str; 3] = ["reload", "steps", "memory"];
+const PARTS: [&str; 4] = ["reload", "steps", "checkpoints", "memory"];
 /// Saves of a plugin whose time is taken.
 const SAVES: u32 = 20;
 /// Steps before a takeover in which it is prepared, and after it in which what it left behind might show.
 const BEFORE: u64 = 50;
 const AFTER: u64 = 5;
+/// The study's own policy, and how long a run is watched under it: two checkpoints that are due, the first, and the last.
+const CHECKPOINT_SECONDS: f64 = 60.0;
+const WATCHED: Duration = Duration::from_secs(140);
 /// Between two saves: longer than the watcher takes a file for a busy one.
 const APART: Duration = Duration::from_millis(1_300);
 
@@ -37,7 +41,10 @@ fn main() {
         .filter(|arg| !arg.starts_with("--"));
     let (parts, files): (Vec<String>, Vec<String>) =
         named.partition(|arg| PARTS.contains(&arg.as_str()));
-    for (part, measure) in PARTS.into_iter().zip([reloads, step_times, memory]) {
+    for (part, measure) in PARTS
+        .into_iter()
+        .zip([reloads, step_times, checkpoints, memory])
+    {
         if parts.is_empty() || parts.iter().any(|named| named == part) {
             measure(&files);
         }
@@ -70,6 +77,44 @@ fn step_times(_: &[String]) {
         watched / plain,
         swapped / plain
     );
+}
+
+/// The share of a run's time that its checkpoints take by the default policy, with the optimizer that has most to keep.
+fn checkpoints(_: &[String]) {
+    println!("checkpoints by the default policy, Adam, batch 128:");
+    for model in ["resnet-32", "mnist-convnet"] {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, file) = (place.path().join("run"), place.path().join("plugin.wat"));
+        std::fs::write(&file, module(0)).unwrap();
+        let mut spec = spec(&file, false);
+        spec.training = Training {
+            model: model.into(),
+            batch_size: 128,
+            train_examples: 6_000,
+            optimizer: OptimizerKind::Adam,
+            checkpoint_seconds: CHECKPOINT_SECONDS,
+            precision: PrecisionChoice::Auto,
+            ..spec.training
+        };
+        let began = Instant::now();
+        trains(&folder, &spec, |_| {
+            std::thread::sleep(WATCHED);
+        });
+        let whole = began.elapsed().as_secs_f64();
+        let took: Vec<f64> = read_events(&folder)
+            .unwrap()
+            .into_iter()
+            .filter(|row| row.kind == EventKind::Checkpoint)
+            .filter_map(|row| Some(row.duration_ns? as f64 / 1e9))
+            .collect();
+        let sum: f64 = took.iter().sum();
+        println!(
+            "  {model}: {} in {whole:.0} s took {:.0} ms, {:.2} % of the time",
+            took.len(),
+            sum * 1e3,
+            100.0 * sum / whole
+        );
+    }
 }
 
 /// A plugin that says a rate of its own.
@@ -148,11 +193,19 @@ impl Observer for Tell {
     }
 }
 
-/// Trains while `work` goes on, and gives what that gives.
+/// Trains a small convnet while `work` goes on, and gives what that gives.
 fn while_it_trains<T: Send>(
     folder: &Path,
     plugin: &Path,
     watch: bool,
+    work: impl FnOnce(&Receiver<Instant>) -> T + Send,
+) -> T {
+    trains(folder, &spec(plugin, watch), work)
+}
+
+fn trains<T: Send>(
+    folder: &Path,
+    spec: &RunSpec,
     work: impl FnOnce(&Receiver<Instant>) -> T + Send,
 ) -> T {
     let (swapped, takeovers) = channel();
@@ -168,7 +221,7 @@ fn while_it_trains<T: Send>(
             found
         });
         let mut tell = Tell { swapped, begun };
-        begin(&spec(plugin, watch), folder, &mut tell, &stop).unwrap();
+        begin(spec, folder, &mut tell, &stop).unwrap();
         worker.join().unwrap()
     })
 }
