@@ -1,5 +1,10 @@
 """Drives the schedules that users know, as their own packages have them, over the runs that parity/cases.toml lists, and
-prints what they gave: one JSON object a line, in the order of the cases, with the digits that give each number back."""
+prints what they gave: one JSON object a line, in the order of the cases, with the digits that give each number back.
+
+    python parity.py cases.toml [--every-step]
+
+A case with `keep` is driven over every step, and prints those that it keeps; with `--every-step`, all.
+"""
 
 import json, math, os, sys, tomllib, types, warnings
 
@@ -8,6 +13,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Of PyTorch's wheel only what the CPU needs is called: the libraries of CUDA may be stand-ins with nothing in them.
 sys.setdlopenflags(os.RTLD_LAZY)
 warnings.filterwarnings("ignore")
+
+# How many of the last steps a case with `keep` keeps.
+TAIL = 50
 
 
 def metrics(name, steps):
@@ -110,6 +118,9 @@ def optax_(name, case, args, shown):
             rates.append(case["lr"] * float(state.scale))
         return rates, None
     schedule = getattr(optax, name)(**args)
+    if "keep" in case:
+        # Long runs all at once.
+        return [float(rate) for rate in jax.vmap(schedule)(jax.numpy.arange(case["steps"]))], None
     return [float(schedule(k)) for k in range(case["steps"])], None
 
 
@@ -186,9 +197,12 @@ def main():
         shown = metrics(case["metric"], case["steps"]) if "metric" in case else []
         rates, momenta = globals()[package + "_"](name, case, args, shown)
         assert len(rates) == case["steps"], case
-        line = {"origin": case["origin"], "args": case["args"], "rates": rates}
+        every = 1 if sys.argv[2:] == ["--every-step"] else case.get("keep", 1)
+        kept = [k for k in range(case["steps"]) if k % every == 0 or k + TAIL >= case["steps"]]
+        line = {"origin": case["origin"], "args": case["args"], "thinned": every > 1}
+        line["rates"] = [rates[k] for k in kept]
         if case.get("momentum"):
-            line["momenta"] = momenta
+            line["momenta"] = [momenta[k] for k in kept]
         if shown:
             line["metrics"] = shown
         print(json.dumps(line))

@@ -1,6 +1,13 @@
 //! The built-in schedules beside the ones that users know, over whole runs: by what PyTorch, optax, timm, Transformers
 //! and Keras gave (`golden/parity.jsonl`), and, where `PIXELRATE_PARITY_PYTHON` has them (`cargo xtask parity`), by what
 //! they give. `parity/cases.toml` lists the runs.
+//!
+//! Values agree to 1e-12 of the origin's. Where an origin adds 1 to a cosine that is nearly -1, it keeps no digit below
+//! 1e-16 of its highest rate: over 20,000 steps of PyTorch's `CosineAnnealingLR` to zero, its last rates are 4e-9 of
+//! themselves off, while the plugin, which squares the cosine of the half, is within 2e-12. Another order of operations
+//! would not mend it: PyTorch multiplies by π before it divides, Transformers after, and there those two are as far
+//! as 6e-11 of a rate from each other. Such cases say `cancels`, and may be off by half a unit in the last place
+//! of the highest rate besides; a case that says so without need fails.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,6 +33,12 @@ const CASES: &str = include_str!("parity/cases.toml");
 /// How far a value may be from its origin's, as a share of that.
 const RELATIVE: f64 = 1e-12;
 
+/// What the origins of `cancels` lose at most of their highest value: half a unit in its last place.
+const LOST: f64 = f64::EPSILON / 2.0;
+
+/// How many of the last steps a case with `keep` keeps.
+const TAIL: usize = 50;
+
 /// A run; `cases.toml` says what the fields are.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +61,9 @@ struct Case {
     metric: Option<String>,
     #[serde(default)]
     except: Vec<usize>,
+    #[serde(default)]
+    cancels: bool,
+    keep: Option<usize>,
 }
 
 fn one() -> u64 {
@@ -59,11 +75,12 @@ struct Cases {
     case: Vec<Case>,
 }
 
-/// What an origin gave, by step.
+/// What an origin gave, by step: at every step, or at those that the case keeps.
 #[derive(Deserialize)]
 struct Given {
     origin: String,
     args: serde_json::Value,
+    thinned: bool,
     rates: Vec<f64>,
     momenta: Option<Vec<f64>>,
     #[serde(default)]
@@ -130,22 +147,40 @@ impl Case {
         values
     }
 
-    /// The first step at which `found` and the origin's are not the same, in words.
-    fn compare(
-        &self,
-        what: &str,
-        found: impl Iterator<Item = f64>,
-        given: &[f64],
-    ) -> Option<String> {
-        let found: Vec<f64> = found.collect();
-        assert_eq!((found.len(), given.len()), (self.steps, self.steps));
-        let apart = |step: usize| (found[step] - given[step]).abs() > RELATIVE * given[step].abs();
+    /// The steps whose values `given` has.
+    fn steps(&self, given: &Given) -> Vec<usize> {
+        let every = match self.keep {
+            Some(every) if given.thinned => every,
+            _ => 1,
+        };
+        (0..self.steps)
+            .filter(|step| step % every == 0 || step + TAIL >= self.steps)
+            .collect()
+    }
+
+    /// The first of the `steps` at which `found`, of every step, and the origin's are not the same, in words.
+    fn compare(&self, what: &str, steps: &[usize], found: &[f64], given: &[f64]) -> Option<String> {
+        assert_eq!((found.len(), given.len()), (self.steps, steps.len()));
+        let told = format!("{} {}", self.origin, self.args);
+        let lost = LOST * given.iter().copied().fold(0.0, f64::max);
+        let apart = |found: f64, given: f64, lost: f64| {
+            (found - given).abs() > RELATIVE * given.abs() + lost
+        };
+        let pairs = || steps.iter().map(|&step| (step, found[step])).zip(given);
+        let granted = if self.cancels { lost } else { 0.0 };
         // An origin that is wrong has to be so, or the case says what is not true any more.
-        let step = (0..self.steps).find(|&step| apart(step) != self.except.contains(&step))?;
-        Some(format!(
-            "{} {}: at step {step} `{}` has the {what} {:e}, the origin {:e}",
-            self.origin, self.args, self.plugin, found[step], given[step]
-        ))
+        let wrong = pairs().find(|((step, found), given)| {
+            apart(*found, **given, granted) != self.except.contains(step)
+        });
+        if let Some(((step, found), given)) = wrong {
+            return Some(format!(
+                "{told}: at step {step} `{}` has the {what} {found:e}, the origin {given:e}",
+                self.plugin
+            ));
+        }
+        let needed = pairs().any(|((_, found), given)| apart(found, *given, 0.0));
+        let idle = self.cancels && what == "rate" && !needed;
+        idle.then(|| format!("{told}: nothing cancels: take `cancels` out of the case"))
     }
 
     fn problems(&self, plugin: &Plugin, given: &Given) -> Vec<String> {
@@ -155,12 +190,14 @@ impl Case {
             "{STALE}"
         );
         assert_eq!(self.metric.is_some(), !given.metrics.is_empty(), "{STALE}");
+        let steps = self.steps(given);
         let values = self.run(plugin, &given.metrics);
-        let rates = values.iter().map(|values| values.learning_rate);
-        let mut problems = Vec::from_iter(self.compare("rate", rates, &given.rates));
+        let rates: Vec<f64> = values.iter().map(|values| values.learning_rate).collect();
+        let mut problems = Vec::from_iter(self.compare("rate", &steps, &rates, &given.rates));
         if self.momentum {
-            let momenta = values.iter().map(|values| values.momentum.unwrap());
-            problems.extend(self.compare("momentum", momenta, given.momenta.as_ref().unwrap()));
+            let momenta: Vec<f64> = values.iter().filter_map(|values| values.momentum).collect();
+            let given = given.momenta.as_ref().unwrap();
+            problems.extend(self.compare("momentum", &steps, &momenta, given));
         }
         problems
     }
@@ -205,17 +242,20 @@ fn plugins_agree_with_the_origins_that_are_here() {
         return;
     };
     let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
-    let output = Command::new(python)
-        .args([
-            format!("{tests}/parity.py"),
-            format!("{tests}/parity/cases.toml"),
-        ])
-        .output()
-        .unwrap();
+    let bless = std::env::var_os("PIXELRATE_PARITY_BLESS").is_some();
+    let mut command = Command::new(python);
+    command.args([
+        format!("{tests}/parity.py"),
+        format!("{tests}/parity/cases.toml"),
+    ]);
+    if !bless {
+        command.arg("--every-step");
+    }
+    let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let lines = String::from_utf8(output.stdout).unwrap();
-    if std::env::var_os("PIXELRATE_PARITY_BLESS").is_some() {
+    if bless {
         std::fs::write(format!("{tests}/golden/parity.jsonl"), &lines).unwrap();
     }
     all_agree(&lines);
