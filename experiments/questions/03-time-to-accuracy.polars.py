@@ -7,7 +7,9 @@ import polars as pl
 
 folder = sys.argv[1]
 evals = pl.scan_parquet(f"{folder}/*/*/evals/*.parquet")
-steps = pl.scan_parquet(f"{folder}/*/*/steps/*.parquet", missing_columns="insert")
+steps = pl.scan_parquet(
+    f"{folder}/*/*/steps/*.parquet", missing_columns="insert", extra_columns="ignore"
+)
 keys = pl.col("study", "run").cast(pl.String)
 
 reached = (

@@ -7,7 +7,9 @@ import sys
 import polars as pl
 
 folder = sys.argv[1]
-steps = pl.scan_parquet(f"{folder}/*/*/steps/*.parquet", missing_columns="insert")
+steps = pl.scan_parquet(
+    f"{folder}/*/*/steps/*.parquet", missing_columns="insert", extra_columns="ignore"
+)
 
 loss = pl.col("train_loss")
 answer = (

@@ -5,19 +5,25 @@ import glob
 import sys
 
 import pandas
+import pyarrow.parquet
 
 folder = sys.argv[1]
 
 
-def read(files, columns, **options):
-    """One table of all runs. Its strings, which come as categories of each run's own, as plain strings."""
-    paths = sorted(glob.glob(f"{folder}/*/*/{files}"))
-    table = pandas.concat(pandas.read_parquet(path, columns=columns, **options) for path in paths)
+def read(files, columns):
+    """One table of all runs. Its strings, which come as categories of each run's own, as plain strings; a column that a
+    file is too old for is empty."""
+    tables = []
+    for path in sorted(glob.glob(f"{folder}/*/*/{files}")):
+        there = set(pyarrow.parquet.read_schema(path).names)
+        tables.append(pandas.read_parquet(path, columns=[name for name in columns if name in there]))
+    table = pandas.concat(tables).reindex(columns=columns)
     words = table.select_dtypes("category").columns
     return table.astype(dict.fromkeys(words, "object")).reset_index(drop=True)
 
 
 steps = read("steps/*.parquet", ["study", "run", "step", "swaps", "learning_rate", "train_loss"])
+steps["swaps"] = steps["swaps"].astype("Int64")
 
 keys = ["study", "run", "swaps", "takeover"]
 takeovers = steps[steps["swaps"] > 0].groupby(keys[:3], as_index=False).agg(takeover=("step", "min"))

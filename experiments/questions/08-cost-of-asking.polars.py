@@ -6,7 +6,9 @@ import sys
 import polars as pl
 
 folder = sys.argv[1]
-steps = pl.scan_parquet(f"{folder}/*/*/steps/*.parquet", missing_columns="insert")
+steps = pl.scan_parquet(
+    f"{folder}/*/*/steps/*.parquet", missing_columns="insert", extra_columns="ignore"
+)
 runs = pl.scan_parquet(f"{folder}/*/*/summary.parquet")
 
 costs = steps.group_by(pl.col("study", "run").cast(pl.String)).agg(

@@ -65,13 +65,31 @@ fn train(place: &Path) {
     assert!(good, "{err}");
 }
 
-/// What one of Python's readers answers.
-fn by_python(python: &OsStr, reader: &str, place: &Path) -> BTreeMap<String, Answer> {
+/// Puts a run whose `steps` are of the schema's version 1, without `swaps`, before the others of `place`; its settings are
+/// those of the run `like`.
+fn put_old_run(place: &Path, like: &Path) {
+    let run = place.join("runs/a-study-of-before/cyclic-seed0");
+    fs::create_dir_all(run.join("steps")).unwrap();
+    fs::copy(
+        folder("host/runlog/tests/golden/steps-version-1.parquet"),
+        run.join("steps/part-000000000000-000000000004.parquet"),
+    )
+    .unwrap();
+    fs::copy(like.join("run.toml"), run.join("run.toml")).unwrap();
+}
+
+/// What one of Python's readers answers to the questions in a folder.
+fn by_python(
+    python: &OsStr,
+    reader: &str,
+    place: &Path,
+    questions: &Path,
+) -> BTreeMap<String, Answer> {
     let output = Command::new(python)
         .arg(folder("tests/questions.py"))
         .arg(reader)
         .arg(place.join("runs"))
-        .arg(folder("experiments/questions"))
+        .arg(questions)
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -79,9 +97,12 @@ fn by_python(python: &OsStr, reader: &str, place: &Path) -> BTreeMap<String, Ans
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What `pixelrate query` answers.
-fn by_query(place: &Path) -> BTreeMap<String, Vec<serde_json::Map<String, Value>>> {
-    let files = fs::read_dir(folder("experiments/questions")).unwrap();
+/// What `pixelrate query` answers to the questions in a folder.
+fn by_query(
+    place: &Path,
+    questions: &Path,
+) -> BTreeMap<String, Vec<serde_json::Map<String, Value>>> {
+    let files = fs::read_dir(questions).unwrap();
     let files = files.map(|file| file.unwrap().path());
     files
         .filter(|path| path.extension() == Some(OsStr::new("sql")))
@@ -106,24 +127,12 @@ fn same(ours: &Value, other: &Value) -> bool {
     }
 }
 
-#[test]
-fn every_reader_gives_the_same_answers() {
-    let Some(python) = python::python() else {
-        return;
-    };
-    let place = tempfile::tempdir().unwrap();
-    train(place.path());
-    let ours = by_python(&python, "duckdb", place.path());
-    assert_eq!(ours.len(), QUESTIONS);
-    for (name, answer) in &ours {
-        assert!(
-            !answer.rows.is_empty(),
-            "{name} has nothing to tell of these runs"
-        );
-    }
+/// What SQL answers to the questions in a folder, once the other readers and `pixelrate query` have answered the same.
+fn agreed(python: &OsStr, place: &Path, questions: &Path) -> BTreeMap<String, Answer> {
+    let ours = by_python(python, "duckdb", place, questions);
     for reader in ["polars", "pandas"] {
-        let theirs = by_python(&python, reader, place.path());
-        assert_eq!(theirs.len(), QUESTIONS, "{reader}");
+        let theirs = by_python(python, reader, place, questions);
+        assert!(ours.keys().eq(theirs.keys()), "{reader}");
         for (name, answer) in &ours {
             let other = &theirs[name];
             assert_eq!(answer.columns, other.columns, "{name}, {reader}");
@@ -137,9 +146,9 @@ fn every_reader_gives_the_same_answers() {
             }
         }
     }
-    if duckdb::is_there(place.path()) {
-        let theirs = by_query(place.path());
-        assert_eq!(theirs.len(), QUESTIONS);
+    if duckdb::is_there(place) {
+        let theirs = by_query(place, questions);
+        assert!(ours.keys().eq(theirs.keys()));
         for (name, answer) in &ours {
             let rows = &theirs[name];
             assert_eq!(rows.len(), answer.rows.len(), "{name}");
@@ -151,6 +160,26 @@ fn every_reader_gives_the_same_answers() {
                 }
             }
         }
+    }
+    ours
+}
+
+#[test]
+fn every_reader_gives_the_same_answers() {
+    let Some(python) = python::python() else {
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    train(place.path());
+    let trained = place.path().join("runs/first/baseline-seed0");
+    put_old_run(place.path(), &trained);
+    let ours = agreed(&python, place.path(), &folder("experiments/questions"));
+    assert_eq!(ours.len(), QUESTIONS);
+    for (name, answer) in &ours {
+        assert!(
+            !answer.rows.is_empty(),
+            "{name} has nothing to tell of these runs"
+        );
     }
     // What the study was made to hold.
     let rows = |name: &str| &ours[name].rows;
@@ -165,6 +194,20 @@ fn every_reader_gives_the_same_answers() {
     assert_eq!((swap[2].as_u64(), swap[3].as_u64()), (Some(1), Some(120)));
     // A fork has no steps of its own before it.
     assert!(swap[4].is_null() && swap[5].as_f64().is_some_and(|rate| rate > 0.0));
+
+    // Of a run that is too old for `swaps`, all say that no schedule took over.
+    let old = tempfile::tempdir().unwrap();
+    put_old_run(old.path(), &trained);
+    let questions = old.path().join("questions");
+    fs::create_dir(&questions).unwrap();
+    for ending in ["sql", "polars.py", "pandas.py"] {
+        let name = format!("06-what-a-swap-changed.{ending}");
+        let file = folder("experiments/questions").join(&name);
+        fs::copy(file, questions.join(&name)).unwrap();
+    }
+    let answers = agreed(&python, old.path(), &questions);
+    assert_eq!(answers["06-what-a-swap-changed"].columns.len(), 8);
+    assert!(answers["06-what-a-swap-changed"].rows.is_empty());
 
     let (good, out, err) = said(pixelrate(place.path()).args([
         "export",

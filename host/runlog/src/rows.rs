@@ -27,9 +27,9 @@ pub struct StepRow {
     pub epoch: f64,
     /// The learning rate that reached the optimizer, bit for bit.
     pub learning_rate: f64,
-    /// The momentum that reached the optimizer; `None` if the schedule left it alone.
+    /// The momentum that reached the optimizer (Adam: beta1), the schedule's or the study's; `None` if there is none to tell.
     pub momentum: Option<f64>,
-    /// The weight decay that reached the optimizer; `None` if the schedule left it alone.
+    /// The weight decay that reached the optimizer, the schedule's or the study's; `None` if there is none to tell.
     pub weight_decay: Option<f64>,
     /// Mean loss of the batch, before the step; NaN if it was NaN, `None` if it was not measured.
     pub train_loss: Option<f64>,
@@ -97,7 +97,7 @@ pub struct SummaryRow {
     pub dataset: String,
     /// The model, e.g. "resnet-32".
     pub model: String,
-    /// The optimizer, e.g. "momentum".
+    /// The optimizer's name, as the trainer has it: "momentum", "nesterov" or "adam".
     pub optimizer: String,
     /// Examples in a batch.
     pub batch_size: u32,

@@ -130,6 +130,11 @@ pub enum OptimizerKind {
     Adam,
 }
 
+impl OptimizerKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Momentum, Self::Nesterov, Self::Adam];
+}
+
 impl std::fmt::Display for OptimizerKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -291,4 +296,27 @@ pub struct Found {
     pub git_commit: Option<String>,
     /// Processor, as the system names it.
     pub machine: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OptimizerKind;
+
+    /// What analysts read of the log, in which a run's optimizer is a word.
+    const PAGE: &str = include_str!("../../runlog/SCHEMA.md");
+
+    #[test]
+    fn the_logs_page_tells_every_optimizer() {
+        let rows: Vec<&str> = PAGE
+            .lines()
+            .filter(|line| line.starts_with("| optimizer |"))
+            .collect();
+        let words = OptimizerKind::ALL
+            .map(|kind| format!("`{kind}`"))
+            .join(", ");
+        assert_eq!(
+            rows,
+            [format!("| optimizer | STRING | | no | 1 | {words} |")]
+        );
+    }
 }
