@@ -3,6 +3,7 @@
 mod data;
 mod pictures;
 mod tables;
+mod text;
 mod theme;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use super::gather::Group;
 use super::trace::Trace;
 use super::{Report, SHOWN, notes};
 use crate::Error;
+use text::prose;
 
 const UPLOT: &str = include_str!("../../assets/uplot/uPlot.iife.min.js");
 const UPLOT_CSS: &str = include_str!("../../assets/uplot/uPlot.min.css");
@@ -57,12 +59,12 @@ pub(super) fn page(
                     main {
                         section.claims aria-labelledby="claims" {
                             h2 id="claims" style="margin-top:0" { "What can be claimed" }
-                            ul { @for claim in &report.claims { li { (claim) } } }
+                            ul { @for claim in &report.claims { li { (prose(claim)) } } }
                         }
                         h2 id="results" { "Results" }
                         (tables::results(report, shown))
-                        @if let Some(line) = report.left_out() { p.note { (line) } }
-                        p.note { (notes::RESULTS) }
+                        @if let Some(line) = report.left_out() { p.note { (prose(&line)) } }
+                        p.note { (prose(notes::RESULTS)) }
                         @if report.rows.len() > SHOWN {
                             p.note { "Pictures and curves show the baseline and the best of the others, " (SHOWN) " in all." }
                         }
@@ -72,7 +74,7 @@ pub(super) fn page(
                             h2 id="comparison" { "Beside the baseline" }
                             (drawn.figure(&DIFFERENCES)?)
                             (tables::comparisons(report))
-                            p.note { (notes::comparisons(report)) }
+                            p.note { (prose(&notes::comparisons(report))) }
                         }
                         section aria-labelledby="curves" {
                             h2 id="curves" { "Curves" }
@@ -80,7 +82,7 @@ pub(super) fn page(
                         }
                         h2 id="way" { "On the way" }
                         (tables::way(report))
-                        p.note { (notes::CURVES) }
+                        p.note { (prose(notes::CURVES)) }
                         @if !pictures.is_empty() {
                             h2 id="pictures" { "Pictures" }
                             (pictures::gallery(&pictures))
@@ -88,7 +90,7 @@ pub(super) fn page(
                         @if !report.tunings.is_empty() {
                             h2 id="tuning" { "Tuning" }
                             (tables::tunings(report))
-                            p.note { (notes::TUNING) }
+                            p.note { (prose(notes::TUNING)) }
                         }
                         @if !report.branches.is_empty() {
                             h2 id="forks" { "Forks" }
@@ -168,11 +170,11 @@ fn foot(report: &Report) -> Markup {
     html! {
         h2 id="about" { "About the runs" }
         @for (_, row) in report.listed().filter(|(_, row)| row.changed > 0) {
-            p { strong { (row.schedule) } (notes::changed(row)) }
+            p { strong { (row.schedule) } (prose(&notes::changed(row))) }
         }
         @if !report.missing.is_empty() {
             p { "Without a result:" }
-            ul { @for line in report.listed_missing() { li { (line) } } }
+            ul { @for line in report.listed_missing() { li { (prose(&line)) } } }
         }
         ul { @for line in &report.trained { li { (line) } } }
         p.note {

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::text::name;
 use crate::figure::palette;
 use crate::report::compare::{Comparison, Verdict};
 use crate::report::numbers::{
@@ -51,7 +52,7 @@ pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
                             th scope="row" {
                                 span.name {
                                 @if let Ok(number) = shown.binary_search(&place) { (swatch(number)) }
-                                span { (row.schedule) }
+                                span { (name(&row.schedule)) }
                             }
                             span.told { (row.told) }
                             }
@@ -120,8 +121,8 @@ pub(super) fn comparisons(report: &Report) -> Markup {
                 tbody {
                     @for row in in_order(report) {
                         tr {
-                            th scope="row" { (row.schedule) }
-                            td.word { (row.baseline) }
+                            th scope="row" { (name(&row.schedule)) }
+                            td.long { (name(&row.baseline)) }
                             td data-value=(of_mean(&row.difference)) { (difference(&row.difference)) }
                             td { (row.differences.len()) }
                             td data-value=(key(row.p_t)) { (chance(row.p_t)) }
@@ -156,7 +157,7 @@ pub(super) fn way(report: &Report) -> Markup {
                         @let steps = row.reached.and_then(|reached| reached.steps);
                         @let seconds = row.reached.and_then(|reached| reached.seconds);
                         tr {
-                            th scope="row" { (row.schedule) }
+                            th scope="row" { (name(&row.schedule)) }
                             td data-value=(of_mean(&row.area)) { (with_half(&row.area)) }
                             td {
                                 @if let Some(reached) = row.reached { (reached.runs) " of " (reached.of) } @else { (NONE) }
@@ -195,7 +196,7 @@ pub(super) fn tunings(report: &Report) -> Markup {
                 tbody {
                     @for tuning in &report.tunings {
                         tr {
-                            th scope="row" { (tuning.schedule) }
+                            th scope="row" { (name(&tuning.schedule)) }
                             td { (tuning.labels.len()) }
                             td { (tuning.runs) }
                             td { (number(Some(tuning.core_hours), 2)) }
@@ -224,7 +225,7 @@ pub(super) fn branches(report: &Report) -> Markup {
                 tbody {
                     @for branch in &report.branches {
                         tr {
-                            th scope="row" { (branch.run) }
+                            th scope="row" { (name(&branch.run)) }
                             td.word { (branch.parent) }
                             td { (branch.step) }
                             td { (or_none(branch.accuracy.map(percent))) }
