@@ -24,8 +24,8 @@
     const floor = logarithmic ? least(chart) : -Infinity;
     const raised = (values) => values.map((value) => (value === null ? null : Math.max(value, floor)));
     const tables = chart.series.map((series) => {
-      const low = series.low || series.mean, high = series.high || series.mean;
-      return [series.step, raised(series.mean), raised(low), raised(high)];
+      const low = series.low || series.value, high = series.high || series.value;
+      return [series.step, raised(series.value), raised(low), raised(high)];
     });
     return tables.length ? uPlot.join(tables) : [[]];
   }
@@ -33,7 +33,7 @@
   // The least value above zero: what an axis of powers cannot show lies on its lowest line.
   function least(chart) {
     let found = Infinity;
-    for (const series of chart.series) for (const value of series.mean) if (value > 0 && value < found) found = value;
+    for (const series of chart.series) for (const value of series.value) if (value > 0 && value < found) found = value;
     return found;
   }
 

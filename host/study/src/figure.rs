@@ -55,7 +55,8 @@ pub fn panels(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> 
     let (xs, _) = bounds(series);
     draw(
         path,
-        (260 * columns as u32 + 20, 170 * rows as u32 + 60),
+        // Wide enough for the title, too.
+        ((260 * columns as u32 + 20).max(600), 170 * rows as u32 + 60),
         title,
         |area| {
             for (index, (cell, line)) in area
@@ -86,6 +87,7 @@ pub fn panels(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> 
                     .map(|ends| PathElement::new(ends, INK.mix(0.45)))
                     .collect();
                 chart.draw_series(uprights)?;
+                chart.draw_series(band(line, colour(index)))?;
                 chart.draw_series(LineSeries::new(
                     thinned(&line.points),
                     colour(index).stroke_width(1),
@@ -112,21 +114,7 @@ pub fn lines(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> R
             .build_cartesian_2d(xs, ys)?;
         axes(&mut chart, 8, 6, x, y)?;
         for (index, line) in series.iter().enumerate() {
-            if line.band.len() == line.points.len() && !line.band.is_empty() {
-                let lower = line
-                    .points
-                    .iter()
-                    .zip(&line.band)
-                    .map(|(point, band)| (point.0, band.0));
-                let upper = line
-                    .points
-                    .iter()
-                    .zip(&line.band)
-                    .rev()
-                    .map(|(point, band)| (point.0, band.1));
-                let outline: Vec<_> = lower.chain(upper).filter(|(_, y)| y.is_finite()).collect();
-                chart.draw_series([Polygon::new(outline, colour(index).mix(0.15))])?;
-            }
+            chart.draw_series(band(line, colour(index)))?;
             let style = colour(index).stroke_width(2);
             let y = 20 + 22 * index as i32;
             match palette::DASHES[index % palette::DASHES.len()] {
@@ -152,6 +140,21 @@ pub fn lines(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> R
         }
         Ok(())
     })
+}
+
+/// The area of a line's band, if it has one.
+fn band(line: &Series, paint: RGBColor) -> Option<Polygon<(f64, f64)>> {
+    if line.band.is_empty() || line.band.len() != line.points.len() {
+        return None;
+    }
+    let edge = |of: fn(&(f64, f64)) -> f64| {
+        let places = line.points.iter().zip(&line.band);
+        let all: Vec<_> = places.map(|(point, band)| (point.0, of(band))).collect();
+        thinned(&all)
+    };
+    let (lower, upper) = (edge(|band| band.0), edge(|band| band.1));
+    let outline: Vec<_> = lower.into_iter().chain(upper.into_iter().rev()).collect();
+    Some(Polygon::new(outline, paint.mix(0.15)))
 }
 
 /// A row of the table of dots.

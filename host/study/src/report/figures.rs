@@ -1,5 +1,6 @@
 //! The report's pictures, as files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::compare::{Comparisons, Verdict};
@@ -33,7 +34,7 @@ pub(super) const DIFFERENCES: Figure = Figure {
 };
 pub(super) const RATES: Figure = Figure {
     file: "learning-rates.svg",
-    what: "Learning rate against step",
+    what: "Learning rate against step, of each schedule's first seed",
 };
 pub(super) const LOSSES: Figure = Figure {
     file: "losses.svg",
@@ -68,23 +69,19 @@ pub(super) fn draw(
     if !comparisons.rows.is_empty() {
         differences(rows, comparisons, &path(DIFFERENCES.file))?;
     }
-    let series = |points: fn(&Trace) -> &Vec<Point>, band: bool| -> Vec<Series> {
+    let series = |points: fn(&Trace) -> &Vec<Point>| -> Vec<Series> {
         let all = rows.iter().zip(traces);
-        all.map(|(row, trace)| line(&row.schedule, points(trace), band))
+        all.map(|(row, trace)| line(&row.schedule, points(trace)))
             .collect()
     };
-    let mut rates = series(|trace| &trace.rates, false);
+    let mut rates = series(|trace| &trace.rates);
     for (line, trace) in rates.iter_mut().zip(traces) {
         line.marks.clone_from(&trace.marks);
     }
-    let title = if rates.iter().all(|series| series.marks.is_empty()) {
-        "Learning rates, each on an axis of its own"
-    } else {
-        "Learning rates, and where a schedule took over"
-    };
-    figure::panels(&path(RATES.file), title, "step", "learning rate", &rates)?;
+    let title = rates_title(traces, &rates);
+    figure::panels(&path(RATES.file), &title, "step", "learning rate", &rates)?;
     let title = "Training loss, mean over seeds and its 95 % interval";
-    let losses = series(|trace| &trace.losses, true);
+    let losses = series(|trace| &trace.losses);
     figure::lines(
         &path(LOSSES.file),
         title,
@@ -93,7 +90,7 @@ pub(super) fn draw(
         &losses,
     )?;
     let title = "Test accuracy, mean over seeds and its 95 % interval";
-    let curves = series(|trace| &trace.accuracies, true);
+    let curves = series(|trace| &trace.accuracies);
     figure::lines(&path(CURVES.file), title, "step", "accuracy, %", &curves)?;
     Ok(files)
 }
@@ -142,8 +139,25 @@ fn differences(rows: &[&Row], comparisons: &Comparisons, path: &Path) -> Result<
     figure::differences(path, &title, axis, &dots, &clear, &colours)
 }
 
-fn line(name: &str, points: &[Point], band: bool) -> Series {
-    let band = if band {
+/// Whose rates are drawn, and what else their panels show.
+fn rates_title(traces: &[Trace], rates: &[Series]) -> String {
+    let seeds: BTreeSet<u64> = traces.iter().map(|trace| trace.seed).collect();
+    let mut title = match seeds.first() {
+        Some(seed) if seeds.len() == 1 => format!("Learning rates of seed {seed}"),
+        _ => "Learning rates of each first seed".to_owned(),
+    };
+    if rates.iter().any(|series| !series.band.is_empty()) {
+        title.push_str("; band: all seeds");
+    }
+    if rates.iter().any(|series| !series.marks.is_empty()) {
+        title.push_str("; upright: takeovers");
+    }
+    title
+}
+
+/// A curve, and its band if it has one.
+fn line(name: &str, points: &[Point]) -> Series {
+    let band = if points.iter().any(|point| point.low < point.high) {
         points.iter().map(|point| (point.low, point.high)).collect()
     } else {
         Vec::new()
@@ -152,7 +166,7 @@ fn line(name: &str, points: &[Point], band: bool) -> Series {
         name: name.to_owned(),
         points: points
             .iter()
-            .map(|point| (point.step, point.mean))
+            .map(|point| (point.step, point.value))
             .collect(),
         band,
         marks: Vec::new(),

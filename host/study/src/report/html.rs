@@ -138,8 +138,9 @@ fn curves(drawn: &Drawn<'_>) -> Result<Markup, Error> {
     Ok(html! {
         p.note.live {
             "Point at a curve for its values; drag over a stretch to come closer, and press twice to see all again. Bands are \
-             the 95 % interval of the mean over the seeds by Student's t; for the learning rate, its least to greatest. Curves \
-             are thinned: of the learning rate, the lowest and highest value of each of at most 700 stretches are kept, and \
+             the 95 % interval of the mean over the seeds by Student's t. The learning rate is no mean, but that of one \
+             run, of each schedule's first seed; its band goes from the least to the greatest of all seeds. Curves are \
+             thinned: of the learning rate, the lowest and highest value of each of at most 700 stretches are kept, and \
              the loss is the mean over each of 240. Every step lies in the runs' folders: "
             code { "steps/*.parquet" } "."
         }
@@ -162,6 +163,7 @@ fn curves(drawn: &Drawn<'_>) -> Result<Markup, Error> {
         }
         div.still {
             @for figure in [&RATES, &LOSSES, &CURVES] { (drawn.figure(figure)?) }
+            p.note { (prose(notes::RATES)) }
         }
     })
 }

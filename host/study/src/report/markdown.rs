@@ -34,6 +34,9 @@ pub(super) fn markdown(report: &Report) -> String {
     let figures = [BARS, DOTS, DIFFERENCES, RATES, LOSSES, CURVES];
     for figure in figures.iter().filter(|figure| report.has(figure.file)) {
         let _ = writeln!(text, "\n![{}]({})", figure.what, figure.file);
+        if figure.file == RATES.file {
+            let _ = writeln!(text, "\n{}", notes::RATES);
+        }
     }
     text.push_str(&lineage::markdown(&report.branches));
     text

@@ -15,6 +15,9 @@ pub(super) const CURVES: &str = "The mean over the steps is the area under the a
     target are those of the median run at the first test that is as good; a run that never came there counts as later than \
     all others, so that there is no number where half of them did not. Seconds are those of the steps alone, without the tests.";
 
+pub(super) const RATES: &str = "The learning rate is no mean: its line is one run, that of each schedule's first \
+    seed, and the band around it, where there is one, goes from the least to the greatest of all its seeds.";
+
 pub(super) const TUNING: &str = "The best of several sets of numbers was chosen on the same seeds that it is reported on: in new \
     runs it is likely to come to a little less. Core hours are the seconds of the runs, each times its threads.";
 

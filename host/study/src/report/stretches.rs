@@ -7,11 +7,12 @@ const RATES: u64 = 700;
 /// Stretches of a run over which the training loss is averaged.
 const LOSSES: u64 = 240;
 
-/// A place of a curve: the mean over the seeds, and its band.
+/// A place of a curve: its value, and its band.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Point {
     pub(crate) step: f64,
-    pub(crate) mean: f64,
+    /// The mean over the seeds; of learning rates, that of one run, and NaN where it logged nothing.
+    pub(crate) value: f64,
     pub(crate) low: f64,
     pub(crate) high: f64,
 }
@@ -23,7 +24,7 @@ impl Point {
         let half = found.half_width.unwrap_or(0.0);
         Some(Self {
             step,
-            mean: found.mean,
+            value: found.mean,
             low: found.mean - half,
             high: found.mean + half,
         })
@@ -158,10 +159,12 @@ impl RunLosses {
     }
 }
 
-/// Learning rates over many runs of as many steps.
+/// Learning rates over many runs of as many steps: one run's line, and from where to where all of them go. A mean of runs
+/// whose rates are drawn anew for each seed would show a rate that none of them had.
 pub(super) struct Rates {
     stretches: Stretches,
     cells: Vec<[Running; 2]>,
+    line: Vec<Option<[f64; 2]>>,
 }
 
 impl Rates {
@@ -170,6 +173,7 @@ impl Rates {
         Self {
             stretches,
             cells: vec![Default::default(); stretches.count as usize],
+            line: Vec::new(),
         }
     }
 
@@ -184,15 +188,23 @@ impl Rates {
         }
     }
 
+    /// Takes the run in whose rates are the line: [`RunRates::cells`], over the same steps.
+    pub(super) fn add_line(&mut self, run: Vec<Option<[f64; 2]>>) {
+        self.add(&run);
+        self.line = run;
+    }
+
     pub(super) fn points(&self) -> Vec<Point> {
         let mut points = Vec::new();
         for (stretch, cells) in self.cells.iter().enumerate() {
             let (first, last) = self.stretches.ends(stretch);
             let places = if first == last { 1 } else { 2 };
-            for (cell, step) in cells.iter().zip([first, last]).take(places) {
+            let line = self.line.get(stretch).copied().flatten();
+            let line = line.unwrap_or([f64::NAN; 2]);
+            for ((cell, value), step) in cells.iter().zip(line).zip([first, last]).take(places) {
                 points.extend(cell.estimate().map(|found| Point {
                     step: step as f64,
-                    mean: found.mean,
+                    value,
                     low: found.min,
                     high: found.max,
                 }));
@@ -276,7 +288,11 @@ mod tests {
                 let spike = if step == 54_321 { 7.0 } else { 0.1 };
                 run.add(step, spike + f64::from(seed));
             }
-            rates.add(&run.cells());
+            if seed == 0 {
+                rates.add_line(run.cells());
+            } else {
+                rates.add(&run.cells());
+            }
         }
         let points = rates.points();
         assert_eq!(points.len() as u64, 2 * RATES);
@@ -284,7 +300,32 @@ mod tests {
         assert_eq!(points.last().unwrap().step, 99_999.0);
         let spikes: Vec<_> = points.iter().filter(|point| point.high == 8.0).collect();
         assert_eq!(spikes.len(), 1);
-        assert_eq!((spikes[0].low, spikes[0].mean), (7.0, 7.5));
+        assert_eq!((spikes[0].low, spikes[0].value), (7.0, 7.0));
+    }
+
+    #[test]
+    fn the_line_of_rates_is_one_run_and_ends_where_that_does() {
+        let mut rates = Rates::over(10);
+        // Rates that differ from seed to seed: their mean is 0.5 throughout, and no run's.
+        for seed in 0..2_u64 {
+            let mut run = RunRates::over(10);
+            let steps = if seed == 0 { 6 } else { 10 };
+            (0..steps).for_each(|step| run.add(step, ((step + seed) % 2) as f64));
+            match seed {
+                0 => rates.add_line(run.cells()),
+                _ => rates.add(&run.cells()),
+            }
+        }
+        let points = rates.points();
+        let line: Vec<f64> = points.iter().map(|point| point.value).take(6).collect();
+        assert_eq!(line, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
+        assert!(points[..6].iter().all(|at| (at.low, at.high) == (0.0, 1.0)));
+        assert_eq!(points.len(), 10);
+        assert!(
+            points[6..]
+                .iter()
+                .all(|at| at.value.is_nan() && at.low == at.high)
+        );
     }
 
     #[test]
@@ -304,11 +345,11 @@ mod tests {
         }
         let points = losses.points();
         assert_eq!(
-            (points.len(), points[0].step, points[0].mean),
+            (points.len(), points[0].step, points[0].value),
             (240, 0.5, 3.0)
         );
         // A loss that is no number is left out of its stretch.
-        assert_eq!(points[239].mean, 2.0);
+        assert_eq!(points[239].value, 2.0);
         assert!((points[0].high - 3.0 - 12.706_204_736).abs() < 1e-6);
     }
 }

@@ -272,6 +272,19 @@ fn many_labels_are_all_in_the_table_and_the_best_in_the_pictures() {
     );
 }
 
+#[test]
+fn the_rates_are_told_to_be_those_of_one_run() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    three(&study);
+    let found = report(&study, &out, &Options::default()).unwrap();
+    let drawn = fs::read_to_string(out.join("learning-rates.svg")).unwrap();
+    assert!(drawn.contains("Learning rates of seed 0"));
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("Learning rate of the first seed"));
+    assert!(found.markdown.contains("The learning rate is no mean"));
+}
+
 /// What a report says, but for where it lies.
 fn said(study: &Path, out: &Path) -> [String; 3] {
     let options = Options {

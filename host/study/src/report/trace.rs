@@ -13,12 +13,14 @@ use crate::statistics::Running;
 /// The curves of one label, and what its runs' curves come to as numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
-    /// Learning rate, from the least to the greatest of the seeds.
+    /// Learning rate of the first run, and from the least to the greatest of the seeds.
     pub(crate) rates: Vec<Point>,
     /// Training loss in nats, with the mean's 95 % interval.
     pub(crate) losses: Vec<Point>,
     /// Test accuracy in percent, with the mean's 95 % interval.
     pub(crate) accuracies: Vec<Point>,
+    /// The first run's seed.
+    pub(crate) seed: u64,
     /// Steps at which a schedule took over in the first run.
     pub(crate) marks: Vec<f64>,
     /// Mean accuracy over the steps, of each run that has a result.
@@ -46,6 +48,7 @@ impl Trace {
     ) -> Result<Self, Error> {
         let mut trace = Self::default();
         let first = group.first();
+        trace.seed = first.file.spec.seed;
         trace.marks = first.takeovers.iter().map(|t| t.step as f64).collect();
         let total = group.runs.iter().map(|run| run.total_steps()).max();
         let total = total.unwrap_or(1);
@@ -73,8 +76,12 @@ impl Trace {
                         later.add(100.0 * last.accuracy);
                     }
                 }
-                rates.add(&curves.rates);
                 losses.add(&curves.losses);
+                if std::ptr::eq(*run, first) {
+                    rates.add_line(curves.rates);
+                } else {
+                    rates.add(&curves.rates);
+                }
             }
             if run.result().is_some() {
                 trace.areas.extend(area(curve, run.total_steps()));

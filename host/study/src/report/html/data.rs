@@ -19,7 +19,7 @@ pub(super) struct Chart {
 pub(super) const CHARTS: [Chart; 3] = [
     Chart {
         id: "rates",
-        title: "Learning rate",
+        title: "Learning rate of the first seed",
         unit: "learning rate",
         points: |trace| &trace.rates,
     },
@@ -58,8 +58,7 @@ fn series(label: usize, points: &[Point]) -> Value {
     let all = |value: fn(&Point) -> f64| -> Vec<Value> {
         points.iter().map(|point| number(value(point))).collect()
     };
-    let mut series =
-        json!({ "label": label, "step": all(|point| point.step), "mean": all(|point| point.mean) });
+    let mut series = json!({ "label": label, "step": all(|point| point.step), "value": all(|point| point.value) });
     if points.iter().any(|point| point.low != point.high) {
         series["low"] = all(|point| point.low).into();
         series["high"] = all(|point| point.high).into();
