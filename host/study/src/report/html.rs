@@ -87,6 +87,9 @@ pub(super) fn page(
                             h2 id="pictures" { "Pictures" }
                             (pictures::gallery(&pictures))
                         }
+                        h2 id="ran" { "What ran" }
+                        (tables::ran(report))
+                        p.note { (prose(&notes::ran(report))) }
                         @if !report.tunings.is_empty() {
                             h2 id="tuning" { "Tuning" }
                             (tables::tunings(report))
@@ -125,6 +128,7 @@ fn head(report: &Report, pictures: bool) -> Markup {
                 a href="#curves" { "Curves" }
                 a href="#way" { "On the way" }
                 @if pictures { a href="#pictures" { "Pictures" } }
+                a href="#ran" { "What ran" }
                 @if !report.tunings.is_empty() { a href="#tuning" { "Tuning" } }
                 @if !report.branches.is_empty() { a href="#forks" { "Forks" } }
                 a href="#about" { "About the runs" }

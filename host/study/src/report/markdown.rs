@@ -15,6 +15,7 @@ pub(super) fn markdown(report: &Report) -> String {
         let _ = writeln!(text, "- {claim}");
     }
     results(&mut text, report);
+    ran(&mut text, report);
     comparisons(&mut text, report);
     curves(&mut text, report);
     tunings(&mut text, report);
@@ -75,6 +76,28 @@ fn results(text: &mut String, report: &Report) {
             );
         }
     }
+}
+
+fn ran(text: &mut String, report: &Report) {
+    text.push_str(
+        "\n## What ran\n\n\
+         | schedule | plugin | parameters | training of its own |\n\
+         | --- | --- | --- | --- |\n",
+    );
+    for (place, _) in report.listed() {
+        let row = &report.ran.schedules[place];
+        let composed = row.composition.as_ref();
+        let composed = composed.map_or_else(String::new, |text| format!(": `{}`", cell(text)));
+        let _ = writeln!(
+            text,
+            "| {} | {}{composed} | {} | {} |",
+            cell(&row.schedule),
+            cell(&row.plugin),
+            cell(&row.params()),
+            cell(&row.training()),
+        );
+    }
+    let _ = writeln!(text, "\n{}", notes::ran(report));
 }
 
 fn comparisons(text: &mut String, report: &Report) {

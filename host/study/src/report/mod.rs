@@ -16,6 +16,7 @@ mod markdown;
 mod notes;
 mod numbers;
 mod options;
+mod ran;
 mod rows;
 mod stretches;
 mod trace;
@@ -32,6 +33,7 @@ pub use compare::{Comparison, Comparisons, Verdict};
 pub(crate) use curves::KeptCurves;
 pub(crate) use gather::Run;
 pub use options::Options;
+pub use ran::{Ran, RanSchedule};
 pub use rows::{Reached, Row};
 pub use tuning::{SearchCost, Searched, Tuning};
 
@@ -58,6 +60,8 @@ pub struct Report {
     pub claims: Vec<String>,
     /// A row a schedule, in the study's order.
     pub rows: Vec<Row>,
+    /// What ran under each label.
+    pub ran: Ran,
     /// Each schedule beside the baseline.
     pub comparisons: Comparisons,
     /// The accuracy to which the time was taken, a share.
@@ -169,6 +173,7 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
         listed: best_of(&rows, &comparisons, LISTED),
         tunings: tuning::tunings(&groups, &rows),
         searched: tuning::searched(&groups)?,
+        ran: ran::ran(&groups),
         rows,
         comparisons,
         target,

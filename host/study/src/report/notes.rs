@@ -21,6 +21,15 @@ pub(super) const RATES: &str = "The learning rate is no mean: its line is one ru
 pub(super) const TUNING: &str = "The best of several sets of numbers was chosen on the same seeds that it is reported on: in new \
     runs it is likely to come to a little less. Core hours are the seconds of the runs, each times its threads.";
 
+/// What belongs to the table of what ran.
+pub(super) fn ran(report: &Report) -> String {
+    format!(
+        "A parameter that is not named is the plugin's default, which `pixelrate inspect` tells. Training, where the table \
+         names nothing else: {}.",
+        report.ran.training()
+    )
+}
+
 /// What the columns of the comparison mean.
 pub(super) fn comparisons(report: &Report) -> String {
     format!(

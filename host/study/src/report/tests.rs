@@ -273,6 +273,61 @@ fn many_labels_are_all_in_the_table_and_the_best_in_the_pictures() {
 }
 
 #[test]
+fn what_ran_is_told_with_its_parameters_and_its_own_training() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    let rate = || [("learning_rate".to_owned(), Value::Number(3e-4))].into();
+    let warm = "{ plugin = \"fixed\", warmup = { epochs = 2 } }";
+    for (index, label) in ["fixed", "andrej", "plain", "warm"].into_iter().enumerate() {
+        let mut spec = labelled(label, index as u32, 0);
+        match label {
+            "warm" => spec.schedule.plugin = warm.to_owned(),
+            "plain" => {}
+            _ => spec.schedule.params = rate(),
+        }
+        if label == "andrej" {
+            spec.training.optimizer = pixelrate_trainer::spec::OptimizerKind::Adam;
+        }
+        run(&study, &spec, 0.5, RunStatus::Finished);
+    }
+    // The composition that the run kept is told as what it is; another only by its text.
+    let kept = pixelrate_compose::resolve(warm, u64::MAX).bytes.unwrap();
+    let folder = study.join("warm-seed0");
+    pixelrate_control::keep_plugin(&folder, &"ab".repeat(32), &kept).unwrap();
+
+    let found = report(&study, &out, &Options::default()).unwrap();
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    for (words, text) in [
+        (
+            "| fixed | fixed | learning_rate = 0.0003 |  |",
+            &found.markdown,
+        ),
+        (
+            "| andrej | fixed | learning_rate = 0.0003 | optimizer = adam |",
+            &found.markdown,
+        ),
+        ("| plain | fixed |  |  |", &found.markdown),
+        ("over = { epochs = 2.0 }", &found.markdown),
+        ("optimizer = momentum", &found.markdown),
+        ("fixed (learning_rate = 0.0003)<", &page),
+        ("fixed (learning_rate = 0.0003); optimizer = adam<", &page),
+        ("over = { epochs = 2.0 }", &page),
+    ] {
+        assert!(text.contains(words), "{words}\n{}", found.markdown);
+    }
+    let json = serde_json::to_value(&found).unwrap();
+    let andrej = &json["ran"]["schedules"][1];
+    assert_eq!(
+        andrej["training"],
+        serde_json::json!({ "optimizer": "adam" })
+    );
+    assert_eq!(andrej["params"]["learning_rate"], 3e-4);
+    assert_eq!(json["ran"]["training"]["optimizer"], "momentum");
+    assert_eq!(json["ran"]["training"]["max_learning_rate"], 10.0);
+    assert!(!found.markdown.contains("data_folder"));
+}
+
+#[test]
 fn the_rates_are_told_to_be_those_of_one_run() {
     let place = tempfile::tempdir().unwrap();
     let (study, out) = (place.path().join("demo"), place.path().join("report"));

@@ -8,7 +8,7 @@ use crate::report::compare::{Comparison, Verdict};
 use crate::report::numbers::{
     NONE, chance, difference, mean, number, or_none, percent, points, range, with_half,
 };
-use crate::report::{Report, notes};
+use crate::report::{Report, Row, notes};
 use crate::statistics::Estimate;
 
 /// What a column sorts by: numbers as they are, and none for what is not there.
@@ -54,7 +54,7 @@ pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
                                 @if let Ok(number) = shown.binary_search(&place) { (swatch(number)) }
                                 span { (name(&row.schedule)) }
                             }
-                            span.told { (row.told) }
+                            span.told { (told(report, place, row)) }
                             }
                             td data-value=(of_mean(&row.accuracy)) { (with_half(&row.accuracy)) }
                             td { (range(&row.accuracy)) }
@@ -73,6 +73,14 @@ pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
             }
         },
     )
+}
+
+/// What ran, in a line below its label: two labels of one plugin may differ in their training alone.
+fn told(report: &Report, place: usize, row: &Row) -> String {
+    match report.ran.schedules[place].training() {
+        own if own.is_empty() => row.told.clone(),
+        own => format!("{}; {own}", row.told),
+    }
 }
 
 /// The mark of a curve's colour and line.
@@ -164,6 +172,37 @@ pub(super) fn way(report: &Report) -> Markup {
                             }
                             td data-value=(key(steps)) { (number(steps, 0)) }
                             td data-value=(key(seconds)) { (number(seconds, 1)) }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// What each label ran, and what of its training is its own.
+pub(super) fn ran(report: &Report) -> Markup {
+    boxed(
+        "What ran",
+        html! {
+            table {
+                thead { tr {
+                    th scope="col" { "schedule" }
+                    th.word scope="col" { "plugin" }
+                    th.word scope="col" { "parameters" }
+                    th.word scope="col" { "training of its own" }
+                } }
+                tbody {
+                    @for (place, _) in report.listed() {
+                        @let row = &report.ran.schedules[place];
+                        tr {
+                            th scope="row" { (name(&row.schedule)) }
+                            td.long {
+                                (name(&row.plugin))
+                                @if let Some(text) = &row.composition { br; code { (text) } }
+                            }
+                            td.long { (row.params()) }
+                            td.long { (row.training()) }
                         }
                     }
                 }

@@ -1,0 +1,155 @@
+//! What ran: each label's schedule with its parameters, and what of its training is its own.
+
+use std::collections::{BTreeMap, HashMap};
+
+use pixelrate_control::plugin_path;
+use pixelrate_sandbox::{Composition, Value};
+use pixelrate_trainer::spec::RunSpec;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::gather::{Group, Run};
+
+/// What a run's spec says of where it ran and what it wrote, and not of what was trained.
+const NOT_TOLD: [&str; 3] = ["data_folder", "checkpoint_seconds", "log_grad_norm"];
+
+/// What ran under all labels.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ran {
+    /// Each key of the training, and of the guard, with the value that most labels have for it.
+    pub training: BTreeMap<String, Json>,
+    /// A row a label, in the study's order.
+    pub schedules: Vec<RanSchedule>,
+}
+
+/// What ran under a label.
+#[derive(Debug, Clone, Serialize)]
+pub struct RanSchedule {
+    /// The label.
+    pub schedule: String,
+    /// The plugin's name.
+    pub plugin: String,
+    /// How the composition that it is was put together, as a table of TOML; `None` for a plugin that is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub composition: Option<String>,
+    /// SHA-256 of the plugin's file, if the run began.
+    pub sha256: Option<String>,
+    /// The parameters that it was given; all others are its defaults.
+    pub params: BTreeMap<String, Value>,
+    /// What of [`Ran::training`] is otherwise for this label.
+    pub training: BTreeMap<String, Json>,
+}
+
+/// What ran under the labels of `groups`.
+pub(super) fn ran(groups: &[Group<'_>]) -> Ran {
+    let all: Vec<BTreeMap<String, Json>> = groups
+        .iter()
+        .map(|group| keys(&group.first().file.spec))
+        .collect();
+    let training = common(&all);
+    let rows = groups.iter().zip(all);
+    let schedules = rows.map(|(group, keys)| {
+        let run = group.first();
+        let own = keys.into_iter();
+        RanSchedule {
+            schedule: group.name.clone(),
+            plugin: run.file.spec.schedule.name(),
+            composition: composition(run),
+            sha256: sha256(run).map(str::to_owned),
+            params: run.file.spec.schedule.params.clone(),
+            training: own
+                .filter(|(key, value)| training.get(key) != Some(value))
+                .collect(),
+        }
+    });
+    Ran {
+        schedules: schedules.collect(),
+        training,
+    }
+}
+
+/// The keys of a run's training, and of its guard.
+fn keys(spec: &RunSpec) -> BTreeMap<String, Json> {
+    let mut keys = BTreeMap::new();
+    if let Ok(Json::Object(training)) = serde_json::to_value(&spec.training) {
+        let told = training.into_iter();
+        keys.extend(told.filter(|(key, _)| !NOT_TOLD.contains(&key.as_str())));
+    }
+    let guard = &spec.schedule;
+    keys.insert("max_learning_rate".into(), guard.max_learning_rate.into());
+    if let Ok(on_fault) = serde_json::to_value(guard.on_fault) {
+        keys.insert("on_fault".into(), on_fault);
+    }
+    keys
+}
+
+/// Of each key the value that most have; of values that as many have, the one that comes first.
+fn common(all: &[BTreeMap<String, Json>]) -> BTreeMap<String, Json> {
+    let mut counts: BTreeMap<&str, HashMap<String, (usize, usize)>> = BTreeMap::new();
+    for (place, keys) in all.iter().enumerate() {
+        for (key, value) in keys {
+            let values = counts.entry(key).or_default();
+            values.entry(value.to_string()).or_insert((0, place)).0 += 1;
+        }
+    }
+    let most = |(key, values): (&str, HashMap<String, (usize, usize)>)| {
+        let (_, first) = values
+            .into_values()
+            .max_by_key(|&(count, first)| (count, std::cmp::Reverse(first)))?;
+        Some((key.to_owned(), all[first][key].clone()))
+    };
+    counts.into_iter().filter_map(most).collect()
+}
+
+fn sha256(run: &Run) -> Option<&str> {
+    let found = run.file.found.as_ref();
+    found.map(|found| found.schedule_sha256.as_str())
+}
+
+/// The tree of the composition that the run kept: it names no files. Of one that was not kept, as the study names it.
+fn composition(run: &Run) -> Option<String> {
+    let named = &run.file.spec.schedule.plugin;
+    if !pixelrate_compose::is_composition(named) {
+        return None;
+    }
+    let tree = || {
+        let bytes = std::fs::read(plugin_path(&run.folder, sha256(run)?)).ok()?;
+        let node = Composition::from_bytes(&bytes).ok()?.node;
+        Some(toml::Value::try_from(&node).ok()?.to_string())
+    };
+    Some(tree().unwrap_or_else(|| named.clone()))
+}
+
+impl Ran {
+    /// The training of most labels, in a line.
+    pub(super) fn training(&self) -> String {
+        told(&self.training)
+    }
+}
+
+impl RanSchedule {
+    /// Its parameters, in a line.
+    pub(super) fn params(&self) -> String {
+        let params = self.params.iter().map(|(name, value)| match value {
+            Value::Number(number) => format!("{name} = {number}"),
+            Value::Text(text) => format!("{name} = {text}"),
+        });
+        params.collect::<Vec<_>>().join(", ")
+    }
+
+    /// What of its training is its own, in a line.
+    pub(super) fn training(&self) -> String {
+        told(&self.training)
+    }
+}
+
+fn told(keys: &BTreeMap<String, Json>) -> String {
+    let one = |(key, value): (&String, &Json)| match value {
+        Json::String(text) => format!("{key} = {text}"),
+        Json::Number(number) if number.is_f64() => {
+            format!("{key} = {}", number.as_f64().unwrap_or(f64::NAN))
+        }
+        other => format!("{key} = {other}"),
+    };
+    keys.iter().map(one).collect::<Vec<_>>().join(", ")
+}
