@@ -5,15 +5,19 @@ use super::numbers::NONE;
 use super::{Report, Row};
 use crate::statistics::MOST_PAIRS;
 
-pub(super) const RESULTS: &str = "Accuracy is that after the last step, never the best one. ± is half of the 95 % interval \
-    of the mean by Student's t over the seeds; a run that diverged counts with the accuracy that it ended with. The bootstrap's \
-    interval (BCa) is in `report.json`: with fewer than about ten seeds it is too narrow, since it cannot reach beyond the \
-    values that it has, so Student's is shown.";
+pub(super) const RESULTS: &str = "Accuracy is that after the last step, never the best one. ± is half of the 95 % \
+    interval of the mean by Student's t over the seeds; a run that diverged counts with the accuracy that it ended \
+    with. The bootstrap's interval (BCa) is in `report.json`: with fewer than about ten seeds it is too narrow, since \
+    it cannot reach beyond the values that it has, so Student's is shown. Seconds are by the clock: a run that shared \
+    the machine with others took longer by that.";
 
-pub(super) const CURVES: &str = "The mean over the steps is the area under the accuracy curve, from the first test to the last \
-    planned step, over that distance (trapezoid rule; a run that diverged keeps its last accuracy). Steps and seconds to the \
-    target are those of the median run at the first test that is as good; a run that never came there counts as later than \
-    all others, so that there is no number where half of them did not. Seconds are those of the steps alone, without the tests.";
+pub(super) const CURVES: &str = "The mean over the steps is the area under the accuracy curve, from the first test to \
+    the last planned step, over that distance (trapezoid rule; a run that diverged keeps its last accuracy). Steps \
+    and seconds to the target are those of the median run at the first test that is as good; a run that never came \
+    there counts as later than all others, so that there is no number where half of them did not. Seconds are those \
+    of the steps alone, without the tests, and by the clock: a run that shared the machine with others, or with \
+    anything else, took longer by that, so that they compare schedules only where all had the same share of it. Steps \
+    do not depend on that.";
 
 pub(super) const RATES: &str = "The learning rate is no mean: its line is one run, that of each schedule's first \
     seed, and the band around it, where there is one, goes from the least to the greatest of all its seeds.";
