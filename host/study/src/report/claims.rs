@@ -204,9 +204,13 @@ fn tuning(report: &Report) -> Vec<String> {
             Some(_) => " These are its defaults.".to_owned(),
             None => " It did not run at its defaults.".to_owned(),
         };
+        let chosen = match report.searched.iter().any(|one| one.label == *best) {
+            true => "a search chose its numbers, as told above",
+            false => "it was chosen on the seeds that it is reported on, and is flattered by that",
+        };
         Some(format!(
-            "{} ran with {} sets of numbers, which took {} and {:.2} core hours. The best, {best}, came to {} %; it was \
-             chosen on the seeds that it is reported on, and is flattered by that.{defaults}",
+            "{} ran with {} sets of numbers, which took {} and {:.2} core hours. The best, {best}, came to {} %; \
+             {chosen}.{defaults}",
             tuning.schedule,
             tuning.labels.len(),
             count(tuning.runs, "run"),
@@ -225,14 +229,41 @@ fn searched(schedule: &super::Searched) -> String {
     let (label, folder) = (&schedule.label, schedule.folder.display());
     match schedule.cost {
         Some(cost) => format!(
-            "The parameters of {label} were searched for: {} candidates, which took {} and {:.2} core hours ({folder}).",
+            "The parameters of {label} were searched for: {} candidates, which took {} and {:.2} core hours ({folder}).{}",
             cost.candidates,
             count(cost.runs, "run"),
-            cost.core_hours
+            cost.core_hours,
+            chosen_on(schedule)
         ),
         None => format!(
             "The parameters of {label} were searched for in {folder}, which is not there any more: what that cost is not \
-             counted here."
+             counted here, and whether it chose on seeds that are reported here is not known."
+        ),
+    }
+}
+
+/// Whether the search chose on seeds that are reported: a choice flatters what it was made on.
+fn chosen_on(schedule: &super::Searched) -> String {
+    let (Some(chosen), Some(shared)) = (&schedule.seeds, schedule.shared()) else {
+        return String::new();
+    };
+    let named = |seeds: &[u64]| {
+        let word = if seeds.len() == 1 { "seed" } else { "seeds" };
+        format!("{word} {}", list(seeds.iter().map(u64::to_string)))
+    };
+    let (on, reported) = (named(chosen), named(&schedule.reported));
+    match shared.len() {
+        0 => format!(
+            " They were chosen on {on}, and are reported on {reported}, which had no part in the choice: it does not \
+             flatter them."
+        ),
+        all if all == schedule.reported.len() => format!(
+            " They were chosen on {on}, which they are reported on, too: what they come to here is flattered by that."
+        ),
+        _ => format!(
+            " They were chosen on {on}, and of {reported}, on which they are reported, {} had a part in the choice: what \
+             they come to here is flattered by that in part.",
+            named(&shared)
         ),
     }
 }

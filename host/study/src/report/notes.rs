@@ -22,8 +22,9 @@ pub(super) const CURVES: &str = "The mean over the steps is the area under the a
 pub(super) const RATES: &str = "The learning rate is no mean: its line is one run, that of each schedule's first \
     seed, and the band around it, where there is one, goes from the least to the greatest of all its seeds.";
 
-pub(super) const TUNING: &str = "The best of several sets of numbers was chosen on the same seeds that it is reported on: in new \
-    runs it is likely to come to a little less. Core hours are the seconds of the runs, each times its threads.";
+pub(super) const TUNING: &str = "The best of several sets of numbers was found on the same seeds that it is reported \
+    on, and in new runs it is likely to come to a little less. Of one that a search chose, the claims say on which \
+    seeds it did. Core hours are the seconds of the runs, each times its threads.";
 
 /// What belongs to the table of what ran.
 pub(super) fn ran(report: &Report) -> String {

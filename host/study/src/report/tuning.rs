@@ -18,7 +18,8 @@ pub struct Tuning {
     pub schedule: String,
     /// Labels that differ in their numbers alone.
     pub labels: Vec<String>,
-    /// The label with the best mean accuracy, and that accuracy. It was chosen on the same seeds that it is reported on.
+    /// The label with the best mean accuracy, and that accuracy. Unless a search on other seeds chose its numbers
+    /// ([`Searched`]), it was chosen on the same seeds that it is reported on.
     pub best: Option<(String, f64)>,
     /// The label that was given no numbers, and its accuracy.
     pub defaults: Option<(String, f64)>,
@@ -37,6 +38,10 @@ pub struct Searched {
     pub folder: PathBuf,
     /// What the search cost; `None` if its folder is not there any more.
     pub cost: Option<SearchCost>,
+    /// Seeds that the search chose on; `None` if its folder is not there any more.
+    pub seeds: Option<Vec<u64>>,
+    /// Seeds that the label is reported on.
+    pub reported: Vec<u64>,
 }
 
 /// What a search cost.
@@ -50,14 +55,25 @@ pub struct SearchCost {
     pub core_hours: f64,
 }
 
+impl Searched {
+    /// Seeds that are reported on, and that the search chose on, too; `None` if it is not known on which it chose.
+    pub(super) fn shared(&self) -> Option<Vec<u64>> {
+        let chosen = self.seeds.as_ref()?;
+        let reported = self.reported.iter().copied();
+        Some(reported.filter(|seed| chosen.contains(seed)).collect())
+    }
+}
+
 /// The schedules whose study names the search that their parameters are from.
 pub(super) fn searched(groups: &[Group<'_>]) -> Result<Vec<Searched>, Error> {
-    let specs = groups.iter().map(|group| &group.first().file.spec);
-    let tuned = specs.filter_map(|spec| Some((spec.label.clone(), spec.tuned.clone()?)));
+    let tuned = groups.iter().filter_map(|group| {
+        let spec = &group.first().file.spec;
+        Some((group, spec.label.clone(), spec.tuned.clone()?))
+    });
     tuned
-        .map(|(label, folder)| {
+        .map(|(group, label, folder)| {
             let found = search::tuning(&folder)?;
-            let cost = found.map(|tuning| SearchCost {
+            let cost = found.as_ref().map(|tuning| SearchCost {
                 candidates: tuning.candidates,
                 runs: tuning.cost.runs,
                 core_hours: tuning.cost.core_seconds / 3_600.0,
@@ -66,6 +82,8 @@ pub(super) fn searched(groups: &[Group<'_>]) -> Result<Vec<Searched>, Error> {
                 label,
                 folder,
                 cost,
+                seeds: found.map(|tuning| tuning.seeds),
+                reported: group.runs.iter().map(|run| run.file.spec.seed).collect(),
             })
         })
         .collect()
