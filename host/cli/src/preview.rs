@@ -163,10 +163,7 @@ fn scan_of(engine: &Engine, args: &Args, text: &str, out: &Path) -> Result<()> {
         scan::svg(&plugin, &facts, &Limits::default(), title)
     })?;
     let Some(svg) = svg else {
-        bail!(
-            "--scan draws how the built-in schedule `image` reads its picture; {} is another",
-            plugin.name()
-        );
+        bail!("--scan: {}", scan::ONLY_IMAGE);
     };
     Ok(scan::write(out, &svg)?)
 }

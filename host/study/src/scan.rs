@@ -13,6 +13,10 @@ use pixelrate_scan::{Pixels, Scan, Settings};
 use crate::Error;
 use crate::figure;
 
+/// Why a schedule that reads a picture has no scan here.
+pub const ONLY_IMAGE: &str = "only the scan of the built-in schedule `image` by itself can be drawn, and this is another, or \
+    a composition, whose parts need not read a picture from the run's first step to its last";
+
 /// The parameter that names the picture.
 const PICTURE: &str = "image";
 
@@ -39,7 +43,7 @@ impl Pixels for Opened {
 }
 
 /// The scan by which `plugin` reads its picture in a run of `facts`; `None` for a plugin that is not the built-in `image`,
-/// or a version of it (its parameters tell).
+/// or a version of it (its parameters tell), and for a composition, even of `image` alone: its clock need not be the run's.
 ///
 /// # Errors
 /// [`Error::Scan`], if the plugin would refuse the run: a parameter or a picture is wrong.
@@ -49,7 +53,7 @@ pub fn open(
     limits: &Limits,
 ) -> Result<Option<Scan<Opened>>, Error> {
     let declared = plugin.parameters();
-    if !is_image(declared) {
+    if plugin.composition().is_some() || !is_image(declared) {
         return Ok(None);
     }
     let wrong = |problem: String| Error::Scan {
