@@ -1,5 +1,8 @@
 //! The `pixelrate` command.
 
+#[macro_use]
+mod say;
+
 mod build;
 mod check;
 mod checkpoint;
@@ -69,20 +72,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
-    if !matches!(
-        command,
-        Command::Study(_)
-            | Command::Run(_)
-            | Command::Resume(_)
-            | Command::Fork(_)
-            | Command::Replay(_)
-            | Command::Search(_)
-            | Command::FindLr(_)
-    ) {
-        signals::end_with_the_reader();
-    }
-    let outcome = match command {
+    let outcome = match Cli::parse().command {
         Command::Study(args) => study::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Resume(args) => resume::main(&args),

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use pixelrate_query::{DuckDb, Error, Format, View, Views};
 use pixelrate_study::runs::{self, Filter};
 
-use crate::signals;
+use crate::{say, signals};
 
 /// Answer SQL over the logs of any number of runs, by DuckDB.
 ///
@@ -73,6 +73,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     match answer.finish() {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(Error::Stopped) => Ok(ExitCode::from(130)),
+        Err(Error::Unread) => Ok(ExitCode::from(say::UNREAD)),
         Err(problem) => Err(problem.into()),
     }
 }

@@ -3,16 +3,6 @@
 use anyhow::{Context, Result};
 use pixelrate_trainer::train::Stop;
 
-/// Lets a reader that has seen enough, such as `head`, end this program without a word. Not for what trains: a run goes
-/// on whoever looks.
-pub(crate) fn end_with_the_reader() {
-    #[cfg(unix)]
-    // SAFETY: called once, before there are other threads; SIG_DFL is no handler of ours that could do harm.
-    unsafe {
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-    }
-}
-
 /// Calls `act` when Ctrl-C (or SIGTERM) comes, instead of ending.
 pub(crate) fn on_interrupt(act: impl Fn() + Send + 'static) -> Result<()> {
     ctrlc::set_handler(act).context("cannot listen for Ctrl-C")

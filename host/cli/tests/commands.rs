@@ -267,6 +267,28 @@ fn preview_draws_to_the_terminal_to_files_and_as_numbers() {
 }
 
 #[test]
+fn nothing_is_said_once_nobody_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    for call in [
+        &["data", "list"][..],
+        &["inspect", "cyclic"],
+        &["preview", "cyclic", "--steps", "100"],
+        &[
+            "search",
+            "--list",
+            "--schedule",
+            "cyclic",
+            "--param",
+            "max_lr=0.1,0.2",
+        ],
+    ] {
+        // As a shell tells of what SIGPIPE ended.
+        let end = unread(pixelrate(dir.path()).args(call));
+        assert_eq!(end, (Some(141), String::new()), "{call:?}");
+    }
+}
+
+#[test]
 fn data_lists_checks_and_fetches() {
     let dir = tempfile::tempdir().unwrap();
     let (good, out, _) = said(pixelrate(dir.path()).args(["data", "list"]));

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{pixelrate, said, study};
+use common::{pixelrate, said, study, unread};
 use pixelrate_runlog::read_steps;
 
 const SCHEDULES: &str = "[[schedule]]\nplugin = \"fixed\"\nparams = { learning_rate = 0.05 }\n\n\
@@ -133,6 +133,18 @@ fn rows_that_are_in_no_parquet_file_yet_are_there() {
     // It has not ended: there is no summary, and that is no error.
     let ended = "select count(*) n from runs";
     assert_eq!(answer(place, &[ended]), ["n", "0"]);
+}
+
+#[test]
+fn an_answer_that_nobody_reads_ends_quietly() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    train(place);
+    if !duckdb::is_there(place) {
+        return;
+    }
+    let end = unread(pixelrate(place).args(["query", "from steps"]));
+    assert_eq!(end, (Some(141), String::new()));
 }
 
 #[test]

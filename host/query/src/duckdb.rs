@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -218,7 +218,8 @@ impl Answer<'_> {
     /// Waits for the answer's end.
     ///
     /// # Errors
-    /// DuckDB's own words about the query; a run's files that became others meanwhile; [`Error::Stopped`].
+    /// DuckDB's own words about the query; a run's files that became others meanwhile; [`Error::Stopped`];
+    /// [`Error::Unread`].
     pub fn finish(self) -> Result<(), Error> {
         let status = self
             .child
@@ -230,6 +231,9 @@ impl Answer<'_> {
         if self.stopped.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
+        if is_unread(status) {
+            return Err(Error::Unread);
+        }
         if let Some(gone) = self.views.gone() {
             return Err(Error::Moved(gone.to_owned()));
         }
@@ -239,6 +243,21 @@ impl Answer<'_> {
             "" => format!("DuckDB ended with {status}"),
             said => said.to_owned(),
         }))
+    }
+}
+
+/// Whether the program was ended because nobody reads its output any more.
+fn is_unread(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    {
+        /// The same number on every Unix.
+        const SIGPIPE: i32 = 13;
+        std::os::unix::process::ExitStatusExt::signal(&status) == Some(SIGPIPE)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = status;
+        false
     }
 }
 

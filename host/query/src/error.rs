@@ -28,6 +28,9 @@ pub enum Error {
     /// The answer was stopped before its end.
     #[error("stopped")]
     Stopped,
+    /// Whoever read the answer, such as `head`, has gone.
+    #[error("nobody reads the answer any more")]
+    Unread,
     /// A run ended while it was read, and its files became others.
     #[error(
         "a run ended while the query read it, so that {} is gone: ask again", .0.display()

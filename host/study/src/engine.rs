@@ -4,7 +4,7 @@
 mod here;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, IsTerminal, Read};
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
@@ -478,7 +478,7 @@ impl Screen {
             self.whole.length().unwrap_or(0)
         );
         if !self.terminal {
-            eprintln!("{line}");
+            say(&line);
         } else if !matches!(end, RunEnd::Finished | RunEnd::Reached) {
             let _ = self.bars.println(line);
         }
@@ -489,7 +489,7 @@ impl Screen {
         if self.terminal {
             let _ = self.bars.println(line);
         } else {
-            eprintln!("{line}");
+            say(line);
         }
     }
 
@@ -500,6 +500,11 @@ impl Screen {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Writes a line to standard error, if anybody reads it: a study goes on whoever looks.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test program uses some of it")]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use pixelrate_runlog::{EvalRow, StepRow, read_evals, read_steps};
 
@@ -22,6 +22,20 @@ pub(crate) fn said(command: &mut Command) -> (bool, String, String) {
     } = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (status.success(), text(stdout), text(stderr))
+}
+
+/// How it ends, and what it says on standard error, where whoever would read its standard output has gone, as `head` does.
+pub(crate) fn unread(command: &mut Command) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let Output { status, stderr, .. } = command
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    (status.code(), String::from_utf8(stderr).unwrap())
 }
 
 /// A study of `synthetic`: batches of 16 for `steps` steps, each schedule as given.
