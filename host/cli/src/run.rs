@@ -154,7 +154,9 @@ pub(crate) fn params(given: &[String]) -> Result<BTreeMap<String, Value>> {
         let value = value
             .parse()
             .map_or_else(|_| Value::Text(value.to_owned()), Value::Number);
-        params.insert(name.to_owned(), value);
+        if params.insert(name.to_owned(), value).is_some() {
+            bail!("`{name}` is given twice: which of the two is meant?");
+        }
     }
     Ok(params)
 }

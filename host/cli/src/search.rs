@@ -236,7 +236,11 @@ impl Quick {
             let domain = values
                 .parse()
                 .map_err(|problem| anyhow::anyhow!("--param {text}: {problem}"))?;
-            params.insert(name.to_owned(), domain);
+            if params.insert(name.to_owned(), domain).is_some() {
+                bail!(
+                    "--param {name} is given twice: write its values as one, NAME=A,B,C or NAME=MIN..MAX"
+                );
+            }
         }
         Ok(SearchFile {
             study: Study {

@@ -102,7 +102,8 @@ pub(crate) fn facts(
         seed: 0,
         params,
         pictures: Pictures::new(pictures)
-            .with_fallback(|name| pixelrate_trainer::pictures::builtin(name, &Limits::default())),
+            .with_fallback(|name| pixelrate_trainer::pictures::builtin(name, &Limits::default()))
+            .offering(pixelrate_trainer::pictures::builtins()),
     })
 }
 

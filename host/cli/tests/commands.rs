@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 
-use common::{pixelrate, said};
+use common::{pixelrate, said, unread};
 use serde_json::Value;
 
 /// A plugin whose answer counts its calls, which no resumed run could repeat.
@@ -264,6 +264,54 @@ fn preview_draws_to_the_terminal_to_files_and_as_numbers() {
     assert!(!good && err.contains(".svg or .png"), "{err}");
     let (good, _, err) = said(pixelrate(dir.path()).args(["preview", "cyclik"]));
     assert!(!good && err.contains("did you mean `cyclic`?"), "{err}");
+}
+
+#[test]
+fn what_cannot_be_drawn_or_is_misspelt_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |call: &[&str]| {
+        let (good, out, err) = said(pixelrate(dir.path()).args(call));
+        assert!(!good && out.is_empty(), "{call:?}: {out}");
+        err
+    };
+    for call in [
+        &["preview", "image:image=puppi"][..],
+        &["run", "--schedule", "image", "--param", "image=puppi"],
+    ] {
+        let err = refused(call);
+        for words in ["mona_lisa, ", "did you mean `puppy`?", "--pictures"] {
+            assert!(err.contains(words), "{call:?}: {words}: {err}");
+        }
+    }
+    let composed = "{ plugin = \"image\", params = { image = \"puppy\" }, scale = 0.5 }";
+    let err = refused(&["preview", composed, "--scan", "scan.png"]);
+    assert!(
+        err.contains("a composition") && !err.contains("is missing"),
+        "{err}"
+    );
+    for call in [
+        &["preview", "cyclic:max_lr=0.1,max_lr=0.2"][..],
+        &[
+            "inspect",
+            "cyclic",
+            "--param",
+            "max_lr=0.1",
+            "--param",
+            "max_lr=0.2",
+        ],
+        &[
+            "run",
+            "--schedule",
+            "cyclic",
+            "--param",
+            "max_lr=0.1",
+            "--param",
+            "max_lr=0.2",
+        ],
+    ] {
+        let err = refused(call);
+        assert!(err.contains("`max_lr` is given twice"), "{call:?}: {err}");
+    }
 }
 
 #[test]

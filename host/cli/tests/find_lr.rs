@@ -89,6 +89,7 @@ fn what_cannot_be_tested_is_told() {
         (&["--steps", "5"], "at least 20"),
         (&["--out", "a.gif"], ".svg or .png"),
         (&["--model", "lenet"], "model"),
+        (&["--model", "none"], "`--model none` trains nothing"),
     ] {
         let (good, _, err) = said(pixelrate(dir.path()).arg("find-lr").args(call));
         assert!(!good && err.contains(words), "{call:?}: {err}");

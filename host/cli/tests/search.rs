@@ -300,6 +300,17 @@ fn what_cannot_be_searched_is_told() {
         "did you mean `max_lr`",
     );
     told(
+        &[
+            "--schedule",
+            "cyclic",
+            "--param",
+            "max_lr=0.1,0.2",
+            "--param",
+            "max_lr=0.3,0.4",
+        ],
+        "max_lr is given twice",
+    );
+    told(
         &["--schedule", "cyclic", "--param", "max_lr=0.1,0.1"],
         "each once",
     );

@@ -105,8 +105,8 @@ pub enum Error {
     Engine(String),
 }
 
-/// A question that names the built-in schedule that `name` is close to, if there is one.
-fn did_you_mean(name: &str, builtins: &str) -> String {
+/// A question that names which of `builtins`, a list with commas, `name` is close to, if there is one.
+pub(crate) fn did_you_mean(name: &str, builtins: &str) -> String {
     let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
     builtins
         .split(", ")

@@ -16,12 +16,16 @@ pub use opened::Opened;
 pub use resize::Filter;
 
 use crate::Limits;
+use crate::error::did_you_mean;
 
 /// The parameter that names the filter of a picture's resizing.
 pub(crate) const FILTER: &str = "filter";
 
 /// Extensions that are tried where a name has none, in this order.
 const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
+
+/// Names at most that who misspells one is told.
+const TOLD: usize = 30;
 
 type Fallback = dyn Fn(&str) -> Option<Result<DecodedPicture, PictureError>> + Send + Sync;
 
@@ -31,6 +35,8 @@ pub struct Pictures {
     kept: Option<PathBuf>,
     folder: Option<PathBuf>,
     fallback: Option<Arc<Fallback>>,
+    /// Names that the fallback knows, for who misspells one.
+    offered: Arc<[String]>,
     opened: Option<Opened>,
 }
 
@@ -98,6 +104,13 @@ impl Pictures {
         fallback: impl Fn(&str) -> Option<Result<DecodedPicture, PictureError>> + Send + Sync + 'static,
     ) -> Self {
         self.fallback = Some(Arc::new(fallback));
+        self
+    }
+
+    /// Names that the fallback knows: who asks for a name that nobody knows is told of them.
+    #[must_use]
+    pub fn offering(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.offered = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -180,10 +193,35 @@ impl Pictures {
             }
             return Ok(picture);
         }
-        Err(fail(match &self.folder {
-            Some(folder) => format!("{} does not hold it, and it is no built-in picture", folder.display()),
-            None => "it is no built-in picture, and the study names no picture folder (`pictures = \"…\"`)".to_owned(),
-        }))
+        let unknown = match &self.folder {
+            Some(folder) => format!(
+                "{} does not hold it, and it is no built-in picture",
+                folder.display()
+            ),
+            None => "it is no built-in picture, and no folder of pictures is named (`--pictures FOLDER`; in a study, \
+                     `pictures = \"…\"`)"
+                .to_owned(),
+        };
+        Err(fail(unknown + &self.instead_of(name)))
+    }
+
+    /// What there is in place of a name that nobody knows; empty for nothing.
+    fn instead_of(&self, name: &str) -> String {
+        let folder = self.folder.as_deref();
+        let mut names = folder.map_or_else(Vec::new, |it| Self::names(it).unwrap_or_default());
+        names.extend(self.offered.iter().cloned());
+        names.sort();
+        names.dedup();
+        let nearest = did_you_mean(name, &names.join(", "));
+        let more = names.len().saturating_sub(TOLD);
+        names.truncate(TOLD);
+        if more > 0 {
+            names.push(format!("{more} more"));
+        }
+        match names.is_empty() {
+            true => String::new(),
+            false => format!("; there are {}{nearest}", names.join(", ")),
+        }
     }
 
     /// Whether the study's own picture of this name is another than `kept`. One that is gone has not changed.

@@ -142,7 +142,17 @@ fn nothing_outside_the_folder_is_read() {
     let missing = problem(&pictures, "other", &Limits::default());
     assert!(missing.contains("does not hold it"), "{missing}");
     let none = problem(&Pictures::default(), "other", &Limits::default());
-    assert!(none.contains("names no picture folder"), "{none}");
+    assert!(
+        none.contains("no folder of pictures is named (`--pictures FOLDER`"),
+        "{none}"
+    );
+    // Who misspells a name is told of those that there are, and of the one that is close.
+    let offering = Pictures::new(Some(folder)).offering(["puppy", "mona_lisa"]);
+    let misspelt = problem(&offering, "puppi", &Limits::default());
+    assert!(
+        misspelt.contains("mine, mona_lisa, puppy; did you mean `puppy`?"),
+        "{misspelt}"
+    );
 }
 
 #[test]

@@ -52,6 +52,12 @@ pub enum Error {
     /// Nothing to report on.
     #[error("{} holds no run with a log: run the study first", .0.display())]
     NoRuns(PathBuf),
+    /// A run's folder, where a study's is asked for.
+    #[error(
+        "{} is one run, and a report is about a study: `pixelrate report {}` is about it and those beside it; \
+         `pixelrate log {}` tells what happened in this one", .0.display(), beside(.0), .0.display()
+    )]
+    OneRun(PathBuf),
     /// There is no search, or it has not ended.
     #[error("{} holds no search, or none that has ended: `pixelrate search` runs one, and the same command goes on with it", .0.display())]
     NoSearch(PathBuf),
@@ -130,6 +136,14 @@ pub enum Error {
         /// What went wrong.
         problem: String,
     },
+}
+
+/// The folder of the study that a run's folder lies in.
+fn beside(run: &Path) -> String {
+    let whole = std::path::absolute(run).unwrap_or_else(|_| run.to_owned());
+    let named = run.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let study = named.or_else(|| whole.parent()).unwrap_or(run);
+    study.display().to_string()
 }
 
 impl Error {

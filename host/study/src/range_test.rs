@@ -15,6 +15,7 @@ use pixelrate_runlog::{
 };
 use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_trainer::data;
+use pixelrate_trainer::model::NONE;
 use pixelrate_trainer::spec::{Found, RunSpec, ScheduleSpec, Training};
 use pixelrate_trainer::train::{self, Observer, Progress, Stop};
 use serde::Serialize;
@@ -107,6 +108,12 @@ impl Options {
     pub fn spec(&self, seed: u64) -> Result<RunSpec, Error> {
         let wrong = |problem: String| Err(Error::RangeTest(problem));
         let Self { min, max, .. } = *self;
+        if self.training.is_dry() {
+            return wrong(format!(
+                "`--model {NONE}` trains nothing, and a range test looks for the rate at which training goes best: name \
+                 a model that trains"
+            ));
+        }
         if !(min > 0.0 && max > min && max.is_finite()) {
             return wrong(format!(
                 "the rates are from {min} to {max}: the least must be above 0, and below the greatest"

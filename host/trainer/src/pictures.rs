@@ -19,7 +19,9 @@ pub fn of(spec: &RunSpec) -> Pictures {
 pub fn under(schedule: &ScheduleSpec, data: &Path, limits: &Limits) -> Pictures {
     let (data, limits) = (data.to_owned(), limits.clone());
     let folder = schedule.picture_folder.clone();
-    Pictures::new(folder).with_fallback(move |name| fallback(name, &data, &limits))
+    Pictures::new(folder)
+        .with_fallback(move |name| fallback(name, &data, &limits))
+        .offering(builtins())
 }
 
 fn fallback(

@@ -119,6 +119,9 @@ pub(crate) fn runs(study: &Path) -> Result<Vec<Run>, Error> {
         .collect();
     let mut runs: Vec<Run> = read?.into_iter().flatten().collect();
     runs.sort_by(|a, b| a.file.spec.run.cmp(&b.file.spec.run));
+    if runs.is_empty() && study.join("run.toml").is_file() {
+        return Err(Error::OneRun(study.to_owned()));
+    }
     if runs.is_empty() {
         return Err(Error::NoRuns(study.to_owned()));
     }

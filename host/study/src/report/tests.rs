@@ -401,6 +401,21 @@ fn the_rates_are_told_to_be_those_of_one_run() {
     }
 }
 
+#[test]
+fn a_run_s_own_folder_is_no_study() {
+    let place = tempfile::tempdir().unwrap();
+    let study = place.path().join("demo");
+    three(&study);
+    let folder = study.join("base-seed0");
+    let problem = report(&folder, &place.path().join("report"), &Options::default());
+    let problem = problem.unwrap_err().to_string();
+    let advice = format!("`pixelrate report {}`", study.display());
+    assert!(
+        problem.contains("is one run") && problem.contains(&advice),
+        "{problem}"
+    );
+}
+
 /// What a report says, but for where it lies.
 fn said(study: &Path, out: &Path) -> [String; 3] {
     let options = Options {
