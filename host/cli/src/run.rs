@@ -11,7 +11,7 @@ use pixelrate_runlog::{EvalRow, EventKind, EventRow};
 use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_study::engine::{Beat, News};
 use pixelrate_trainer::spec::{Found, RunSpec, ScheduleSpec};
-use pixelrate_trainer::train::{self, Ending, Observer, Outcome, Progress};
+use pixelrate_trainer::train::{self, Ending, Herald, Observer, Outcome, Progress};
 
 use crate::{signals, training};
 
@@ -205,6 +205,21 @@ impl Bar {
         bar.tick();
         Self(bar)
     }
+
+    /// Shows a line that stays.
+    fn say(&self, line: &str) {
+        say_above(&self.0, line);
+    }
+}
+
+/// Shows a line that stays above a bar; where the bar is not shown, since no terminal is there, the line alone.
+fn say_above(bar: &ProgressBar, line: &str) {
+    if bar.is_hidden() {
+        // Whoever read it may be gone: the run goes on all the same.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    } else {
+        bar.println(line);
+    }
 }
 
 impl Observer for Bar {
@@ -223,7 +238,7 @@ impl Observer for Bar {
     }
 
     fn evaluated(&mut self, row: &EvalRow) {
-        self.0.println(format!(
+        self.say(&format!(
             "epoch {:6.2}: test loss {:.4}, accuracy {:.2} %",
             row.epoch,
             row.loss,
@@ -233,8 +248,13 @@ impl Observer for Bar {
 
     fn event(&mut self, row: &EventRow) {
         if let Some(News { news }) = News::of(row) {
-            self.0.println(news);
+            self.say(&news);
         }
+    }
+
+    fn herald(&self) -> Option<Herald> {
+        let bar = self.0.clone();
+        Some(News::herald(move |News { news }| say_above(&bar, &news)))
     }
 }
 
@@ -260,5 +280,9 @@ impl Observer for Beats {
         {
             print_line(&news);
         }
+    }
+
+    fn herald(&self) -> Option<Herald> {
+        Some(News::herald(|news| print_line(&news)))
     }
 }

@@ -40,6 +40,10 @@ pub struct DeskOptions {
     pub take_changes: bool,
 }
 
+/// Tells whoever looks on of a schedule that was refused after so many steps. The desk's thread calls it at once, whatever the
+/// trainer is at: a step or an evaluation may take longer than a person waits for an answer.
+pub type Herald = Box<dyn Fn(u64, &Refusal) + Send>;
+
 /// A trainer's end of its desk. Dropping it ends the thread, and leaves the run's last status on the disk.
 #[derive(Debug)]
 pub struct Desk {
@@ -49,15 +53,15 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Opens a desk: from here on requests are served.
+    /// Opens a desk: from here on requests are served. With a `herald`, refusals are told by it.
     ///
     /// # Errors
     /// No thread can be had, or the file of the schedule in force cannot be watched.
-    pub fn open(options: DeskOptions) -> Result<Self, Error> {
+    pub fn open(options: DeskOptions, herald: Option<Herald>) -> Result<Self, Error> {
         let orders = Arc::new(Orders::new(options.step));
         let (clerk, messages) = channel();
         let run = options.run.clone();
-        let served = Clerk::new(options, Arc::clone(&orders), clerk.clone())?;
+        let served = Clerk::new(options, herald, Arc::clone(&orders), clerk.clone())?;
         let thread = std::thread::Builder::new()
             .name("desk".to_owned())
             .spawn(move || {
@@ -88,7 +92,7 @@ impl Desk {
     }
 
     /// Whether a schedule that was to take over before `step`, by a request that is older than this desk, is not ready yet:
-    /// the run waits for it rather than break its word.
+    /// the run waits for it rather than break its word. One that named no step was promised the first.
     pub fn awaits(&self, step: u64) -> bool {
         self.orders.awaits(step)
     }

@@ -29,7 +29,7 @@ mod takeover;
 pub mod watch;
 
 pub use candidate::{Candidate, Stage};
-pub use desk::{Desk, DeskOptions, Order, Refusal};
+pub use desk::{Desk, DeskOptions, Herald, Order, Refusal};
 pub use error::Error;
 pub use files::{keep_pictures, keep_plugin, pictures_folder, plugin_path, write_whole};
 pub use mailbox::Mailbox;

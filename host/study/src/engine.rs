@@ -15,7 +15,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use pixelrate_runlog::{EventKind, EventRow, Held, RunStatus, held, read_summary};
 use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::spec::RunSpec;
-use pixelrate_trainer::train::{Progress, Stop};
+use pixelrate_trainer::train::{Herald, Progress, Refusal, Stop};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -83,16 +83,27 @@ impl News {
     /// What `row` tells, if it is something to hear of at once.
     pub fn of(row: &EventRow) -> Option<Self> {
         let news = match row.kind {
+            // A search takes its runs up again and again: only what is out of the ordinary is worth a line.
+            EventKind::Resumed if row.message == format!("at step {}", row.step) => return None,
             EventKind::Log => format!("step {}: {}", row.step, row.message),
             EventKind::Swapped
             | EventKind::Rejected
             | EventKind::Reverted
             | EventKind::Fault
+            | EventKind::Resumed
             | EventKind::Paused
             | EventKind::Continued => format!("step {}: {}: {}", row.step, row.kind, row.message),
             _ => return None,
         };
         Some(Self { news })
+    }
+
+    /// What tells `hear` of schedules that are refused, as [`of`](Self::of) would of their rows.
+    pub fn herald(hear: impl Fn(Self) + Send + 'static) -> Herald {
+        Box::new(move |step, refusal: &Refusal| {
+            let news = format!("step {step}: {}: {}", EventKind::Rejected, refusal.message);
+            hear(Self { news });
+        })
     }
 }
 
@@ -432,7 +443,8 @@ pub(crate) fn difference(
     (was != is).then(|| (key.to_owned(), was.to_string(), is.to_string()))
 }
 
-/// Bars on a terminal; a line a run elsewhere.
+/// Bars on a terminal; a line a run elsewhere. A clone shows on the same.
+#[derive(Clone)]
 struct Screen {
     bars: MultiProgress,
     whole: ProgressBar,

@@ -17,7 +17,7 @@ use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_trainer::data;
 use pixelrate_trainer::model::NONE;
 use pixelrate_trainer::spec::{Found, RunSpec, ScheduleSpec, Training};
-use pixelrate_trainer::train::{self, Observer, Progress, Stop};
+use pixelrate_trainer::train::{self, Herald, Observer, Progress, Stop};
 use serde::Serialize;
 
 use crate::figure::{self, Mark};
@@ -361,5 +361,9 @@ impl Observer for Watcher<'_> {
 
     fn event(&mut self, row: &EventRow) {
         self.inner.event(row);
+    }
+
+    fn herald(&self) -> Option<Herald> {
+        self.inner.herald()
     }
 }

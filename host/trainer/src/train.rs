@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pixelrate_control::Stage;
+pub use pixelrate_control::{Herald, Refusal};
 use pixelrate_runlog::{EvalRow, EventRow, StepRow, SummaryRow};
 
 use crate::spec::{Found, RunFile, RunSpec};
@@ -35,8 +36,13 @@ pub trait Observer {
     fn progress(&mut self, _progress: &Progress) {}
     /// The model was tested.
     fn evaluated(&mut self, _row: &EvalRow) {}
-    /// Something happened that the log keeps.
+    /// Something happened that the log keeps; but for the refusals that the [`herald`](Self::herald) has told.
     fn event(&mut self, _row: &EventRow) {}
+    /// What tells of a schedule that is refused while it is being prepared, at once and from another thread. Without one such
+    /// a refusal is an [`event`](Self::event), which comes only between two steps.
+    fn herald(&self) -> Option<Herald> {
+        None
+    }
 }
 
 /// Nobody looks on.
@@ -133,7 +139,7 @@ pub fn begin(
     if folder.join("run.toml").exists() {
         return Err(Error::RunExists(folder.to_owned()));
     }
-    attempt::Attempt::begin(spec, folder)?.train(observer, stop)
+    attempt::Attempt::begin(spec, folder, observer)?.train(observer, stop)
 }
 
 /// Goes on with the run in `folder` from its newest good checkpoint, or from its first step if it has none.
@@ -142,7 +148,7 @@ pub fn begin(
 /// # Errors
 /// [`Error::NoRun`] if there is none; else as [`begin`].
 pub fn resume(folder: &Path, observer: &mut dyn Observer, stop: &Stop) -> Result<Outcome, Error> {
-    taken_up(folder, true)?.train(observer, stop)
+    taken_up(folder, true, observer)?.train(observer, stop)
 }
 
 /// As [`resume`], without watching the files of schedules: what the run's record says takes over, and nothing else. Ends
@@ -157,7 +163,7 @@ pub fn replay(
     stop: &Stop,
 ) -> Result<Outcome, Error> {
     let stop = until.map_or_else(|| stop.clone(), |step| stop.before(step));
-    taken_up(folder, false)?.train(observer, &stop)
+    taken_up(folder, false, observer)?.train(observer, &stop)
 }
 
 /// Where schedules that are offered to the run in `folder` are prepared, and what it found when it began. Reads no data
@@ -198,9 +204,13 @@ pub fn move_data(folder: &Path, data: &Path) -> Result<(), Error> {
     file.write(folder)
 }
 
-fn taken_up(folder: &Path, watch: bool) -> Result<attempt::Attempt, Error> {
+fn taken_up(
+    folder: &Path,
+    watch: bool,
+    observer: &mut dyn Observer,
+) -> Result<attempt::Attempt, Error> {
     if !folder.join("run.toml").exists() {
         return Err(Error::NoRun(folder.to_owned()));
     }
-    attempt::Attempt::resume(folder, watch)
+    attempt::Attempt::resume(folder, watch, observer)
 }

@@ -10,6 +10,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use pixelrate_control::{Cause, Mailbox, Offer, Reply, Status, Takeovers, What};
@@ -20,7 +21,7 @@ use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::precision::PrecisionChoice;
 use pixelrate_trainer::spec::{Found, OptimizerKind, RunSpec, ScheduleSpec, Training};
-use pixelrate_trainer::train::{Ending, Observer, Progress, Stop, begin, replay, resume};
+use pixelrate_trainer::train::{Ending, Herald, Observer, Progress, Stop, begin, replay, resume};
 use tempfile::{TempDir, tempdir};
 
 #[path = "swaps/compositions.rs"]
@@ -145,6 +146,26 @@ impl<F: FnMut(Seen)> Observer for Watching<F> {
 
     fn event(&mut self, row: &EventRow) {
         (self.0)(Seen::Event(row.clone()));
+    }
+}
+
+/// Looks on, and hears of refusals from the thread that finds them.
+struct Hearing<F>(Watching<F>, Sender<(u64, String)>);
+
+impl<F: FnMut(Seen)> Observer for Hearing<F> {
+    fn progress(&mut self, progress: &Progress) {
+        self.0.progress(progress);
+    }
+
+    fn event(&mut self, row: &EventRow) {
+        self.0.event(row);
+    }
+
+    fn herald(&self) -> Option<Herald> {
+        let tell = self.1.clone();
+        Some(Box::new(move |step, refusal| {
+            tell.send((step, refusal.message.clone())).unwrap();
+        }))
     }
 }
 
@@ -419,6 +440,34 @@ fn a_file_that_is_saved_takes_over_and_a_broken_one_changes_nothing() {
 }
 
 #[test]
+fn a_refusal_is_told_in_the_middle_of_a_step_and_only_once() {
+    let place = Place::new();
+    let run = place.run("run");
+    let first = place.plugin("edited.wat", &reading("f64.const 0.01"));
+    let (tell, heard) = channel();
+    let (mut told, mut shown) = (None, 0);
+    let watching = Watching(|seen| match seen {
+        // A step that lasts until somebody has read why the file was refused.
+        Seen::Steps(5) => {
+            place.plugin("edited.wat", "(module (func (export");
+            told = heard.recv_timeout(Duration::from_secs(60)).ok();
+        }
+        Seen::Event(row) if row.kind == EventKind::Rejected => shown += 1,
+        _ => {}
+    });
+    let mut observer = Hearing(watching, tell);
+    begin(&spec(first), &run, &mut observer, &Stop::default()).unwrap();
+    drop(observer);
+    let (step, message) = told.expect("nobody was told before the step was over");
+    assert_eq!((step, shown), (5, 0));
+    assert!(heard.try_recv().is_err(), "it was told twice");
+    let logged = events(&run, EventKind::Rejected);
+    let logged: Vec<_> = logged.iter().map(|row| (row.step, &row.message)).collect();
+    assert_eq!(logged, [(5, &message)]);
+    whole(&run, &[]);
+}
+
+#[test]
 fn state_goes_from_the_old_to_the_new() {
     let place = Place::new();
     let run = place.run("run");
@@ -649,13 +698,49 @@ fn a_swap_that_was_asked_for_while_nothing_ran_comes_when_the_run_does() {
         offer(&run, &fixed(0.002), Some(40), true),
     );
     resume(&run, &mut (), &Stop::default()).unwrap();
-    let Reply::Done { step } = answer(&run, &now) else {
-        panic!("it was not done");
-    };
-    assert!((10..40).contains(&step));
+    assert_eq!(answer(&run, &now), Reply::Done { step: 10 });
     assert_eq!(answer(&run, &planned), Reply::Done { step: 40 });
-    whole(&run, &[step, 40]);
+    whole(&run, &[10, 40]);
     replays(&run);
+}
+
+#[test]
+fn of_two_swaps_that_were_asked_for_while_nothing_ran_the_later_stays() {
+    let place = Place::new();
+    let run = place.run("run");
+    let first = place.plugin("first.wat", &counting(1e-5));
+    begin_with(&run, &first, &[], Some(10));
+    // The earlier takes much longer to rehearse.
+    let slow = "(local $n i32) (loop $more (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if $more (i32.lt_u (local.get $n) (i32.const 200000)))) f64.const 0.001";
+    let earlier = offer(&run, &place.plugin("slow.wat", &reading(slow)), None, true);
+    let later = offer(&run, &fixed(0.002), None, true);
+    resume(&run, &mut (), &Stop::default()).unwrap();
+    for id in [earlier, later] {
+        assert_eq!(answer(&run, &id), Reply::Done { step: 10 });
+    }
+    let takeovers = Takeovers::read(&run).unwrap();
+    assert_eq!(takeovers[1].schedule, fixed(0.002));
+    whole(&run, &[10, 10]);
+    replays(&run);
+}
+
+#[test]
+fn a_swap_that_is_taken_back_while_it_is_prepared_does_not_hold_the_run_up() {
+    let place = Place::new();
+    let run = place.run("run");
+    let first = place.plugin("first.wat", &counting(1e-5));
+    begin_with(&run, &first, &[], Some(10));
+    let slow = "(local $n i32) (loop $more (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if $more (i32.lt_u (local.get $n) (i32.const 200000)))) f64.const 0.001";
+    let id = offer(&run, &place.plugin("slow.wat", &reading(slow)), None, true);
+    let mut observer = Watching(|seen| {
+        if let Seen::Started = seen {
+            Mailbox::of(&run).clear(&id).unwrap();
+        }
+    });
+    resume(&run, &mut observer, &Stop::default()).unwrap();
+    whole(&run, &[]);
 }
 
 #[test]

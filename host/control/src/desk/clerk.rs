@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use pixelrate_sandbox::Schedule;
 use sha2::{Digest, Sha256};
 
-use super::DeskOptions;
 use super::orders::{Order, Orders, Refusal};
+use super::{DeskOptions, Herald};
 use crate::watch::{self, Change, Target, Watch};
 use crate::{
     Activity, Candidate, Cause, Error, Mailbox, Offer, Reply, Request, ScheduleSpec, Stage, Status,
@@ -19,6 +19,8 @@ use crate::{
 
 /// How often the mailbox is looked into.
 const LOOK: Duration = Duration::from_millis(20);
+/// Before whatever step comes next.
+const AT_ONCE: u64 = 0;
 /// How often the run's status is written, if it changed.
 const TELL: Duration = Duration::from_millis(500);
 
@@ -60,6 +62,7 @@ pub(super) struct Clerk {
     /// Requests whose schedules took over before this process began.
     done: BTreeSet<String>,
     orders: Arc<Orders>,
+    herald: Option<Herald>,
     sender: Sender<Message>,
     watch: Option<Watch>,
     /// Counts the changes of the file in force: only the newest may take over.
@@ -70,6 +73,7 @@ pub(super) struct Clerk {
 impl Clerk {
     pub(super) fn new(
         options: DeskOptions,
+        herald: Option<Herald>,
         orders: Arc<Orders>,
         sender: Sender<Message>,
     ) -> Result<Self, Error> {
@@ -91,6 +95,7 @@ impl Clerk {
             activity: Activity::Training,
             taken: BTreeSet::new(),
             orders,
+            herald,
             sender,
             watch,
             reload: 0,
@@ -104,14 +109,16 @@ impl Clerk {
         Ok(clerk)
     }
 
-    /// Promises their steps to the schedules that were asked for before this process began.
+    /// Promises their steps to the schedules that were asked for before this process began: the first that it does, `step`,
+    /// to one that named none.
     fn promise(&self, step: u64) {
         for Request { id, what } in self.mailbox.waiting().unwrap_or_default() {
             if let What::Swap(offer) = what
-                && let Some(at) = offer.at_step.filter(|&at| at >= step)
+                // One whose step is over is refused once it is read.
+                && offer.at_step.is_none_or(|at| at >= step)
                 && !self.done.contains(&id)
             {
-                self.orders.promise(&id, at);
+                self.orders.promise(&id, offer.at_step.unwrap_or(AT_ONCE));
             }
         }
     }
@@ -176,7 +183,13 @@ impl Clerk {
 
     fn read_mail(&mut self) {
         // A folder that cannot be listed now may be listed the next time.
-        let waiting = self.mailbox.waiting().unwrap_or_default();
+        let Ok(waiting) = self.mailbox.waiting() else {
+            return;
+        };
+        // What was taken back before it was read.
+        self.orders.release_all_but(|id| {
+            self.taken.contains(id) || waiting.iter().any(|request| request.id == id)
+        });
         for Request { id, what } in waiting {
             if !self.taken.insert(id.clone()) {
                 continue;
@@ -184,11 +197,12 @@ impl Clerk {
             let request = id.clone();
             match what {
                 What::Swap(offer) => self.offered(offer, id),
-                What::Pause => self.orders.put(0, Order::Pause { request }),
-                What::Continue => self.orders.put(0, Order::Continue { request }),
-                What::Stop => self.orders.put(0, Order::Stop { request }),
+                What::Pause => self.orders.put(AT_ONCE, Order::Pause { request }),
+                What::Continue => self.orders.put(AT_ONCE, Order::Continue { request }),
+                What::Stop => self.orders.put(AT_ONCE, Order::Stop { request }),
                 What::Checkpoint { name } => {
-                    self.orders.put(0, Order::Checkpoint { request, name });
+                    self.orders
+                        .put(AT_ONCE, Order::Checkpoint { request, name });
                 }
             }
         }
@@ -267,8 +281,10 @@ impl Clerk {
         }
         let request = prepared.request.as_deref();
         if let Some(id) = request.filter(|id| !self.mailbox.holds(id)) {
+            // It was taken back.
             self.taken.remove(id);
-            return; // It was taken back.
+            self.orders.release(id);
+            return;
         }
         match prepared.outcome {
             Err(problem) => {
@@ -286,10 +302,12 @@ impl Clerk {
                     return; // It was changed back.
                 }
                 let at_step = candidate.at_step;
-                self.orders
-                    .put(at_step.unwrap_or(0), Order::Swap(Box::new(candidate)));
+                let (due, order) = (at_step.unwrap_or(AT_ONCE), Order::Swap(Box::new(candidate)));
+                match request {
+                    Some(id) => self.orders.put_offered(id, due, order),
+                    None => self.orders.put(due, order),
+                }
                 if let (Some(id), Some(step)) = (request, at_step) {
-                    self.orders.keep_promise(id);
                     // The request stays until it is done: the run may end before.
                     let _ = self.mailbox.answer(id, &Reply::Planned { step });
                 }
@@ -302,8 +320,16 @@ impl Clerk {
             let reason = message.clone();
             self.answer(id, &Reply::Rejected { reason });
         }
-        self.orders
-            .put(0, Order::Refused(Refusal { message, took }));
+        let mut refusal = Refusal {
+            message,
+            took,
+            told: false,
+        };
+        if let Some(herald) = &self.herald {
+            herald(self.orders.step(), &refusal);
+            refusal.told = true;
+        }
+        self.orders.put(AT_ONCE, Order::Refused(refusal));
     }
 
     fn took_over(&mut self, takeover: &Takeover) {
@@ -331,7 +357,7 @@ impl Clerk {
     /// request that could not be closed is known by its takeover the next time.
     fn answer(&mut self, id: &str, reply: &Reply) {
         let _ = self.mailbox.answer(id, reply);
-        self.orders.keep_promise(id);
+        self.orders.release(id);
         self.close(id);
     }
 

@@ -45,6 +45,8 @@ pub struct Refusal {
     pub message: String,
     /// How long it took to find that out.
     pub took: Duration,
+    /// Whether the [`Herald`](super::Herald) told it already.
+    pub told: bool,
 }
 
 /// No step.
@@ -65,9 +67,32 @@ pub(super) struct Orders {
 #[derive(Debug, Default)]
 struct Queue {
     count: u64,
-    orders: BTreeMap<(u64, u64), Order>,
+    orders: BTreeMap<Place, Order>,
     /// Requests whose schedules are being prepared and were promised a step, which must not pass before they are ready.
-    promised: BTreeMap<String, u64>,
+    promised: BTreeMap<String, Place>,
+}
+
+/// The step before which an order is due, and its number.
+type Place = (u64, u64);
+
+impl Queue {
+    fn next_place(&mut self, step: u64) -> Place {
+        let count = self.count;
+        self.count += 1;
+        (step, count)
+    }
+
+    /// The first order that is due before `step`. A schedule waits for those that were promised a place before its own: of
+    /// two that were asked for, the later is to stay.
+    fn due(&self, step: u64) -> Option<Place> {
+        let ready = |place: &Place, order: &Order| {
+            !matches!(order, Order::Swap(_)) || self.promised.values().all(|other| other > place)
+        };
+        self.orders
+            .range(..=(step, u64::MAX))
+            .find(|(place, order)| ready(place, order))
+            .map(|(place, _)| *place)
+    }
 }
 
 impl Orders {
@@ -89,33 +114,40 @@ impl Orders {
 
     pub(super) fn put(&self, step: u64, order: Order) {
         let mut queue = self.queue();
-        let count = queue.count;
-        queue.count += 1;
-        queue.orders.insert((step, count), order);
+        let place = queue.next_place(step);
+        queue.orders.insert(place, order);
         self.set_next(&queue);
         self.came.notify_all();
     }
 
     pub(super) fn take(&self, step: u64) -> Option<Order> {
         let mut queue = self.queue();
-        let first = queue.orders.first_entry()?;
-        if first.key().0 > step {
-            return None;
-        }
-        let order = first.remove();
+        let place = queue.due(step)?;
+        let order = queue.orders.remove(&place);
         self.set_next(&queue);
-        Some(order)
+        order
     }
 
-    /// Promises a request that its step does not pass before it is ready, or refused.
+    /// Promises a request that its step does not pass before it is ready, or refused, and that it keeps its turn among others.
     pub(super) fn promise(&self, request: &str, step: u64) {
         let mut queue = self.queue();
-        queue.promised.insert(request.to_owned(), step);
+        let place = queue.next_place(step);
+        queue.promised.insert(request.to_owned(), place);
         self.set_next(&queue);
     }
 
-    /// A promise was kept, if there was one: its order lies ready, or it was refused.
-    pub(super) fn keep_promise(&self, request: &str) {
+    /// Adds what a request offered, in the place that it was promised, if it was, and else before `step`.
+    pub(super) fn put_offered(&self, request: &str, step: u64, order: Order) {
+        let mut queue = self.queue();
+        let promised = queue.promised.remove(request);
+        let place = promised.unwrap_or_else(|| queue.next_place(step));
+        queue.orders.insert(place, order);
+        self.set_next(&queue);
+        self.came.notify_all();
+    }
+
+    /// Nothing waits for a request any more, if anything did: it was refused, or taken back.
+    pub(super) fn release(&self, request: &str) {
         let mut queue = self.queue();
         if queue.promised.remove(request).is_some() {
             self.set_next(&queue);
@@ -123,9 +155,20 @@ impl Orders {
         }
     }
 
+    /// Lets go of the promises to all other requests.
+    pub(super) fn release_all_but(&self, is_there: impl Fn(&str) -> bool) {
+        let mut queue = self.queue();
+        let before = queue.promised.len();
+        queue.promised.retain(|request, _| is_there(request));
+        if queue.promised.len() < before {
+            self.set_next(&queue);
+            self.came.notify_all();
+        }
+    }
+
     /// Whether something that was promised for the time before `step` is not ready yet.
     pub(super) fn awaits(&self, step: u64) -> bool {
-        self.queue().promised.values().any(|due| *due <= step)
+        self.queue().promised.values().any(|(due, _)| *due <= step)
     }
 
     /// Takes back every schedule that waits for its file's last change: a newer one is on its way.
@@ -142,7 +185,7 @@ impl Orders {
         let queue = self.queue();
         // What is due at a later step does not come nearer while the run waits.
         let step = self.step();
-        if !queue.orders.keys().any(|(due, _)| *due <= step) {
+        if queue.due(step).is_none() {
             drop(self.came.wait_timeout(queue, longest));
         }
     }
@@ -173,7 +216,7 @@ impl Orders {
 
     fn set_next(&self, queue: &Queue) {
         let orders = queue.orders.keys().next().map(|key| key.0);
-        let promised = queue.promised.values().copied().min();
+        let promised = queue.promised.values().map(|place| place.0).min();
         let next = orders.into_iter().chain(promised).min();
         self.next.store(next.unwrap_or(NONE), Ordering::Release);
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use indicatif::ProgressBar;
 use pixelrate_runlog::{EventKind, EventRow};
 use pixelrate_trainer::spec::RunSpec;
-use pixelrate_trainer::train::{self, Ending, Observer, Progress, Stop};
+use pixelrate_trainer::train::{self, Ending, Herald, Observer, Progress, Stop};
 
 use super::{Beat, News, RunEnd, Screen, reached};
 
@@ -71,6 +71,13 @@ impl Observer for Shown<'_> {
         {
             self.screen.news(&format!("{}: {}", self.run, news.news));
         }
+    }
+
+    fn herald(&self) -> Option<Herald> {
+        let (run, screen) = (self.run.to_owned(), self.screen.clone());
+        Some(News::herald(move |news| {
+            screen.news(&format!("{run}: {}", news.news));
+        }))
     }
 }
 

@@ -89,6 +89,7 @@ impl Attempt {
         spec: &RunSpec,
         folder: &Path,
         start: Start,
+        observer: &dyn Observer,
     ) -> Result<Self, Error> {
         let at = start.position.unwrap_or_else(|| Position {
             step: 0,
@@ -98,7 +99,7 @@ impl Attempt {
             best_accuracy: f64::NAN,
             seconds: 0.0,
         });
-        let desk = Desk::open(DeskOptions {
+        let options = DeskOptions {
             run: folder.to_owned(),
             stage: setup.stage.clone(),
             total_steps: setup.found.total_steps,
@@ -109,7 +110,8 @@ impl Attempt {
             watch: start.watch.then(watch::Options::default),
             // Whoever takes a run up again is told of a change instead.
             take_changes: !start.resumed,
-        })?;
+        };
+        let desk = Desk::open(options, observer.herald())?;
         let train = TrainSet::new(
             &setup.dataset,
             setup.found.train_examples,
@@ -502,17 +504,27 @@ impl Attempt {
         message: String,
         duration_ns: Option<u64>,
     ) -> Result<(), Error> {
-        let row = EventRow {
+        let row = self.event_row(kind, message, duration_ns);
+        self.log.event(row.clone())?;
+        observer.event(&row);
+        Ok(())
+    }
+
+    /// Something that happens now, about the schedule in force.
+    pub(super) fn event_row(
+        &self,
+        kind: EventKind,
+        message: String,
+        duration_ns: Option<u64>,
+    ) -> EventRow {
+        EventRow {
             step: self.at.step,
             time_unix_ms: unix_ms(),
             kind,
             schedule: Some(self.in_force.sha256.to_string()),
             message,
             duration_ns,
-        };
-        self.log.event(row.clone())?;
-        observer.event(&row);
-        Ok(())
+        }
     }
 
     fn summary(&self, status: RunStatus, error: Option<String>) -> SummaryRow {

@@ -6,6 +6,7 @@ use pixelrate_control::{Cause, Takeover, Takeovers, in_force, keep_pictures, kee
 use pixelrate_runlog::{EventKind, Held, Identity, RunLog, StepRow, held, steps};
 use pixelrate_sandbox::{OnFault, Opened, Schedule, StepValues, conformance};
 
+use super::Observer;
 use super::attempt::{Attempt, Start};
 use super::probation::Probation;
 use super::redo::Redo;
@@ -17,7 +18,11 @@ use crate::spec::{Found, RunFile, RunSpec, Training};
 
 impl Attempt {
     /// Sets a new run up in `folder`, and keeps in it what is needed to run it again.
-    pub(super) fn begin(spec: &RunSpec, folder: &Path) -> Result<Self, Error> {
+    pub(super) fn begin(
+        spec: &RunSpec,
+        folder: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
         let engine = engine(spec)?;
         let plugin = pixelrate_compose::load(&engine, &spec.schedule.plugin)?;
         let setup = Setup::new(spec, folder, &engine, plugin.sha256(), None)?;
@@ -45,15 +50,19 @@ impl Attempt {
             watch: spec.watch,
             resumed: false,
         };
-        let mut attempt = Self::new(setup, spec, folder, start)?;
+        let mut attempt = Self::new(setup, spec, folder, start, observer)?;
         let message = spec.schedule.told();
-        attempt.event(&mut (), EventKind::Loaded, message, None)?;
+        attempt.event(observer, EventKind::Loaded, message, None)?;
         Ok(attempt)
     }
 
     /// Takes a run up again, from its newest checkpoint that can be read. `watch`: whether the files of its schedules are
     /// watched, where its spec says so.
-    pub(super) fn resume(folder: &Path, watch: bool) -> Result<Self, Error> {
+    pub(super) fn resume(
+        folder: &Path,
+        watch: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
         let spec = RunSpec::read(&folder.join("run.toml"))?;
         let began = found(folder)?;
         let mut setup = Setup::new(
@@ -100,13 +109,16 @@ impl Attempt {
         {
             start.in_force.hold(&row);
         }
-        let changed = changed_file(&start.in_force);
-        let mut attempt = Self::new(setup, &spec, folder, start)?;
+        // A replay goes by the record, whatever became of the files.
+        let changed = watch
+            .then(|| changed_file(&start.in_force, start.watch))
+            .flatten();
+        let mut attempt = Self::new(setup, &spec, folder, start, observer)?;
         for problem in damaged {
-            attempt.event(&mut (), EventKind::Fault, problem, None)?;
+            attempt.event(observer, EventKind::Fault, problem, None)?;
         }
         let message = format!("at step {step}{}", changed.unwrap_or_default());
-        attempt.event(&mut (), EventKind::Resumed, message, None)?;
+        attempt.event(observer, EventKind::Resumed, message, None)?;
         Ok(attempt)
     }
 }
@@ -275,8 +287,9 @@ impl InForce {
     }
 }
 
-/// Says so if the file of the schedule in force is no longer what the run goes on with.
-fn changed_file(held: &InForce) -> Option<String> {
+/// Says so if the file of the schedule in force is no longer what the run goes on with. `watched`: whether it is taken over
+/// when it is saved.
+fn changed_file(held: &InForce, watched: bool) -> Option<String> {
     let bytes = held.spec.read().ok()??;
     let kept = held.schedule.plugin().bytes();
     (bytes != kept).then(|| {
@@ -284,8 +297,11 @@ fn changed_file(held: &InForce) -> Option<String> {
             || "a file of the composition".to_owned(),
             |file| file.display().to_string(),
         );
-        format!(
-            "; {file} was changed since, and the run goes on with what it had: save it again, or `pixelrate swap`, to take it over"
-        )
+        let how = if watched {
+            "save it again, or `pixelrate swap`, to take it over"
+        } else {
+            "`pixelrate swap` takes it over"
+        };
+        format!("; {file} was changed since, and the run goes on with what it had: {how}")
     })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pixelrate_control::{Candidate, Cause, Order, Takeover};
+use pixelrate_control::{Candidate, Cause, Order, Refusal, Takeover};
 use pixelrate_runlog::EventKind;
 use pixelrate_sandbox::{Fault, OnFault, Schedule, StepValues};
 
@@ -75,12 +75,7 @@ impl Attempt {
             }
             match self.desk.order(self.at.step) {
                 Some(Order::Swap(candidate)) => self.offered(candidate, observer)?,
-                Some(Order::Refused(refusal)) => self.event(
-                    observer,
-                    EventKind::Rejected,
-                    refusal.message,
-                    u64::try_from(refusal.took.as_nanos()).ok(),
-                )?,
+                Some(Order::Refused(refusal)) => self.refused(refusal, observer)?,
                 Some(Order::Checkpoint { request, name }) => {
                     self.named_checkpoint(observer, Some(&name))?;
                     self.desk.done(&request, self.at.step);
@@ -289,6 +284,17 @@ impl Attempt {
             self.takeovers.add(takeover)?;
         }
         self.desk.took_over(takeover);
+        Ok(())
+    }
+
+    /// Logs that a schedule was refused while it was prepared. Whoever looks on hears of it here, unless that was told.
+    fn refused(&mut self, refusal: Refusal, observer: &mut dyn Observer) -> Result<(), Error> {
+        let took = u64::try_from(refusal.took.as_nanos()).ok();
+        let row = self.event_row(EventKind::Rejected, refusal.message, took);
+        self.log.event(row.clone())?;
+        if !refusal.told {
+            observer.event(&row);
+        }
         Ok(())
     }
 
