@@ -227,6 +227,20 @@ fn a_fork_ends_as_the_run_does_under_the_same_schedule_and_a_changed_log_is_foun
     let forked = live.well(&format!("fork {RUN} --at-step 150 --schedule s.wat"));
     let branch = live.place.path().join("runs/tiny/mine-s-at150-seed0");
     assert!(forked.contains("mine-s-at150-seed0"), "{forked}");
+    // It went on from nothing of its own, and nothing took over in it before.
+    let told: Vec<_> = read_events(&branch)
+        .unwrap()
+        .into_iter()
+        .filter(|row| row.kind != EventKind::Checkpoint)
+        .map(|row| (row.step, row.kind, row.message))
+        .collect();
+    let began = "s; forked from tiny/mine-seed0 at step 150".to_owned();
+    assert_eq!(told[0], (150, EventKind::Loaded, began));
+    assert_eq!((told[1].0, told[1].1), (150, EventKind::Swapped));
+    assert!(
+        told[1].2.starts_with("s took over from s (fork, "),
+        "{told:?}"
+    );
     let ((trunk, _), (steps, _)) = (logged(&live.run()), logged(&branch));
     assert_eq!(steps.first().unwrap().step, 150);
     let losses = |rows: &[pixelrate_runlog::StepRow]| -> Vec<_> {

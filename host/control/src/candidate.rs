@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pixelrate_sandbox::{Engine, Limits, OnFault, Opened, RunFacts, Schedule, conformance};
+use pixelrate_sandbox::{Engine, Limits, OnFault, Opened, Plugin, RunFacts, Schedule, conformance};
 
 use crate::{Cause, ScheduleSpec, Takeover, files};
 
@@ -47,12 +47,10 @@ impl std::fmt::Debug for Stage {
 }
 
 impl Stage {
-    /// Compiles `bytes` (or the schedule that `spec` names, as it is now), holds it to the conformance suite, runs it over the
-    /// steps before `step` and those from there on, keeps its file and its pictures in `run` and starts an instance. Takes
-    /// milliseconds for a small module, and up to a minute for one that brings an interpreter along.
+    /// [Loads](Self::load) a schedule and [admits](Self::admit_loaded) it.
     ///
     /// # Errors
-    /// What is wrong with it, in a sentence for whoever offered it.
+    /// As those.
     pub fn admit(
         &self,
         run: &Path,
@@ -60,22 +58,41 @@ impl Stage {
         bytes: Option<&[u8]>,
         step: u64,
     ) -> Result<Schedule, String> {
-        let plugin = match bytes {
-            Some(bytes) => self
-                .engine
-                .load_bytes(&spec.name(), bytes)
-                .map_err(|e| e.to_string())?,
-            None => {
-                pixelrate_compose::load(&self.engine, &spec.plugin).map_err(|e| e.to_string())?
-            }
-        };
+        let plugin = self.load(spec, bytes)?;
+        self.admit_loaded(run, spec, &plugin, step)
+    }
+
+    /// Compiles `bytes`, or the schedule that `spec` names as it is now. Takes milliseconds for a small module, and up to a
+    /// minute for one that brings an interpreter along.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence for whoever offered it.
+    pub fn load(&self, spec: &ScheduleSpec, bytes: Option<&[u8]>) -> Result<Plugin, String> {
+        match bytes {
+            Some(bytes) => (self.engine.load_bytes(&spec.name(), bytes)).map_err(|e| e.to_string()),
+            None => pixelrate_compose::load(&self.engine, &spec.plugin).map_err(|e| e.to_string()),
+        }
+    }
+
+    /// Holds `plugin` to the conformance suite, runs it over the steps before `step` and those from there on, keeps its file
+    /// and its pictures in `run` and starts an instance.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence for whoever offered it.
+    pub fn admit_loaded(
+        &self,
+        run: &Path,
+        spec: &ScheduleSpec,
+        plugin: &Plugin,
+        step: u64,
+    ) -> Result<Schedule, String> {
         let (mut facts, opened) = ((self.facts)(spec), Opened::default());
         facts.pictures = facts.pictures.noting(&opened);
-        conformance::admit_from(&plugin, &facts, &self.limits, &spec.guard(), step)
+        conformance::admit_from(plugin, &facts, &self.limits, &spec.guard(), step)
             .map_err(|e| e.to_string())?;
         files::keep_plugin(run, plugin.sha256(), plugin.bytes()).map_err(|e| e.to_string())?;
         files::keep_pictures(run, opened.take()).map_err(|e| e.to_string())?;
-        self.start(&plugin, &(self.facts)(spec), spec)
+        self.start(plugin, &(self.facts)(spec), spec)
     }
 
     /// Starts what took over in the run in `run` once before, from the file that was kept.
@@ -121,7 +138,7 @@ impl Stage {
 
     fn start(
         &self,
-        plugin: &pixelrate_sandbox::Plugin,
+        plugin: &Plugin,
         facts: &RunFacts,
         spec: &ScheduleSpec,
     ) -> Result<Schedule, String> {

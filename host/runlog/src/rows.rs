@@ -72,7 +72,7 @@ pub struct EventRow {
     pub time_unix_ms: i64,
     /// What kind of thing.
     pub kind: EventKind,
-    /// SHA-256 of the schedule that it is about, if it is about one.
+    /// SHA-256 of the schedule that it is about, if it is about one: where one was rejected, that of the refused file.
     pub schedule: Option<String>,
     /// For people: the guest's log line, the fault's text, the checkpoint's file.
     pub message: String,

@@ -22,6 +22,7 @@ use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::precision::PrecisionChoice;
 use pixelrate_trainer::spec::{Found, OptimizerKind, RunSpec, ScheduleSpec, Training};
 use pixelrate_trainer::train::{Ending, Herald, Observer, Progress, Stop, begin, replay, resume};
+use sha2::{Digest, Sha256};
 use tempfile::{TempDir, tempdir};
 
 #[path = "swaps/compositions.rs"]
@@ -147,6 +148,13 @@ impl<F: FnMut(Seen)> Observer for Watching<F> {
     fn event(&mut self, row: &EventRow) {
         (self.0)(Seen::Event(row.clone()));
     }
+}
+
+/// Half a file.
+const BROKEN: &str = "(module (func (export";
+
+fn sha256(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
 }
 
 /// Looks on, and hears of refusals from the thread that finds them.
@@ -407,7 +415,7 @@ fn a_file_that_is_saved_takes_over_and_a_broken_one_changes_nothing() {
     let mut observer = Watching(|seen| match seen {
         Seen::Steps(step) => {
             if step == 5 {
-                place.plugin("edited.wat", "(module (func (export");
+                place.plugin("edited.wat", BROKEN);
                 broken = true;
             }
             if rejected == 1 && broken {
@@ -427,9 +435,19 @@ fn a_file_that_is_saved_takes_over_and_a_broken_one_changes_nothing() {
     });
     begin(&spec(first), &run, &mut observer, &Stop::default()).unwrap();
     assert_eq!((rejected, swapped), (1, 1));
+    let refused = &events(&run, EventKind::Rejected)[0];
+    assert_eq!(refused.schedule, Some(sha256(BROKEN)));
     let takeovers = Takeovers::read(&run).unwrap();
     assert_eq!(takeovers[0].cause, Cause::Reload);
     whole(&run, &[takeovers[0].step]);
+    let (old, new) = (sha256(&reading("f64.const 0.01")), sha256(&second));
+    let told = &events(&run, EventKind::Swapped)[0].message;
+    let both = format!(
+        "edited [{}] took over from edited [{}]",
+        &new[..8],
+        &old[..8]
+    );
+    assert!(told.starts_with(&both), "{told}");
     let kept = pixelrate_control::plugin_path(&run, &takeovers[0].sha256);
     assert_eq!(fs::read(kept).unwrap(), second.as_bytes());
     assert_eq!(
@@ -449,7 +467,7 @@ fn a_refusal_is_told_in_the_middle_of_a_step_and_only_once() {
     let watching = Watching(|seen| match seen {
         // A step that lasts until somebody has read why the file was refused.
         Seen::Steps(5) => {
-            place.plugin("edited.wat", "(module (func (export");
+            place.plugin("edited.wat", BROKEN);
             told = heard.recv_timeout(Duration::from_secs(60)).ok();
         }
         Seen::Event(row) if row.kind == EventKind::Rejected => shown += 1,
@@ -519,7 +537,12 @@ fn a_restore_that_traps_is_a_rejected_swap() {
         panic!("it was not rejected");
     };
     assert!(reason.contains("does not take the state"), "{reason}");
-    assert_eq!(events(&run, EventKind::Rejected)[0].step, 20);
+    let refused = &events(&run, EventKind::Rejected)[0];
+    let offered = fs::read_to_string(&picky.plugin).unwrap();
+    assert_eq!(
+        (refused.step, &refused.schedule),
+        (20, &Some(sha256(&offered)))
+    );
 }
 
 #[test]
@@ -539,6 +562,9 @@ fn what_would_pass_the_ceiling_later_is_refused_at_once() {
         panic!("{reply:?}");
     };
     assert!(reason.contains("max_learning_rate"), "{reason}");
+    let refused = &events(&run, EventKind::Rejected)[0];
+    let offered = fs::read_to_string(&late.plugin).unwrap();
+    assert_eq!(refused.schedule, Some(sha256(&offered)));
     whole(&run, &[]);
 }
 
@@ -903,7 +929,16 @@ fn a_named_checkpoint_stays_and_a_damaged_one_is_put_aside() {
     bytes[last] ^= 4;
     fs::write(newest, bytes).unwrap();
     resume(&run, &mut (), &Stop::default()).unwrap();
-    assert_eq!(events(&run, EventKind::Resumed).last().unwrap().step, 30);
+    let resumed: Vec<_> = events(&run, EventKind::Resumed)
+        .into_iter()
+        .map(|row| (row.step, row.message))
+        .collect();
+    let back = "at step 30; went back from step 40, and the log no longer has: checkpoint at 40, stopped at 40";
+    assert_eq!(resumed.last().unwrap(), &(30, back.to_owned()));
+    // Each of the others went on where it had stopped.
+    for (step, message) in &resumed[..resumed.len() - 1] {
+        assert_eq!(message, &format!("at step {step}"));
+    }
     let faults = events(&run, EventKind::Fault);
     assert!(faults[0].message.contains("checksum"), "{faults:?}");
     let aside = fs::read_dir(run.join("checkpoints"))

@@ -38,9 +38,15 @@ pub(super) enum Message {
     Closed,
 }
 
+/// Why a schedule was refused, and the SHA-256 of its file, where that could be read.
+struct Refused {
+    problem: String,
+    sha256: Option<String>,
+}
+
 /// What came of preparing a schedule.
 pub(super) struct Prepared {
-    outcome: Result<Candidate, String>,
+    outcome: Result<Candidate, Refused>,
     name: String,
     request: Option<String>,
     /// The number of the file's change that offered it.
@@ -238,9 +244,12 @@ impl Clerk {
         let work = move || {
             let began = Instant::now();
             let step = orders.step();
+            let mut loaded = None;
             let outcome = due(offer.at_step, step, total).and_then(|()| {
                 let from = offer.at_step.unwrap_or(step);
-                let schedule = stage.admit(&run, &offer.schedule, bytes.as_deref(), from)?;
+                let plugin = stage.load(&offer.schedule, bytes.as_deref())?;
+                loaded = Some(plugin.sha256().to_owned());
+                let schedule = stage.admit_loaded(&run, &offer.schedule, &plugin, from)?;
                 Ok(Candidate {
                     schedule,
                     cause: if reload.is_some() {
@@ -255,6 +264,10 @@ impl Clerk {
                     prepared_in: began.elapsed(),
                     spec: offer.schedule.clone(),
                 })
+            });
+            let outcome = outcome.map_err(|problem| Refused {
+                problem,
+                sha256: loaded.or_else(|| bytes.as_deref().map(sha256)),
             });
             let prepared = Prepared {
                 outcome,
@@ -271,7 +284,7 @@ impl Clerk {
             .spawn(work);
         if let Err(problem) = started {
             let message = format!("{name}: no thread can be had to prepare it: {problem}");
-            self.refuse(asked.as_deref(), message, Duration::ZERO);
+            self.refuse(asked.as_deref(), message, None, Duration::ZERO);
         }
     }
 
@@ -287,14 +300,14 @@ impl Clerk {
             return;
         }
         match prepared.outcome {
-            Err(problem) => {
+            Err(Refused { problem, sha256 }) => {
                 // Most problems begin with the plugin's name.
                 let message = if problem.contains(&prepared.name) {
                     problem
                 } else {
                     format!("{}: {problem}", prepared.name)
                 };
-                self.refuse(request, message, prepared.took);
+                self.refuse(request, message, sha256, prepared.took);
             }
             Ok(candidate) => {
                 let same = candidate.schedule.plugin().sha256() == self.sha256;
@@ -315,13 +328,20 @@ impl Clerk {
         }
     }
 
-    fn refuse(&mut self, request: Option<&str>, message: String, took: Duration) {
+    fn refuse(
+        &mut self,
+        request: Option<&str>,
+        message: String,
+        sha256: Option<String>,
+        took: Duration,
+    ) {
         if let Some(id) = request {
             let reason = message.clone();
             self.answer(id, &Reply::Rejected { reason });
         }
         let mut refusal = Refusal {
             message,
+            sha256,
             took,
             told: false,
         };
@@ -371,7 +391,7 @@ impl Clerk {
     fn look_for_a_change(&self) {
         if let Ok(Some(content)) = self.schedule.read()
             && !content.is_empty()
-            && hex::encode(Sha256::digest(&content)) != self.sha256
+            && sha256(&content) != self.sha256
         {
             let _ = self.sender.send(Message::Changed(Change {
                 path: self.schedule.plugin.clone().into(),
@@ -419,6 +439,11 @@ impl Clerk {
         }
         self.told = Some((status, Instant::now()));
     }
+}
+
+/// A file's hash, in hexadecimal.
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// Whether a schedule can take over before `at_step` in a run that has done `step` of `total` steps.

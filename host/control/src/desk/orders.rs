@@ -43,6 +43,8 @@ pub enum Order {
 pub struct Refusal {
     /// Its name, and why it was refused.
     pub message: String,
+    /// SHA-256 of its file; `None` where there was none to read.
+    pub sha256: Option<String>,
     /// How long it took to find that out.
     pub took: Duration,
     /// Whether the [`Herald`](super::Herald) told it already.

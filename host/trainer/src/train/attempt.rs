@@ -42,6 +42,8 @@ pub(super) struct Attempt {
     pub(super) takeovers: Takeovers,
     /// What took over after the checkpoint that the run goes on from, and must do so again.
     pub(super) redo: Redo,
+    /// Whether it has just been forked: the takeover that makes it a branch comes for the first time.
+    pub(super) branches: bool,
     pub(super) swaps: u64,
     /// What was in force before the takeovers of the step that is next.
     pub(super) turn: Option<Turn>,
@@ -74,6 +76,8 @@ pub(super) struct Start {
     pub(super) in_force: InForce,
     pub(super) probation: Probation<Previous>,
     pub(super) redo: Redo,
+    /// Whether it is a forked run that no process has had yet.
+    pub(super) branches: bool,
     pub(super) swaps: u64,
     /// Where it goes on from; `None`: from its first step.
     pub(super) position: Option<Position>,
@@ -129,6 +133,7 @@ impl Attempt {
             probation: start.probation,
             takeovers: Takeovers::open(folder)?,
             redo: start.redo,
+            branches: start.branches,
             swaps: start.swaps,
             turn: None,
             paused: Duration::ZERO,

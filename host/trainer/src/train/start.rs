@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use pixelrate_control::{Cause, Takeover, Takeovers, in_force, keep_pictures, keep_plugin};
-use pixelrate_runlog::{EventKind, Held, Identity, RunLog, StepRow, held, steps};
+use pixelrate_runlog::{
+    EventKind, EventRow, Held, Identity, RunLog, StepRow, held, read_events, steps,
+};
 use pixelrate_sandbox::{OnFault, Opened, Schedule, StepValues, conformance};
 
 use super::Observer;
@@ -14,7 +16,7 @@ use super::setup::{Setup, engine, found, identity};
 use super::takeover::{InForce, Previous};
 use crate::Error;
 use crate::checkpoint::{self, Position};
-use crate::spec::{Found, RunFile, RunSpec, Training};
+use crate::spec::{Found, Parent, RunFile, RunSpec, Training};
 
 impl Attempt {
     /// Sets a new run up in `folder`, and keeps in it what is needed to run it again.
@@ -45,6 +47,7 @@ impl Attempt {
             in_force: InForce::new(schedule, spec.schedule.clone()),
             probation: Probation::default(),
             redo: Redo::default(),
+            branches: false,
             swaps: 0,
             position: None,
             watch: spec.watch,
@@ -85,13 +88,17 @@ impl Attempt {
         let (position, damaged) = newest_checkpoint(folder, &spec, &began, &takeovers, &mut setup)?;
         let step = position.as_ref().map_or(0, |(_, at)| at.step);
         let done = in_force(&takeovers, step);
-        let log = open_log(folder, identity(&spec, &setup.found), position.as_ref())?;
+        let OpenedLog { log, fresh, lost } =
+            open_log(folder, identity(&spec, &setup.found), position.as_ref())?;
+        let back = went_back(step, log.recovery().steps_dropped, &lost);
+        let parent = spec.parent.as_ref().filter(|_| fresh);
         let (held, probation) = held_at(folder, &spec, &began, &takeovers[..done], &setup, step)?;
         let mut start = Start {
             log,
             in_force: held,
             probation,
             redo: Redo::new(&takeovers[done..]),
+            branches: parent.is_some(),
             swaps: done as u64,
             position: position.map(|(_, at)| at),
             watch: watch && spec.watch,
@@ -117,7 +124,14 @@ impl Attempt {
         for problem in damaged {
             attempt.event(observer, EventKind::Fault, problem, None)?;
         }
-        let message = format!("at step {step}{}", changed.unwrap_or_default());
+        if let Some(Parent { study, run, step }) = parent {
+            let told = attempt.in_force.spec.told();
+            let message = format!("{told}; forked from {study}/{run} at step {step}");
+            attempt.event(observer, EventKind::Loaded, message, None)?;
+            return Ok(attempt);
+        }
+        let more: String = back.into_iter().chain(changed).collect();
+        let message = format!("at step {step}{more}");
         attempt.event(observer, EventKind::Resumed, message, None)?;
         Ok(attempt)
     }
@@ -183,31 +197,75 @@ fn newest_checkpoint(
     Ok((None, damaged))
 }
 
+/// A run's log, open to go on from a checkpoint.
+struct OpenedLog {
+    log: RunLog,
+    /// Whether no step was ever logged in it.
+    fresh: bool,
+    /// The events after the checkpoint, which are no longer in it.
+    lost: Vec<EventRow>,
+}
+
 /// The log, to go on from `position`. That of a run which began from another's checkpoint has no rows before it.
 fn open_log(
     folder: &Path,
     identity: Identity,
     position: Option<&Checkpoint>,
-) -> Result<RunLog, Error> {
+) -> Result<OpenedLog, Error> {
+    let resume = |keep_below, fresh| {
+        let mut lost = match read_events(folder) {
+            // The crash may have come while the log was made.
+            Err(pixelrate_runlog::Error::Missing { .. }) => Vec::new(),
+            read => read?,
+        };
+        lost.retain(|event| event.step > keep_below);
+        let log = RunLog::resume(folder, identity.clone(), keep_below)?;
+        Ok(OpenedLog { log, fresh, lost })
+    };
     let step = position.map_or(0, |(_, at)| at.step);
     let forked = position.is_some_and(|(path, at)| {
         path.ends_with(checkpoint::file_name(at.step, Some(checkpoint::FORK)))
     });
     if step > 0 && !forked {
-        return Ok(RunLog::resume(folder, identity, step)?);
+        return resume(step, false);
     }
     match steps(folder) {
-        Err(pixelrate_runlog::Error::Missing { .. }) => Ok(RunLog::create(folder, identity)?),
+        Err(pixelrate_runlog::Error::Missing { .. }) => Ok(OpenedLog {
+            log: RunLog::create(folder, identity.clone())?,
+            fresh: true,
+            lost: Vec::new(),
+        }),
         Err(problem) => Err(problem.into()),
         Ok(mut rows) => {
-            let keep_below = if rows.next().transpose()?.is_some() {
-                step
-            } else {
-                0
-            };
-            Ok(RunLog::resume(folder, identity, keep_below)?)
+            let fresh = rows.next().transpose()?.is_none();
+            resume(if fresh { 0 } else { step }, fresh)
         }
     }
+}
+
+/// Events that are told one by one where a run goes back.
+const TOLD: usize = 8;
+
+/// What is to be said of a run that had come further than `step`, where it goes on: so many of its steps are trained again,
+/// and these events are no longer in its log.
+fn went_back(step: u64, steps: u64, lost: &[EventRow]) -> Option<String> {
+    let newest = lost.iter().map(|event| event.step).max();
+    let from = newest.unwrap_or(0).max(step + steps);
+    if from == step {
+        return None;
+    }
+    let mut text = format!("; went back from step {from}");
+    let told = lost.iter().take(TOLD);
+    let told: Vec<_> = told
+        .map(|event| format!("{} at {}", event.kind, event.step))
+        .collect();
+    if !told.is_empty() {
+        text += &format!(", and the log no longer has: {}", told.join(", "));
+    }
+    if lost.len() > TOLD {
+        text += &format!(", and {} events more", lost.len() - TOLD);
+    }
+    Some(text)
 }
 
 /// The schedule in force at `step`, after all of `done` took over, and those before it that may come back yet.

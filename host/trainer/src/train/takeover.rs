@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pixelrate_control::{Candidate, Cause, Order, Refusal, Takeover};
-use pixelrate_runlog::EventKind;
+use pixelrate_runlog::{EventKind, EventRow};
 use pixelrate_sandbox::{Fault, OnFault, Schedule, StepValues};
 
 use super::attempt::{Attempt, nanoseconds, unix_ms};
@@ -215,13 +215,17 @@ impl Attempt {
         };
         let before = std::mem::replace(&mut self.in_force, held);
         self.turn(&before.sha256, takeover.left.clone());
-        let told = before.spec.told();
+        let (new, old) = told_apart(&self.in_force, &before);
         self.put_on_probation(before, &takeover);
         self.record(&takeover, again.is_some())?;
+        let branches = self.branches && takeover.cause == Cause::Fork;
         let message = format!(
-            "{} took over{} from {told}{} ({}, ready after {:.1} ms)",
-            takeover.schedule.told(),
-            if again.is_some() { " again" } else { "" },
+            "{new} took over{} from {old}{} ({}, ready after {:.1} ms)",
+            if again.is_some() && !branches {
+                " again"
+            } else {
+                ""
+            },
             if takeover.state.is_some() {
                 ", with its state"
             } else {
@@ -287,10 +291,14 @@ impl Attempt {
         Ok(())
     }
 
-    /// Logs that a schedule was refused while it was prepared. Whoever looks on hears of it here, unless that was told.
+    /// Logs that a schedule was refused. Whoever looks on hears of it here, unless that was told.
     fn refused(&mut self, refusal: Refusal, observer: &mut dyn Observer) -> Result<(), Error> {
         let took = u64::try_from(refusal.took.as_nanos()).ok();
-        let row = self.event_row(EventKind::Rejected, refusal.message, took);
+        let row = EventRow {
+            // The row is about what was refused, and not about what is in force.
+            schedule: refusal.sha256,
+            ..self.event_row(EventKind::Rejected, refusal.message, took)
+        };
         self.log.event(row.clone())?;
         if !refusal.told {
             observer.event(&row);
@@ -308,9 +316,14 @@ impl Attempt {
         if let Some(request) = &candidate.request {
             self.desk.refuse(request, &message);
         }
-        let took = u64::try_from(candidate.prepared_in.as_nanos()).ok();
+        let refusal = Refusal {
+            message,
+            sha256: Some(candidate.schedule.plugin().sha256().to_owned()),
+            took: candidate.prepared_in,
+            told: false,
+        };
         self.desk.retire(candidate.schedule);
-        self.event(observer, EventKind::Rejected, message, took)
+        self.refused(refusal, observer)
     }
 
     /// Puts the schedule before this one back, if this one is on probation; else the fault stands.
@@ -351,11 +364,10 @@ impl Attempt {
             time_unix_ms: unix_ms(),
         });
         self.record(&takeover, again.is_some())?;
+        let (back, gone) = told_apart(&self.in_force, &faulty);
         let message = format!(
-            "{} is back{}: {} faulted at step {step}, soon after it took over",
-            takeover.schedule.told(),
+            "{back} is back{}: {gone} faulted at step {step}, soon after it took over",
             if again.is_some() { " again" } else { "" },
-            faulty.spec.told()
         );
         self.desk.retire(faulty.schedule);
         self.event(
@@ -414,4 +426,18 @@ impl Attempt {
             self.in_force.schedule.set_on_fault(on_fault);
         }
     }
+}
+
+/// Digits of a hash that tell two files apart for a person.
+const DIGITS: usize = 8;
+
+/// Two schedules in words; with the beginnings of their hashes, where nothing else tells one from the other.
+fn told_apart(one: &InForce, other: &InForce) -> (String, String) {
+    let alike = one.spec.told() == other.spec.told() && one.sha256 != other.sha256;
+    let told = |held: &InForce| {
+        let digits = held.sha256.get(..DIGITS).filter(|_| alike);
+        let digits = digits.map_or_else(String::new, |digits| format!(" [{digits}]"));
+        format!("{}{digits}", held.spec.told())
+    };
+    (told(one), told(other))
 }
