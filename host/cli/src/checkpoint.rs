@@ -32,9 +32,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     }
     let runs = args.runs.running()?;
     let stop = signals::stop()?;
-    let answers = chosen::each(&runs, |folder| {
+    let answers = chosen::each(&runs.folders, |folder| {
         let name = name.clone();
         steer::ask(folder, What::Checkpoint { name }, None, &stop)
     });
-    Ok(chosen::tell(&runs, answers, "is kept", "was kept"))
+    Ok(runs.tell(answers, "is kept", "was kept"))
 }

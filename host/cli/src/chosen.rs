@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use pixelrate_study::Error;
 use pixelrate_study::runs::{self, Filter, State};
 use pixelrate_study::steer::Answer;
+use pixelrate_study::{Error, queue};
 
 /// Which runs.
 #[derive(clap::Args)]
@@ -24,32 +24,114 @@ impl Args {
     ///
     /// # Errors
     /// There is none.
-    pub(crate) fn folders(&self) -> Result<Vec<PathBuf>> {
-        self.those(
-            "is over: `pixelrate fork` goes on from a step of one of them",
-            |state| !matches!(state, State::Finished | State::Diverged),
-        )
+    pub(crate) fn folders(&self) -> Result<Chosen> {
+        self.those(Others::Over, |state| !state.is_over())
     }
 
     /// The folders of the runs that run now, or of the one that is named itself.
     ///
     /// # Errors
     /// There is none.
-    pub(crate) fn running(&self) -> Result<Vec<PathBuf>> {
-        self.those("does not run now", State::is_running)
+    pub(crate) fn running(&self) -> Result<Chosen> {
+        self.those(Others::NotRunning, State::is_running)
     }
 
-    fn those(&self, others: &str, wanted: impl Fn(State) -> bool) -> Result<Vec<PathBuf>> {
-        let mut folders = Vec::new();
-        for run in runs::pick(&self.run, &self.filters)? {
+    fn those(&self, why: Others, wanted: impl Fn(State) -> bool) -> Result<Chosen> {
+        let queued = queue::waiting(&self.run, &self.filters)?.len();
+        let picked = match runs::pick(&self.run, &self.filters) {
+            // Those that match may all be to come.
+            Err(runs::Error::NoneMatches { .. } | runs::Error::NoRuns(_)) if queued > 0 => {
+                Vec::new()
+            }
+            picked => picked?,
+        };
+        let mut chosen = Chosen {
+            folders: Vec::new(),
+            others: 0,
+            why,
+            queued,
+        };
+        for run in picked {
             if run.path() == self.run || wanted(run.look()?.state) {
-                folders.push(run.path().to_owned());
+                chosen.folders.push(run.path().to_owned());
+            } else {
+                chosen.others += 1;
             }
         }
-        if folders.is_empty() {
-            bail!("each of the runs in {} {others}", self.run.display());
+        if chosen.folders.is_empty() {
+            let place = self.run.display();
+            match queued {
+                0 => bail!("each of the runs in {place} {}", why.of_each()),
+                _ => bail!("{place}: {}", chosen.told()),
+            }
         }
-        Ok(folders)
+        Ok(chosen)
+    }
+}
+
+/// Why runs that match are not asked.
+#[derive(Debug, Clone, Copy)]
+enum Others {
+    Over,
+    NotRunning,
+}
+
+impl Others {
+    fn of_each(self) -> &'static str {
+        match self {
+            Self::Over => "is over: `pixelrate fork` goes on from a step of one of them",
+            Self::NotRunning => "does not run now",
+        }
+    }
+
+    fn of_some(self) -> &'static str {
+        match self {
+            Self::Over => "over",
+            Self::NotRunning => "not running",
+        }
+    }
+}
+
+/// The runs that are asked, and how many of those that match are not.
+pub(crate) struct Chosen {
+    /// The folders of those that are.
+    pub(crate) folders: Vec<PathBuf>,
+    others: usize,
+    why: Others,
+    /// Runs that have not begun: they have no folder, and nobody can ask them.
+    queued: usize,
+}
+
+impl Chosen {
+    /// Prints a line for each run that was asked, as [`tell`] does, and one for those that were not.
+    pub(crate) fn tell(
+        &self,
+        answers: Vec<Result<Answer, Error>>,
+        will: &str,
+        did: &str,
+    ) -> ExitCode {
+        let code = tell(&self.folders, answers, will, did);
+        if self.others + self.queued > 0 {
+            eprintln!("{}", self.told());
+        }
+        code
+    }
+
+    /// How many of those that match were asked, and what is with the others.
+    fn told(&self) -> String {
+        let asked = self.folders.len();
+        let all = asked + self.others + self.queued;
+        let mut text = format!("{asked} of {all} runs that match were asked");
+        if self.others > 0 {
+            text += &format!(", {} {}", self.others, self.why.of_some());
+        }
+        if self.queued > 0 {
+            text += &format!(
+                ", {} queued and not reached: they begin as the study says, so ask again once `pixelrate ps` lists them",
+                self.queued
+            );
+        }
+        text
     }
 }
 

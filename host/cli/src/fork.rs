@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use clap::ArgGroup;
 use pixelrate_study::engine::{self, RunEnd};
 use pixelrate_study::fork;
 use pixelrate_study::plan::Plan;
@@ -15,6 +16,7 @@ use crate::{chosen, run, signals, swap};
 /// Begin new runs from one step of a run, one for each schedule, and train them to their end.
 #[derive(clap::Args)]
 #[command(
+    group = ArgGroup::new("offer").required(true).multiple(true),
     after_help = "Example: pixelrate fork runs/demo/cyclic-seed0 --at-step 500 --schedule fixed --schedule a.wasm"
 )]
 pub(crate) struct Args {
@@ -28,10 +30,10 @@ pub(crate) struct Args {
     at_epoch: Option<f64>,
     /// A built-in schedule, or a .wasm or .wat file; each gives a run of its own. Without any, the schedule in force goes
     /// on with other parameters.
-    #[arg(long = "schedule", required_unless_present = "params")]
+    #[arg(long = "schedule", group = "offer")]
     schedules: Vec<String>,
     /// A parameter of the schedules; may be given again.
-    #[arg(long = "param", value_name = "NAME=VALUE")]
+    #[arg(long = "param", value_name = "NAME=VALUE", group = "offer")]
     params: Vec<String>,
     /// Begin without the state of the run's own schedule.
     #[arg(long)]
@@ -66,7 +68,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         })
         .collect();
     let mut branches = Vec::new();
-    for folder in args.runs.folders()? {
+    for folder in args.runs.folders()?.folders {
         match fork::fork(&folder, at, &wishes, &mut run::Bar::new(), &stop)? {
             Some(made) => branches.extend(made),
             None => return Ok(ExitCode::from(130)),

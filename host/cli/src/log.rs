@@ -37,6 +37,12 @@ struct Told<'a> {
     step: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     total_steps: Option<u64>,
+    /// Where one that does not run goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resumes_at: Option<u64>,
+    /// What is to take over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    planned: Vec<String>,
     /// What the run is.
     #[serde(skip_serializing_if = "Option::is_none")]
     spec: Option<&'a RunSpec>,
@@ -61,6 +67,11 @@ struct Event<'a> {
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let run = RunFolder::open(&args.folder)?;
     let (file, look) = (run.file()?, run.look()?);
+    let planned = if look.state.is_over() {
+        Vec::new()
+    } else {
+        run.planned()?
+    };
     let mut events = read_events(&args.folder)?;
     let count = events.len();
     events.retain(|row| args.kinds.is_empty() || args.kinds.contains(&row.kind));
@@ -70,13 +81,15 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             state: look.state,
             step: look.step(),
             total_steps: total_steps(file, &look),
+            resumes_at: look.resumes_at,
+            planned,
             spec: file.map(|file| &file.spec),
             events: events.iter().map(event).collect(),
         };
         println!("{}", serde_json::to_string_pretty(&told)?);
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{}", title(run.path(), file, &look));
+    println!("{}", title(run.path(), file, &look, &planned));
     if count == 0 {
         println!("nothing was logged yet");
     } else if events.is_empty() {
@@ -94,7 +107,7 @@ fn total_steps(file: Option<&RunFile>, look: &Look) -> Option<u64> {
 }
 
 /// What the run is and does, in a line.
-fn title(path: &Path, file: Option<&RunFile>, look: &Look) -> String {
+fn title(path: &Path, file: Option<&RunFile>, look: &Look, planned: &[String]) -> String {
     let mut parts = Vec::new();
     if let Some(RunFile { spec, .. }) = file {
         parts.push(spec.schedule.told());
@@ -117,6 +130,9 @@ fn title(path: &Path, file: Option<&RunFile>, look: &Look) -> String {
         Some(step) if Some(step) != total => format!("{} at step {step}", look.state),
         _ => look.state.to_string(),
     });
+    let back = look.goes_back_to();
+    parts.extend(back.map(|step| format!("goes on at step {step}")));
+    parts.extend(planned.iter().map(|told| format!("then {told}")));
     format!("{}: {}", path.display(), parts.join(", "))
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Args {
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let runs = args.runs.running()?;
     let stop = signals::stop()?;
-    let answers = chosen::each(&runs, |folder| steer::ask(folder, What::Pause, None, &stop));
-    Ok(chosen::tell(&runs, answers, "waits", "waits"))
+    let answers = chosen::each(&runs.folders, |folder| {
+        steer::ask(folder, What::Pause, None, &stop)
+    });
+    Ok(runs.tell(answers, "waits", "waits"))
 }

@@ -35,11 +35,20 @@ struct Row {
     state: State,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<u64>,
+    /// Where one that does not run goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resumes_at: Option<u64>,
+    /// The same, where that is not the step that it came to.
+    #[serde(skip)]
+    goes_back_to: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     total_steps: Option<u64>,
     /// The schedule in force, in a line.
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<String>,
+    /// What is to take over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    planned: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     swaps: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,12 +95,19 @@ fn row(run: &RunFolder, look: &Look) -> Result<Row> {
         run: run.path().to_owned(),
         state: look.state,
         step: look.step(),
+        resumes_at: look.resumes_at,
+        goes_back_to: look.goes_back_to(),
         total_steps: look
             .total_steps()
             .or_else(|| found.map(|found| found.total_steps)),
         schedule: status
             .map(|status| status.schedule.clone())
             .or_else(|| file.map(|file| file.spec.schedule.told())),
+        planned: if look.state.is_over() {
+            Vec::new()
+        } else {
+            run.planned()?
+        },
         swaps: status.map(|status| status.swaps),
         learning_rate: status.and_then(|status| status.learning_rate),
         train_loss: look.train_loss(),
@@ -113,6 +129,13 @@ fn nothing(args: &Args, all: bool, count: usize) -> String {
     }
 }
 
+/// The schedule in force, and what is to follow it.
+fn schedules(row: &Row) -> String {
+    let in_force = row.schedule.as_deref().unwrap_or("–");
+    let then = row.planned.iter().map(|told| format!(", then {told}"));
+    in_force.to_owned() + &then.collect::<String>()
+}
+
 fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
     table
@@ -131,10 +154,13 @@ fn table(rows: &[Row]) -> Table {
             .map(|(step, total)| format!("{:.0} %", (100.0 * step as f64 / total as f64).floor()));
         table.add_row([
             row.run.display().to_string(),
-            row.state.to_string(),
+            match row.goes_back_to {
+                Some(step) => format!("{}, goes on at {step}", row.state),
+                None => row.state.to_string(),
+            },
             or_dash(step),
             share.unwrap_or_default(),
-            or_dash(row.schedule.clone()),
+            schedules(row),
             or_dash(row.swaps.map(|swaps| swaps.to_string())),
             or_dash(row.learning_rate.map(|rate| format!("{rate:.2e}"))),
             or_dash(row.train_loss.map(|loss| format!("{loss:.3}"))),

@@ -19,6 +19,8 @@ pub(crate) struct Args {
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let runs = args.runs.running()?;
     let stop = signals::stop()?;
-    let answers = chosen::each(&runs, |folder| steer::ask(folder, What::Stop, None, &stop));
-    Ok(chosen::tell(&runs, answers, "stops", "stopped"))
+    let answers = chosen::each(&runs.folders, |folder| {
+        steer::ask(folder, What::Stop, None, &stop)
+    });
+    Ok(runs.tell(answers, "stops", "stopped"))
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use pixelrate_study::engine::{self, RunEnd};
 use pixelrate_study::split::{self, Decision, Jobs, Question};
-use pixelrate_study::{plan, report};
+use pixelrate_study::{plan, queue, report};
 
 use crate::{signals, trial};
 
@@ -64,6 +64,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         why.map_or_else(String::new, |why| format!(" ({why})"))
     );
     plan.report.keep(&folder)?;
+    queue::keep(&plan, &folder)?;
     let ends = engine::run(&plan, None, &folder, &program, split.runs, &stop)?;
     let report = report::report(&folder, &folder.join("report"), &plan.report)?;
     println!("{}", report.markdown);

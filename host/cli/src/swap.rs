@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use clap::ArgGroup;
 use pixelrate_study::steer::{self, At, Wish};
 
 use crate::{chosen, run, signals, trial};
@@ -11,6 +12,7 @@ use crate::{chosen, run, signals, trial};
 /// fails changes nothing.
 #[derive(clap::Args)]
 #[command(
+    group = ArgGroup::new("offer").required(true).multiple(true),
     after_help = "Examples: pixelrate swap runs/demo/cyclic-seed0 --schedule fixed --param learning_rate=0.01\n          pixelrate swap runs/demo --where schedule=cyclic --param max_lr=0.3 --at-epoch 2"
 )]
 pub(crate) struct Args {
@@ -31,10 +33,10 @@ pub(crate) struct Args {
 #[group(skip)]
 struct Offered {
     /// A built-in schedule, a .wasm or .wat file, or a composition (.toml); by default the one in force, with other parameters.
-    #[arg(long, required_unless_present = "params")]
+    #[arg(long, group = "offer")]
     schedule: Option<String>,
     /// A parameter of the schedule; may be given again.
-    #[arg(long = "param", value_name = "NAME=VALUE")]
+    #[arg(long = "param", value_name = "NAME=VALUE", group = "offer")]
     params: Vec<String>,
     /// Begin without the state of the schedule before it.
     #[arg(long)]
@@ -52,9 +54,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     // All are asked at once, so that the first does not train on under the new schedule while the last waits for it.
     let stop = signals::stop()?;
     let answers = trial::busy("compiling and rehearsing it", || {
-        chosen::each(&runs, |folder| steer::swap(folder, &wish, &stop))
+        chosen::each(&runs.folders, |folder| steer::swap(folder, &wish, &stop))
     });
-    Ok(chosen::tell(&runs, answers, "takes over", "took over"))
+    Ok(runs.tell(answers, "takes over", "took over"))
 }
 
 /// When it is to be.

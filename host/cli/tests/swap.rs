@@ -166,6 +166,16 @@ fn a_run_is_swapped_paused_stopped_forked_and_replayed() {
         planned.contains("takes over before step 29000"),
         "{planned}"
     );
+    for command in ["ps", &format!("log {RUN}")] {
+        let shown = live.well(command);
+        let then = "then cyclic (max_lr = 0.03) at 29000";
+        assert!(shown.contains(then), "{shown}");
+    }
+    let nothing = live.badly(&format!("swap {RUN}"));
+    assert!(
+        nothing.contains("--schedule") && nothing.contains("--param"),
+        "{nothing}"
+    );
 
     live.well(&format!("pause {RUN}"));
     let step = Status::read(&live.run()).unwrap().unwrap().step;
@@ -194,6 +204,9 @@ fn a_run_is_swapped_paused_stopped_forked_and_replayed() {
         kept.contains("when `pixelrate resume` takes the run up"),
         "{kept}"
     );
+    let shown = live.well("ps --all");
+    let then = ", then fixed (learning_rate = 0.001) next, then cyclic (max_lr = 0.03) at 29000";
+    assert!(shown.contains(then), "{shown}");
     let resumed = pixelrate(live.place.path())
         .args(["resume", RUN])
         .stdout(Stdio::null())

@@ -163,3 +163,31 @@ fn who_takes_a_run_up_reads_what_became_of_its_files() {
         stop(place.path(), run, told);
     }
 }
+
+#[test]
+fn runs_that_have_not_begun_are_counted_where_others_are_asked() {
+    let place = place();
+    let text = fs::read_to_string(place.path().join("study.toml")).unwrap();
+    let text = text.replace("seeds = [0]", "seeds = [0, 1]");
+    fs::write(place.path().join("study.toml"), text).unwrap();
+    let told = Told::by(place.path(), "study study.toml --jobs 1");
+    let run = "runs/tiny/mine-seed0";
+    trains(&place.path().join(run));
+    let swap = |filter: &str| {
+        let line = format!("swap runs/tiny --where {filter} --schedule fixed --at-step 90000");
+        said(pixelrate(place.path()).args(line.split(' ')))
+    };
+    let (good, out, problem) = swap("schedule=mine");
+    assert!(
+        good && out.contains("takes over before step 90000"),
+        "{out}{problem}"
+    );
+    let note = "1 of 2 runs that match were asked, 1 queued and not reached";
+    assert!(problem.contains(note), "{problem}");
+    let (good, out, problem) = swap("seed=1");
+    let note = "0 of 1 runs that match were asked, 1 queued and not reached";
+    assert!(!good && problem.contains(note), "{out}{problem}");
+    let (good, _, problem) = swap("seed=0");
+    assert!(good && problem.is_empty(), "{problem}");
+    drop(told);
+}

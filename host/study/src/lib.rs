@@ -5,7 +5,7 @@
 //!   taken up again.
 //! - [`search`]: the best parameters, or pictures, by successive halving. [`range_test`]: a rate to begin with.
 //! - [`steer`]: swaps, pauses and stops of runs in other processes. [`mod@fork`], [`mod@replay`]: a run's second lives.
-//! - [`runs`]: the runs that there are, what each does, and which of them are meant.
+//! - [`runs`]: the runs that there are, what each does, and which of them are meant. [`queue`]: those that have not begun.
 //! - [`statistics`], [`report`], [`figure`]: what can be claimed, with error bars, and the pictures. [`lineage`]: runs that were
 //!   forked, with what they came from. [`scan`]: a picture with the way of its schedule drawn on it.
 
@@ -18,6 +18,7 @@ pub mod fork;
 mod index;
 pub mod lineage;
 pub mod plan;
+pub mod queue;
 pub mod range_test;
 mod raster;
 pub mod rebuild;

@@ -12,12 +12,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use pixelrate_control::{Activity, Status};
+use pixelrate_control::{Activity, Mailbox, Request, Status, Takeovers, What};
 use pixelrate_runlog::{Held, RunStatus, SummaryRow, held, read_summary};
 use pixelrate_trainer::spec::RunFile;
 use serde::Serialize;
 
 use crate::ended::{Ended, EndedRuns, run_file};
+use crate::queue::Queued;
+use crate::steer;
 
 /// Folders between the path that is searched and a run's: the study's.
 const DEPTH: usize = 2;
@@ -104,6 +106,11 @@ impl State {
         }
     }
 
+    /// Whether no step is left to do.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Finished | Self::Diverged)
+    }
+
     /// Whether a process has the run now.
     pub fn is_running(self) -> bool {
         matches!(self, Self::Preparing | Self::Training | Self::Paused)
@@ -136,13 +143,22 @@ pub struct Look {
     pub status: Option<Status>,
     /// How it ended, where it has.
     pub summary: Option<SummaryRow>,
+    /// The step that a run which was stopped, was killed or failed goes on at: that of its newest checkpoint.
+    pub resumes_at: Option<u64>,
 }
 
 impl Look {
     /// Steps done, as far as that is known.
     pub fn step(&self) -> Option<u64> {
         let ended = self.summary.as_ref().map(|row| row.steps_done);
-        ended.or_else(|| self.status.as_ref().map(|status| status.step))
+        // The status is up to half a second old where the process was killed, and its last checkpoint may be newer.
+        let told = self.status.as_ref().map(|status| status.step);
+        ended.or_else(|| told.map(|step| step.max(self.resumes_at.unwrap_or(0))))
+    }
+
+    /// The step that it goes on at, where that is another than the last that it came to.
+    pub fn goes_back_to(&self) -> Option<u64> {
+        self.resumes_at.filter(|step| Some(*step) != self.step())
     }
 
     /// Steps of the whole run, as far as that is known.
@@ -236,22 +252,12 @@ impl RunFolder {
             summary, status, ..
         }) = self.ended()?
         {
-            return Ok(Look {
-                state: ended(Some(&summary)),
-                process: None,
-                status,
-                summary: Some(summary),
-            });
+            return self.at_rest(status, Some(summary));
         }
         let status = Status::read(&self.path).map_err(pixelrate_trainer::Error::from)?;
         let Held::By(process) = self.held()? else {
             let summary = read_summary(&self.path)?;
-            return Ok(Look {
-                state: ended(summary.as_ref()),
-                process: None,
-                status,
-                summary,
-            });
+            return self.at_rest(status, summary);
         };
         // A run that is taken up again has its last process' status until the new one comes to tell its own.
         let status = status.filter(|status| process.is_none_or(|held| held == status.process));
@@ -265,7 +271,59 @@ impl RunFolder {
             process,
             status,
             summary: None,
+            resumes_at: None,
         })
+    }
+
+    /// What a run is like that no process has.
+    fn at_rest(
+        &self,
+        status: Option<Status>,
+        summary: Option<SummaryRow>,
+    ) -> Result<Look, crate::Error> {
+        let state = ended(summary.as_ref());
+        let resumes_at = if state.is_over() {
+            None
+        } else {
+            Some(steer::newest_step(&self.path)?)
+        };
+        Ok(Look {
+            state,
+            process: None,
+            status,
+            summary,
+            resumes_at,
+        })
+    }
+
+    /// The schedules that are to take over in the run, in words and in their order: `cosine (max_lr = 0.3) at 5000`. One that
+    /// was asked for without a step comes `next`.
+    ///
+    /// # Errors
+    /// Its requests or its record cannot be read.
+    pub fn planned(&self) -> Result<Vec<String>, crate::Error> {
+        let waiting = Mailbox::of(&self.path).waiting()?.into_iter();
+        let mut offers: Vec<_> = waiting
+            .filter_map(|Request { id, what }| match what {
+                What::Swap(offer) => Some((id, offer)),
+                _ => None,
+            })
+            .collect();
+        if offers.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A crash may have come between a takeover and the answer to who asked for it.
+        let done = Takeovers::read(&self.path)?;
+        offers.retain(|(id, _)| done.iter().all(|it| it.request.as_ref() != Some(id)));
+        offers.sort_by_key(|(_, offer)| offer.at_step);
+        let told = offers.iter().map(|(_, offer)| {
+            let told = offer.schedule.told();
+            match offer.at_step {
+                Some(step) => format!("{told} at {step}"),
+                None => format!("{told} next"),
+            }
+        });
+        Ok(told.collect())
     }
 }
 
@@ -460,16 +518,20 @@ impl Filter {
             let name = run.path().file_name().unwrap_or_default();
             return Ok(self.key == Key::Run && name == self.wanted.as_str());
         };
-        let spec = &file.spec;
-        Ok(match self.key {
-            Key::Run => spec.run == self.wanted,
-            Key::Study => spec.study == self.wanted,
-            Key::Schedule => spec.label == self.wanted,
-            Key::Seed => self.wanted.parse() == Ok(spec.seed),
-            Key::Dataset => spec.training.dataset == self.wanted,
-            Key::Model => spec.training.model == self.wanted,
+        Ok(self.lets_through(&Queued::from(&file.spec)))
+    }
+
+    /// Whether what the run is meets the condition; what it does is not known.
+    pub(crate) fn lets_through(&self, run: &Queued) -> bool {
+        match self.key {
+            Key::Run => run.run == self.wanted,
+            Key::Study => run.study == self.wanted,
+            Key::Schedule => run.schedule == self.wanted,
+            Key::Seed => self.wanted.parse() == Ok(run.seed),
+            Key::Dataset => run.dataset == self.wanted,
+            Key::Model => run.model == self.wanted,
             Key::State => false,
-        })
+        }
     }
 
     /// Whether the run meets all conditions; there may be none.
@@ -677,6 +739,16 @@ pub(crate) mod tests {
             (look.state, look.process, look.step()),
             (State::Stopped, None, Some(250))
         );
+        assert_eq!(look.goes_back_to(), Some(0));
+        // Its last status may be older than its newest checkpoint, and newer.
+        let kept = folder.join("checkpoints");
+        fs::create_dir(&kept).unwrap();
+        for (step, told, back) in [(240, 250, Some(240)), (250, 250, None), (252, 252, None)] {
+            let name = pixelrate_trainer::checkpoint::file_name(step, None);
+            fs::write(kept.join(name), "").unwrap();
+            let look = run.look().unwrap();
+            assert_eq!((look.step(), look.goes_back_to()), (Some(told), back));
+        }
         for (status, expected) in [
             (RunStatus::Finished, State::Finished),
             (RunStatus::Failed, State::Failed),

@@ -125,7 +125,10 @@ pub fn ask(folder: &Path, what: What, plugin: Option<&[u8]>, stop: &Stop) -> Res
     if held(folder)? == Held::No {
         return Err(Error::NotRunning(folder.to_owned()));
     }
-    let swaps = matches!(what, What::Swap(_));
+    let swap = match &what {
+        What::Swap(offer) => Some(offer.at_step),
+        _ => None,
+    };
     let mailbox = Mailbox::of(folder);
     let id = mailbox.post(what, plugin)?;
     loop {
@@ -146,8 +149,10 @@ pub fn ask(folder: &Path, what: What, plugin: Option<&[u8]>, stop: &Stop) -> Res
             });
         }
         if !runs {
-            if swaps && read_summary(folder)?.is_none() {
-                return Ok(Answer::Kept(None));
+            if let Some(at_step) = swap
+                && read_summary(folder)?.is_none()
+            {
+                return Ok(Answer::Kept(at_step));
             }
             mailbox.clear(&id)?;
             return Err(Error::EndedUnasked(folder.to_owned()));
@@ -207,7 +212,7 @@ fn not_over(folder: &Path) -> Result<(), Error> {
 }
 
 /// The step that a run which does not run now goes on at.
-fn newest_step(folder: &Path) -> Result<u64, Error> {
+pub(crate) fn newest_step(folder: &Path) -> Result<u64, Error> {
     let newest = checkpoint::list(folder)?;
     Ok(newest
         .last()
