@@ -35,7 +35,7 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// An optimizer at rest: all state zero.
+    /// An optimizer at rest: all state zero. Its parameters are 32-bit floats on the CPU, each in one stretch of memory.
     pub fn new(kind: OptimizerKind, beta2: f64, epsilon: f64, parameters: &[Tensor]) -> Self {
         let zeros = || {
             parameters
@@ -82,13 +82,16 @@ impl Optimizer {
     /// Momentum is PyTorch's `SGD` without dampening: `v = m v + g`, `p -= lr v`, and Nesterov's `p -= lr (g + m v)`. Adam is
     /// PyTorch's `Adam` (Kingma and Ba, 2015, algorithm 1), bias-corrected by the products of the betas that
     /// were used, which is the same where they are constant.
+    ///
+    /// # Panics
+    /// The parameters are not those that the optimizer was made for.
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
         self.write(sizes);
         no_grad(|| {
             if self.flat.is_some() {
                 let _norm = self.change(gradients);
             } else if !self.fused(parameters, gradients, sizes) {
-                self.by_operations(parameters, gradients, sizes);
+                unreachable!("on the CPU, parameters lie as they did when the optimizer was made")
             }
         });
     }
@@ -146,51 +149,6 @@ impl Optimizer {
         }
     }
 
-    /// The step by libtorch's operations, on any device.
-    fn by_operations(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
-        match self.kind {
-            OptimizerKind::Momentum | OptimizerKind::Nesterov => {
-                self.momentum(parameters, gradients, sizes);
-            }
-            OptimizerKind::Adam => self.adam(parameters, gradients, sizes),
-        }
-    }
-
-    fn momentum(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
-        for ((parameter, gradient), velocity) in
-            parameters.iter_mut().zip(gradients).zip(&mut self.first)
-        {
-            let gradient = decayed(gradient, parameter, sizes.weight_decay);
-            let _ = velocity.g_mul_scalar_(sizes.momentum).g_add_(&gradient);
-            let along = if self.kind == OptimizerKind::Nesterov {
-                gradient + &*velocity * sizes.momentum
-            } else {
-                velocity.shallow_clone()
-            };
-            let _ = parameter.g_sub_(&(along * sizes.learning_rate));
-        }
-    }
-
-    fn adam(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
-        let beta1 = sizes.momentum;
-        let rate = sizes.learning_rate / (1.0 - self.products[0]);
-        let correction = (1.0 - self.products[1]).sqrt();
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((parameter, gradient), (mean, square)) in
-            parameters.iter_mut().zip(gradients).zip(moments)
-        {
-            let gradient = decayed(gradient, parameter, sizes.weight_decay);
-            let _ = mean
-                .g_mul_scalar_(beta1)
-                .g_add_(&(&gradient * (1.0 - beta1)));
-            let _ = square
-                .g_mul_scalar_(self.beta2)
-                .g_add_(&(gradient.square() * (1.0 - self.beta2)));
-            let denominator = square.sqrt() / correction + self.epsilon;
-            let _ = parameter.g_sub_(&(&*mean / denominator * rate));
-        }
-    }
-
     /// The state, by name: `first.0`, …, `second.0`, ….
     pub fn state(&self) -> impl Iterator<Item = (String, &Tensor)> {
         let first = self
@@ -230,14 +188,6 @@ impl Optimizer {
     }
 }
 
-fn decayed(gradient: &Tensor, parameter: &Tensor, weight_decay: f64) -> Tensor {
-    if weight_decay == 0.0 {
-        gradient.shallow_clone()
-    } else {
-        gradient + parameter * weight_decay
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tch::{Device, Kind, Tensor};
@@ -250,6 +200,66 @@ mod tests {
         momentum: 0.9,
         weight_decay: 2e-4,
     };
+
+    impl Optimizer {
+        /// The step by libtorch's operations, which all ways of doing it must agree with.
+        fn by_operations(
+            &mut self,
+            parameters: &mut [Tensor],
+            gradients: &[Tensor],
+            sizes: StepSizes,
+        ) {
+            match self.kind {
+                OptimizerKind::Momentum | OptimizerKind::Nesterov => {
+                    self.momentum(parameters, gradients, sizes);
+                }
+                OptimizerKind::Adam => self.adam(parameters, gradients, sizes),
+            }
+        }
+
+        fn momentum(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
+            for ((parameter, gradient), velocity) in
+                parameters.iter_mut().zip(gradients).zip(&mut self.first)
+            {
+                let gradient = decayed(gradient, parameter, sizes.weight_decay);
+                let _ = velocity.g_mul_scalar_(sizes.momentum).g_add_(&gradient);
+                let along = if self.kind == OptimizerKind::Nesterov {
+                    gradient + &*velocity * sizes.momentum
+                } else {
+                    velocity.shallow_clone()
+                };
+                let _ = parameter.g_sub_(&(along * sizes.learning_rate));
+            }
+        }
+
+        fn adam(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
+            let beta1 = sizes.momentum;
+            let rate = sizes.learning_rate / (1.0 - self.products[0]);
+            let correction = (1.0 - self.products[1]).sqrt();
+            let moments = self.first.iter_mut().zip(&mut self.second);
+            for ((parameter, gradient), (mean, square)) in
+                parameters.iter_mut().zip(gradients).zip(moments)
+            {
+                let gradient = decayed(gradient, parameter, sizes.weight_decay);
+                let _ = mean
+                    .g_mul_scalar_(beta1)
+                    .g_add_(&(&gradient * (1.0 - beta1)));
+                let _ = square
+                    .g_mul_scalar_(self.beta2)
+                    .g_add_(&(gradient.square() * (1.0 - self.beta2)));
+                let denominator = square.sqrt() / correction + self.epsilon;
+                let _ = parameter.g_sub_(&(&*mean / denominator * rate));
+            }
+        }
+    }
+
+    fn decayed(gradient: &Tensor, parameter: &Tensor, weight_decay: f64) -> Tensor {
+        if weight_decay == 0.0 {
+            gradient.shallow_clone()
+        } else {
+            gradient + parameter * weight_decay
+        }
+    }
 
     /// The gradient of a bowl that is steeper in each direction.
     fn gradient(at: f64, direction: usize) -> f64 {

@@ -52,8 +52,6 @@ pub(super) struct Flat {
     slots: Vec<Slot>,
     parameters: Tensor,
     first: Tensor,
-    /// Adam's alone.
-    second: Option<Tensor>,
     rule: Rule,
 }
 
@@ -76,6 +74,8 @@ enum Rule {
         weight_decay: Tensor,
         beta2: f64,
         epsilon: f64,
+        /// The second moments.
+        second: Tensor,
     },
 }
 
@@ -126,12 +126,12 @@ impl Flat {
                 weight_decay: number(),
                 beta2,
                 epsilon,
+                second: whole.zeros_like(),
             },
         };
         Self {
             slots,
             first: whole.zeros_like(),
-            second: (kind == OptimizerKind::Adam).then(|| whole.zeros_like()),
             parameters: whole,
             rule,
         }
@@ -144,8 +144,10 @@ impl Flat {
 
     /// Views of the second moments; none for momentum.
     pub(super) fn second(&self) -> Vec<Tensor> {
-        let second = self.second.as_ref();
-        second.map_or_else(Vec::new, |second| self.views(second))
+        match &self.rule {
+            Rule::Momentum { .. } => Vec::new(),
+            Rule::Adam { second, .. } => self.views(second),
+        }
     }
 
     fn views(&self, whole: &Tensor) -> Vec<Tensor> {
@@ -195,20 +197,20 @@ impl Flat {
         let Self {
             parameters, first, ..
         } = self;
-        match &self.rule {
+        match &mut self.rule {
             Rule::Momentum {
                 learning_rate,
                 momentum,
                 weight_decay,
                 nesterov,
             } => {
-                let _ = gradient.g_add_(&(&*parameters * weight_decay));
+                let _ = gradient.g_add_(&(&*parameters * &*weight_decay));
                 let _ = first.g_mul_(momentum).g_add_(&gradient);
                 if *nesterov {
-                    let _ = gradient.g_add_(&(&*first * momentum));
-                    let _ = parameters.g_sub_(&(&gradient * learning_rate));
+                    let _ = gradient.g_add_(&(&*first * &*momentum));
+                    let _ = parameters.g_sub_(&(&gradient * &*learning_rate));
                 } else {
-                    let _ = parameters.g_sub_(&(&*first * learning_rate));
+                    let _ = parameters.g_sub_(&(&*first * &*learning_rate));
                 }
             }
             Rule::Adam {
@@ -219,16 +221,15 @@ impl Flat {
                 weight_decay,
                 beta2,
                 epsilon,
+                second,
             } => {
-                let _ = gradient.g_add_(&(&*parameters * weight_decay));
-                let _ = first.g_mul_(beta1).g_add_(&(&gradient * new1));
-                if let Some(second) = &mut self.second {
-                    let _ = second
-                        .g_mul_scalar_(*beta2)
-                        .g_add_(&(gradient.square() * (1.0 - beta2)));
-                    let denominator = second.sqrt() / correction + *epsilon;
-                    let _ = parameters.g_sub_(&(&*first / denominator * rate));
-                }
+                let _ = gradient.g_add_(&(&*parameters * &*weight_decay));
+                let _ = first.g_mul_(beta1).g_add_(&(&gradient * &*new1));
+                let _ = second
+                    .g_mul_scalar_(*beta2)
+                    .g_add_(&(gradient.square() * (1.0 - *beta2)));
+                let denominator = second.sqrt() / &*correction + *epsilon;
+                let _ = parameters.g_sub_(&(&*first / denominator * &*rate));
             }
         }
         norm
