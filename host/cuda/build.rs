@@ -31,6 +31,7 @@ fn main() {
         .warnings(false)
         .file("src/cuda.cpp")
         .compile("pixelrate_cuda");
+    println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");
     // For this crate's own tests.
     println!("cargo:rustc-link-arg=-Wl,-rpath,{libraries}");

@@ -72,6 +72,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    prepare_for_a_gpu();
     let outcome = match Cli::parse().command {
         Command::Study(args) => study::main(&args),
         Command::Run(args) => run::main(&args),
@@ -102,6 +103,17 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("error: {}", told(&error));
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Sets what CUDA reads from the environment as it starts, where the user has not. It reads it once, long before a run says
+/// what it needs.
+fn prepare_for_a_gpu() {
+    for (name, value) in pixelrate_trainer::device::ENVIRONMENT {
+        if std::env::var_os(name).is_none() {
+            // SAFETY: it is the first that this program does, and there is no other thread that could read it meanwhile.
+            unsafe { std::env::set_var(name, value) };
         }
     }
 }

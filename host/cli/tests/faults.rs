@@ -339,6 +339,7 @@ impl<'a> Round<'a> {
                 checkpoint_seconds: 0.2,
                 log_grad_norm: random.random_bool(0.5),
                 label_smoothing: 0.0,
+                deterministic: false,
                 device: "cpu".into(),
                 threads: 1,
                 precision: PrecisionChoice::Float32,

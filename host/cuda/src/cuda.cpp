@@ -17,6 +17,7 @@
 #include <string>
 #include <utility>
 
+#include <ATen/Context.h>
 #include <c10/core/Event.h>
 #include <c10/core/Stream.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -99,15 +100,34 @@ constexpr int THREAD_LOCAL_MODE = 1;
 
 extern "C" {
 
-// A stream of the device's pool, by its number.
+// A stream of the device's pool, by its number: the next in turn.
 int pixelrate_cuda_stream(int device, int64_t *stream, char *problem, size_t room) {
   return told(problem, room, [&] { *stream = guard().getStreamFromGlobalPool(cuda(device)).id(); });
 }
 
-// Makes `stream` the calling thread's, and gives the one before.
-int pixelrate_cuda_exchange(int device, int64_t stream, int64_t *before, char *problem, size_t room) {
+// Makes `device` and `stream`, which is of it, the calling thread's, and gives those before: the stream that was the device's,
+// and the device. What is recorded goes by the thread's device, which a stream alone does not change.
+int pixelrate_cuda_enter(int device, int64_t stream, int *device_before, int64_t *stream_before, char *problem,
+                         size_t room) {
   return told(problem, room, [&] {
-    *before = guard().exchangeStream(c10::Stream(c10::Stream::UNSAFE, cuda(device), stream)).id();
+    auto held = guard();
+    const auto before = held.exchangeDevice(cuda(device));
+    try {
+      *stream_before = held.exchangeStream(c10::Stream(c10::Stream::UNSAFE, cuda(device), stream)).id();
+    } catch (...) {
+      held.uncheckedSetDevice(before);
+      throw;
+    }
+    *device_before = before.index();
+  });
+}
+
+// Takes that back.
+int pixelrate_cuda_leave(int device, int device_before, int64_t stream_before, char *problem, size_t room) {
+  return told(problem, room, [&] {
+    auto held = guard();
+    held.exchangeStream(c10::Stream(c10::Stream::UNSAFE, cuda(device), stream_before));
+    held.setDevice(cuda(device_before));
   });
 }
 
@@ -127,22 +147,25 @@ int pixelrate_cuda_event_wait(c10::Event *event, char *problem, size_t room) {
 
 void pixelrate_cuda_event_free(c10::Event *event) { delete event; }
 
-// Begins to record what the calling thread's stream is given.
+// Whether work can be recorded at all: the functions that do are there.
+int pixelrate_cuda_graphs(char *problem, size_t room) {
+  return told(problem, room, [&] { GraphFunctions::get(); });
+}
+
+// Begins to record what the calling thread's stream is given. A graph that could not begin is left where it is for good: the
+// generator and the allocator may know its address by then, and libtorch has no way to make them forget it.
 int pixelrate_cuda_graph_begin(Graph **graph, char *problem, size_t room) {
   return told(problem, room, [&] {
     const auto &functions = GraphFunctions::get();
     auto made = std::make_unique<Graph>();
     functions.make(made.get(), false);
-    try {
-      functions.begin(made.get(), {0, 0}, THREAD_LOCAL_MODE);
-    } catch (...) {
-      functions.remove(made.get());
-      throw;
-    }
-    *graph = made.release();
+    Graph *whole = made.release();
+    functions.begin(whole, {0, 0}, THREAD_LOCAL_MODE);
+    *graph = whole;
   });
 }
 
+// Ends it. One that could not end must not be freed, for the same reason.
 int pixelrate_cuda_graph_end(Graph *graph, char *problem, size_t room) {
   return told(problem, room, [&] { GraphFunctions::get().end(graph); });
 }
@@ -155,6 +178,25 @@ void pixelrate_cuda_graph_free(Graph *graph) {
   // Its destructor only warns of what goes wrong. The functions are there: it was made by them.
   GraphFunctions::get().remove(graph);
   delete graph;
+}
+
+// How devices compute from now on, in all of the process. `deterministic`: work gives the same bits each time, or fails; it
+// stays so, whatever is said later.
+int pixelrate_cuda_arithmetic(bool deterministic, char *problem, size_t room) {
+  return told(problem, room, [&] {
+    auto &context = at::globalContext();
+    // 32-bit floats are whole in matrix products by default, and in convolutions would be cut to TF32's ten bits.
+    context.setAllowTF32CuDNN(false);
+    if (deterministic) {
+      context.setDeterministicCuDNN(true);
+      context.setDeterministicAlgorithms(true, false);
+      // Nothing reads memory that was not written; to fill it all the same would be work in every step.
+      context.setDeterministicFillUninitializedMemory(false);
+    }
+    // Pictures come in one size, for which cuDNN may try which of its ways is the quickest: by the clock, which gives another
+    // way from time to time.
+    context.setBenchmarkCuDNN(!context.deterministicCuDNN());
+  });
 }
 
 // A device's generation: 9.0 of Hopper.

@@ -24,10 +24,18 @@ unsafe extern "C" {
         problem: *mut c_char,
         room: usize,
     ) -> c_int;
-    pub(crate) fn pixelrate_cuda_exchange(
+    pub(crate) fn pixelrate_cuda_enter(
         device: c_int,
         stream: i64,
-        before: *mut i64,
+        device_before: *mut c_int,
+        stream_before: *mut i64,
+        problem: *mut c_char,
+        room: usize,
+    ) -> c_int;
+    pub(crate) fn pixelrate_cuda_leave(
+        device: c_int,
+        device_before: c_int,
+        stream_before: i64,
         problem: *mut c_char,
         room: usize,
     ) -> c_int;
@@ -43,6 +51,7 @@ unsafe extern "C" {
         room: usize,
     ) -> c_int;
     pub(crate) fn pixelrate_cuda_event_free(event: *mut RawEvent);
+    pub(crate) fn pixelrate_cuda_graphs(problem: *mut c_char, room: usize) -> c_int;
     pub(crate) fn pixelrate_cuda_graph_begin(
         graph: *mut *mut RawGraph,
         problem: *mut c_char,
@@ -59,6 +68,11 @@ unsafe extern "C" {
         room: usize,
     ) -> c_int;
     pub(crate) fn pixelrate_cuda_graph_free(graph: *mut RawGraph);
+    pub(crate) fn pixelrate_cuda_arithmetic(
+        deterministic: bool,
+        problem: *mut c_char,
+        room: usize,
+    ) -> c_int;
     pub(crate) fn pixelrate_cuda_capability(
         device: c_int,
         major: *mut c_int,

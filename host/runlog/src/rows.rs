@@ -187,6 +187,8 @@ words! {
         Fault = "fault",
         /// A line that the schedule logged.
         Log = "log",
+        /// What whoever trains should know of how the run goes.
+        Note = "note",
         /// A checkpoint was written.
         Checkpoint = "checkpoint",
         /// The run went on from a checkpoint.

@@ -85,7 +85,7 @@ impl News {
         let news = match row.kind {
             // A search takes its runs up again and again: only what is out of the ordinary is worth a line.
             EventKind::Resumed if row.message == format!("at step {}", row.step) => return None,
-            EventKind::Log => format!("step {}: {}", row.step, row.message),
+            EventKind::Log | EventKind::Note => format!("step {}: {}", row.step, row.message),
             EventKind::Swapped
             | EventKind::Rejected
             | EventKind::Reverted

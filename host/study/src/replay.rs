@@ -20,6 +20,8 @@ pub struct Replayed {
     pub evals: u64,
     /// The first value that differs; `None`: all agree bit for bit.
     pub difference: Option<Difference>,
+    /// Whether the run's device gives the same bits each time, as it was told to train: else a difference says nothing.
+    pub repeats: bool,
 }
 
 /// A value that another run of the same gave otherwise.
@@ -55,6 +57,7 @@ pub fn replay(
         .transpose()?
         .ok_or_else(|| Error::NoRuns(folder.to_owned()))?;
     let until = last.step + 1;
+    let repeats = spec.training.repeats(&found.device);
     let hidden = folder.join(".replay");
     let to = keep.unwrap_or(&hidden);
     if keep.is_some() && to.exists() {
@@ -88,9 +91,12 @@ pub fn replay(
         copy::remove(&hidden)?;
         return Ok(None);
     }
-    let found = compare(folder, to, until, evals)?;
+    let compared = compare(folder, to, until, evals)?;
     copy::remove(&hidden)?;
-    Ok(Some(found))
+    Ok(Some(Replayed {
+        repeats,
+        ..compared
+    }))
 }
 
 /// The checkpoint that a forked run began with.
@@ -109,6 +115,7 @@ fn compare(folder: &Path, other: &Path, until: u64, evals: usize) -> Result<Repl
         steps: 0,
         evals: 0,
         difference: None,
+        repeats: true,
     };
     let mut again = steps(other)?;
     for row in steps(folder)? {

@@ -601,6 +601,7 @@ pub(crate) mod tests {
                 checkpoint_seconds: 60.0,
                 log_grad_norm: false,
                 label_smoothing: 0.0,
+                deterministic: false,
                 device: "cpu".to_owned(),
                 threads: 1,
                 precision: PrecisionChoice::Float32,

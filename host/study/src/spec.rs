@@ -84,6 +84,7 @@ pub struct TrainingKeys {
     pub threads: Option<u32>,
     pub precision: Option<PrecisionChoice>,
     pub label_smoothing: Option<f64>,
+    pub deterministic: Option<bool>,
 }
 
 /// One schedule of a study.
@@ -179,7 +180,8 @@ impl TrainingKeys {
             device,
             threads,
             precision,
-            label_smoothing
+            label_smoothing,
+            deterministic
         )
     }
 
@@ -216,6 +218,7 @@ impl TrainingKeys {
             threads: self.threads.unwrap_or(1),
             precision: self.precision.unwrap_or(PrecisionChoice::Auto),
             label_smoothing: self.label_smoothing.unwrap_or(0.0),
+            deterministic: self.deterministic.unwrap_or(false),
         })
     }
 }
@@ -246,5 +249,30 @@ impl StudyFile {
             source: Box::new(source),
         })?;
         Ok((study, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedules_own_keys_go_before_the_studys() {
+        let keys = |text: &str| toml::from_str::<TrainingKeys>(text).unwrap();
+        let study = keys(
+            "dataset = 'synthetic'\nmodel = 'convnet'\nepochs = 1\nlabel_smoothing = 0.1\ndeterministic = true",
+        );
+        let resolved = |keys: &TrainingKeys| keys.resolve(Path::new("")).unwrap();
+        let all = resolved(&study);
+        assert!(all.deterministic);
+        assert_eq!(all.label_smoothing, 0.1);
+        let own = keys("deterministic = false\nepochs = 2").over(&study);
+        let own = resolved(&own);
+        assert!(!own.deterministic);
+        assert_eq!((own.label_smoothing, own.epochs), (0.1, 2.0));
+        let written = toml::to_string(&study).unwrap();
+        assert_eq!(keys(&written), study);
+        let little = keys("dataset = 'synthetic'\nmodel = 'convnet'\nepochs = 1");
+        assert!(!resolved(&little).deterministic);
     }
 }

@@ -37,6 +37,9 @@ const LEAST: Duration = Duration::from_secs(6);
 /// A study of fewer pictures is over before anything is found: it takes seconds, or minutes with the largest models.
 const FEW_PICTURES: f64 = 50_000.0;
 
+/// Runs side by side on a GPU: small nets fill one with as many, and there is room in its memory for them.
+const RUNS_ON_A_GPU: usize = 8;
+
 /// Why nothing was measured.
 const TOO_SHORT: &str = "too short a study to measure which split is quickest";
 
@@ -168,7 +171,14 @@ pub fn decide(question: &Question<'_>, stop: &Stop) -> Result<Option<Decision>, 
         (true, None) => begun(question)?,
     };
     if let Some(Jobs::Count(runs)) = question.jobs {
-        return Ok(Some(plain(runs, threads.unwrap_or(said), None)));
+        let threads = threads.unwrap_or(said);
+        let on_a_gpu = |run: &RunSpec| device::has_streams(&run.training);
+        if runs > device::STREAMS && question.runs.iter().any(on_a_gpu) {
+            let most = device::STREAMS;
+            let why = format!("a GPU takes no more than {most} runs at a time");
+            return Ok(Some(plain(most, threads, Some(&why))));
+        }
+        return Ok(Some(plain(runs, threads, None)));
     }
     let left: Vec<&RunSpec> = question
         .runs
@@ -190,15 +200,18 @@ pub fn decide(question: &Question<'_>, stop: &Stop) -> Result<Option<Decision>, 
     let Some(typical) = typical(&left) else {
         return by_rule("nothing is left to train");
     };
-    if cores.count == 1 {
-        return by_rule("there is one core");
-    }
     if typical.training.is_dry() {
         return by_rule("nothing is trained");
     }
-    let device = device::open(&typical.training.device).map(device::name);
-    if device.ok().as_deref() != Some("cpu") {
-        return by_rule("it is not cores that train");
+    if device::open(&typical.training.device).is_err() {
+        return by_rule("its device is not on this machine");
+    }
+    if device::has_streams(&typical.training) {
+        let runs = RUNS_ON_A_GPU.min(left.len());
+        return Ok(Some(plain(runs, one, Some("so many share a GPU"))));
+    }
+    if cores.count == 1 {
+        return by_rule("there is one core");
     }
     let asked = question.jobs == Some(Jobs::Auto);
     let pictures: f64 = left.iter().map(|run| pictures(run)).sum();

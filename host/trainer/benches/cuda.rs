@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pixelrate_runlog::EvalRow;
 use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_trainer::precision::PrecisionChoice;
 use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
@@ -72,6 +73,13 @@ const CASES: [Case; 2] = [
 const PEER: &str = include_str!("cuda.py");
 
 fn main() -> ExitCode {
+    // As the `pixelrate` command does.
+    for (name, value) in device::ENVIRONMENT {
+        if std::env::var_os(name).is_none() {
+            // SAFETY: there is no other thread yet that could read the environment meanwhile.
+            unsafe { std::env::set_var(name, value) };
+        }
+    }
     if let Err(problem) = device::open("cuda") {
         println!("no GPU: {problem}; nothing was measured");
         let asked = std::env::args().any(|argument| argument == "--bench")
@@ -173,8 +181,8 @@ impl Case {
                     scope.spawn(move || begin(&spec, &run, &mut observer, &stop).unwrap())
                 })
                 .collect();
-            // What is recorded, chosen and taken at the beginning is over by then.
-            while clocks.iter().any(|clock| clock.marks().len() < 4) {
+            // What is recorded, chosen and taken at the beginning is over by then, the first evaluation with it.
+            while clocks.iter().any(|clock| !clock.is_under_way()) {
                 // Only one that went wrong has ended; the scope tells why.
                 assert!(runs.iter().all(|run| !run.is_finished()));
                 thread::sleep(Duration::from_millis(5));
@@ -194,37 +202,58 @@ impl Case {
         training.batch_size = self.batch;
         training.optimizer = self.optimizer;
         training.label_smoothing = self.label_smoothing;
-        // As often as in 50,000 pictures, in steps.
+        // The post's runs are tested on 10,000 pictures for each 50,000 that they are trained on. The synthetic set has 2,000
+        // to test on, so that this does so five times.
         training.eval_every_epochs =
-            50_000.0 / data::train_examples(&training.dataset).unwrap() as f64;
+            10_000.0 / data::train_examples(&training.dataset).unwrap() as f64;
         spec
     }
 }
 
 /// When a run had done how many steps.
 #[derive(Clone, Default)]
-struct Clock(Arc<Mutex<Vec<(Instant, u64)>>>);
+struct Clock(Arc<Mutex<Times>>);
+
+#[derive(Default)]
+struct Times {
+    marks: Vec<(Instant, u64)>,
+    /// Marks before the first evaluation was over.
+    before: Option<usize>,
+}
 
 impl Clock {
-    fn marks(&self) -> Vec<(Instant, u64)> {
-        self.0.lock().unwrap().clone()
+    /// Whether the run was evaluated, and has done some steps since.
+    fn is_under_way(&self) -> bool {
+        let times = self.0.lock().unwrap();
+        times
+            .before
+            .is_some_and(|before| times.marks.len() >= before + 4)
     }
 
-    /// Steps a second between the first and the last mark of a stretch of time.
+    /// Steps a second in a stretch of time, between the last mark before it and the last within it.
     fn rate(&self, from: Instant, until: Instant) -> f64 {
-        let marks = self.marks();
-        let within: Vec<_> = (marks.iter())
-            .filter(|(at, _)| (from..=until).contains(at))
-            .collect();
-        let (first, last) = (within.first().unwrap(), within.last().unwrap());
-        (last.1 - first.1) as f64 / (last.0 - first.0).as_secs_f64()
+        let times = self.0.lock().unwrap();
+        let last_by = |time: Instant| times.marks.iter().rev().find(|(at, _)| *at <= time);
+        match (last_by(from), last_by(until)) {
+            (Some(first), Some(last)) if last.0 > first.0 => {
+                (last.1 - first.1) as f64 / (last.0 - first.0).as_secs_f64()
+            }
+            // It stood still.
+            _ => 0.0,
+        }
     }
 }
 
 impl Observer for Clock {
     fn progress(&mut self, progress: &Progress) {
         let mark = (Instant::now(), progress.step);
-        self.0.lock().unwrap().push(mark);
+        self.0.lock().unwrap().marks.push(mark);
+    }
+
+    fn evaluated(&mut self, _: &EvalRow) {
+        let mut times = self.0.lock().unwrap();
+        let marks = times.marks.len();
+        times.before.get_or_insert(marks);
     }
 }
 
@@ -253,6 +282,7 @@ fn spec(seed: u64) -> RunSpec {
             checkpoint_seconds: 1e6,
             log_grad_norm: false,
             label_smoothing: 0.0,
+            deterministic: false,
             device: "cuda".into(),
             threads: 1,
             precision: PrecisionChoice::Bfloat16,
@@ -289,8 +319,10 @@ impl Torch {
         let begun = Command::new(python)
             .args(["-c", PEER, case.model, &case.batch.to_string()])
             .args(case.peers)
-            // Its own libraries are its own.
+            // Its own libraries are its own, and it trains one network at a time.
             .env_remove("LD_LIBRARY_PATH")
+            .env_remove(device::ENVIRONMENT[0].0)
+            .env_remove(device::ENVIRONMENT[1].0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();

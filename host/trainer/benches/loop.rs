@@ -205,6 +205,7 @@ fn spec(plugin: &Path, steps: u64) -> RunSpec {
             checkpoint_seconds: 60.0,
             log_grad_norm: false,
             label_smoothing: 0.0,
+            deterministic: false,
             device: "cpu".into(),
             threads: 1,
             precision: PrecisionChoice::Float32,

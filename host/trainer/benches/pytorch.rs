@@ -222,6 +222,7 @@ fn spec(model: &str, precision: Precision, threads: u32, place: &Path) -> RunSpe
             checkpoint_seconds: 1e6,
             log_grad_norm: false,
             label_smoothing: 0.0,
+            deterministic: false,
             device: "cpu".into(),
             threads,
             precision: match precision {

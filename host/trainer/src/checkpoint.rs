@@ -12,9 +12,9 @@ use pixelrate_sandbox::TrainingValues;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor};
 
-use crate::Error;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
+use crate::{Error, device};
 
 /// The newest so many are kept.
 const KEEP: usize = 3;
@@ -200,6 +200,7 @@ fn encode(
     let state = optimizer
         .state()
         .map(|(name, tensor)| (format!("optimizer.{name}"), tensor));
+    let shared = device::share(model.device());
     let mut held = Vec::new();
     for (name, tensor) in named.chain(state) {
         let tensor = tensor.to_device(Device::Cpu).contiguous();
@@ -214,6 +215,7 @@ fn encode(
         let shape: Vec<usize> = tensor.size().iter().map(|&side| side as usize).collect();
         held.push((name, Dtype::F32, shape, bytes));
     }
+    drop(shared);
     if let Some(state) = &at.schedule_state {
         held.push((
             SCHEDULE.to_owned(),
@@ -314,6 +316,7 @@ pub fn read(path: &Path, model: &Model, optimizer: &mut Optimizer) -> Result<Pos
         tch::no_grad(|| into.f_copy_(&source))?;
         Ok(())
     };
+    let _shared = device::share(model.device());
     for (name, tensor) in model.tensors() {
         fill(&format!("model.{name}"), &mut tensor.shallow_clone())?;
     }

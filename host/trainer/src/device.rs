@@ -2,10 +2,14 @@
 
 use std::sync::Once;
 
-use pixelrate_cuda::{Entered, Stream};
+use pixelrate_cuda::{Entered, Shared, Stream};
 use tch::Device;
 
 use crate::Error;
+use crate::spec::Training;
+
+/// How many runs of one process can train on one GPU at once.
+pub const STREAMS: usize = pixelrate_cuda::STREAMS;
 
 /// Reads `auto`, `cpu`, `cuda` or `cuda:N`. `None` stands for `auto`.
 ///
@@ -32,8 +36,12 @@ pub fn parse(name: &str) -> Result<Option<Device>, Error> {
 /// # Errors
 /// [`Error::Spec`] if it is not known, or not on this machine.
 pub fn open(name: &str) -> Result<Device, Error> {
+    let asked = parse(name)?;
+    if asked == Some(Device::Cpu) {
+        return Ok(Device::Cpu);
+    }
     load_cuda();
-    match parse(name)? {
+    match asked {
         None => Ok(Device::cuda_if_available()),
         Some(Device::Cuda(index)) if (index as i64) >= tch::Cuda::device_count() => {
             Err(Error::Spec {
@@ -48,9 +56,12 @@ pub fn open(name: &str) -> Result<Device, Error> {
     }
 }
 
-/// Whether `name` asks for a device on which several runs of one process train at once, each in a stream of its own.
-pub fn has_streams(name: &str) -> bool {
-    matches!(open(name), Ok(Device::Cuda(index)) if pixelrate_cuda::capability(index).is_ok())
+/// Whether `training` is on a device of this machine on which several runs of one process train at once, each in a stream of
+/// its own. A dry run trains on none.
+pub fn has_streams(training: &Training) -> bool {
+    let open = || open(&training.device);
+    !training.is_dry()
+        && matches!(open(), Ok(Device::Cuda(index)) if pixelrate_cuda::capability(index).is_ok())
 }
 
 /// Whether what trains on `device` is prepared on the host, step by step, and not by operations of the device.
@@ -63,13 +74,43 @@ pub(crate) fn is_host(device: Device) -> bool {
 }
 
 /// Gives the calling thread a stream of its own on `device`, until the guard is dropped: what else runs there, in other
-/// threads or processes, does not wait for it. `None` where there are no streams to be had.
-pub(crate) fn own_stream(device: Device) -> Option<Entered> {
-    match device {
-        Device::Cuda(index) => Stream::new(index).and_then(Stream::enter).ok(),
-        _ => None,
-    }
+/// threads or processes, does not wait for it. `None` on the CPU, which has none.
+///
+/// # Errors
+/// CUDA's; or as many runs of this process train there as it has streams.
+pub(crate) fn own_stream(device: Device) -> Result<Option<Entered>, Error> {
+    let Device::Cuda(index) = device else {
+        return Ok(None);
+    };
+    let _shared = pixelrate_cuda::share();
+    Ok(Some(Stream::new(index)?.enter()?))
 }
+
+/// Keeps other threads from recording while the calling one uses `device`, until it is dropped. `None` on the CPU, where
+/// nothing is recorded.
+pub(crate) fn share(device: Device) -> Option<Shared> {
+    matches!(device, Device::Cuda(_)).then(pixelrate_cuda::share)
+}
+
+/// How the runs of this process compute on `device` from now on, as [`pixelrate_cuda::set_arithmetic`] says. On the CPU a run
+/// gives the same bits each time in any case.
+///
+/// # Errors
+/// libtorch's.
+pub(crate) fn set_arithmetic(device: Device, deterministic: bool) -> Result<(), Error> {
+    if let Device::Cuda(_) = device {
+        pixelrate_cuda::set_arithmetic(&pixelrate_cuda::alone()?, deterministic)?;
+    }
+    Ok(())
+}
+
+/// What CUDA and cuBLAS read from the environment as they start, and what a program that may train on a GPU sets there first of
+/// all, where its user has not: as many ways for commands to reach the device as runs have streams, for else they wait for one
+/// another, and room of one size for cuBLAS, whose sums are cut by it.
+pub const ENVIRONMENT: [(&str, &str); 2] = [
+    ("CUDA_DEVICE_MAX_CONNECTIONS", "32"),
+    ("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),
+];
 
 /// How the log and reports name `device`.
 pub fn name(device: Device) -> String {

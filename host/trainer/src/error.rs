@@ -71,6 +71,11 @@ pub enum Error {
     /// CUDA.
     #[error(transparent)]
     Cuda(#[from] pixelrate_cuda::Error),
+    /// A step could not be recorded.
+    #[error(
+        "a step could not be recorded as a CUDA graph, and libtorch may record none in this process any more: {0}\n  PIXELRATE_CUDA_GRAPHS=0 in the environment trains without, more slowly"
+    )]
+    Recording(Box<Error>),
     /// libtorch.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -178,11 +178,16 @@ impl Model {
 /// Seeds libtorch's generator, of which a process has one, and keeps it from all others until the guard is
 /// dropped: models that draw side by side would else draw from each other's stream.
 pub(crate) fn seeded(seed: u64) -> MutexGuard<'static, ()> {
-    static GENERATOR: Mutex<()> = Mutex::new(());
-    // One that panicked leaves nothing behind that the seed does not overwrite.
-    let guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let guard = keep_generator();
     tch::manual_seed(seed as i64);
     guard
+}
+
+/// Keeps libtorch's generator from all others until the guard is dropped.
+pub(crate) fn keep_generator() -> MutexGuard<'static, ()> {
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    // One that panicked leaves nothing behind that the next seed does not overwrite.
+    GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Variance scaling as TensorFlow's `variance_scaling_initializer()` of 2018: a normal cut off at two

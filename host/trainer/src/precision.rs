@@ -46,11 +46,12 @@ impl std::str::FromStr for PrecisionChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 32-bit floats.
+    /// 32-bit floats, on CUDA too: not TF32, to which PyTorch lets cuDNN round what convolutions multiply.
     #[default]
     Float32,
     /// Floats of 32 bits without the last 16 of them, as `torch.autocast` has it: each weight is rounded once a step, what
-    /// flows between layers is kept rounded, and sums are of 32 bits.
+    /// flows between layers is kept rounded, and sums are of 32 bits. As in PyTorch, cuBLAS may cut a long sum into parts on
+    /// CUDA, and add those up rounded (`allow_bf16_reduced_precision_reduction`).
     Bfloat16,
 }
 

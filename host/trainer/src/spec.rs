@@ -99,12 +99,21 @@ pub struct Training {
     /// the labels as they are.
     #[serde(default)]
     pub label_smoothing: f64,
+    /// Whether CUDA, too, has to give the same bits each time, or else an error where libtorch has no way to do so. It is
+    /// slower. On the CPU a run gives the same bits in any case.
+    #[serde(default)]
+    pub deterministic: bool,
 }
 
 impl Training {
     /// Whether nothing is trained, and no data set is read: its model is [`NONE`].
     pub fn is_dry(&self) -> bool {
         self.model == NONE
+    }
+
+    /// Whether a run on `device`, as [`Found::device`] names it, gives the same bits each time.
+    pub fn repeats(&self, device: &str) -> bool {
+        self.deterministic || !device.starts_with("cuda")
     }
 
     /// Steps of a run over `examples` training pictures: passes times pictures over the batch size, rounded down.

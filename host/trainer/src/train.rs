@@ -3,6 +3,7 @@
 mod attempt;
 mod device_step;
 mod evaluate;
+mod gradients;
 mod pace;
 mod pending;
 mod probation;

@@ -55,6 +55,7 @@ fn spec(schedule: ScheduleSpec) -> RunSpec {
             checkpoint_seconds: 1e6,
             log_grad_norm: false,
             label_smoothing: 0.0,
+            deterministic: false,
             device: "cpu".into(),
             threads: 1,
             precision: PrecisionChoice::Float32,

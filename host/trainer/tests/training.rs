@@ -39,6 +39,7 @@ fn spec(model: &str, optimizer: OptimizerKind) -> RunSpec {
             checkpoint_seconds: 1e6,
             log_grad_norm: true,
             label_smoothing: 0.0,
+            deterministic: false,
             device: "cpu".into(),
             threads: 1,
             precision: PrecisionChoice::Float32,

@@ -14,7 +14,7 @@ use super::{Beat, News, RunEnd, Screen, reached};
 
 /// Whether the run trains on a GPU of this machine.
 pub(super) fn is_due(spec: &RunSpec) -> bool {
-    !spec.training.is_dry() && pixelrate_trainer::device::has_streams(&spec.training.device)
+    pixelrate_trainer::device::has_streams(&spec.training)
 }
 
 /// Trains the run in `folder`, from where it stands, in the calling thread: to its end, or to a stop before `until`.

@@ -165,6 +165,7 @@ fn same_training(a: &Training, b: &Training) -> bool {
         checkpoint_seconds: 0.0,
         log_grad_norm: false,
         label_smoothing: 0.0,
+        deterministic: false,
         device: String::new(),
         threads: 0,
         ..training.clone()

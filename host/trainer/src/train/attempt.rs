@@ -8,22 +8,23 @@ use pixelrate_control::{Desk, DeskOptions, Stage, Takeovers, watch};
 use pixelrate_cuda::Entered;
 use pixelrate_runlog::{EvalRow, EventKind, EventRow, RunLog, RunStatus, StepRow, SummaryRow};
 use pixelrate_sandbox::TrainingValues;
-use tch::{Reduction, Tensor};
+use tch::Tensor;
 
 use super::device_step::{Changed, DeviceStep};
 use super::evaluate::evaluate;
+use super::gradients::{Batch, gradients};
 use super::pending::Pending;
 use super::probation::Probation;
 use super::redo::Redo;
 use super::setup::{self, Setup};
 use super::takeover::{InForce, Previous, Then, Turn};
 use super::{Ending, Observer, Outcome, Progress, Stop};
-use crate::Error;
 use crate::batches::{TestSet, TrainSet};
 use crate::checkpoint::{self, Position};
 use crate::model::Model;
 use crate::optimizer::{Optimizer, StepSizes};
 use crate::spec::{Found, RunSpec};
+use crate::{Error, device};
 
 /// A checkpoint comes no sooner than so many times what the last one took: it costs less than 2 % of the time.
 const CHECKPOINT_SHARE: u32 = 50;
@@ -116,13 +117,17 @@ impl Attempt {
             take_changes: !start.resumed,
         };
         let desk = Desk::open(options, observer.herald())?;
+        let shared = device::share(setup.device);
         let train = TrainSet::new(
             &setup.dataset,
             setup.found.train_examples,
             spec.seed,
             setup.device,
         );
+        let test = TestSet::new(&setup.dataset, setup.device);
         let streams = setup.stream.is_some();
+        let on_device = DeviceStep::new(&train, &spec.training, &setup.model, streams);
+        drop(shared);
         Ok(Self {
             spec: spec.clone(),
             folder: folder.to_owned(),
@@ -140,10 +145,10 @@ impl Attempt {
             stop_request: None,
             seconds_before: at.seconds,
             parameters: setup.model.parameters(),
-            on_device: DeviceStep::new(&train, &spec.training, &setup.model, streams),
+            on_device,
             train,
             _stream: setup.stream,
-            test: TestSet::new(&setup.dataset, setup.device),
+            test,
             model: setup.model,
             optimizer: setup.optimizer,
             pending: Pending::default(),
@@ -325,8 +330,9 @@ impl Attempt {
         self.desk.tell(self.at.step, sizes.learning_rate, loss);
         let on_device = self.on_device.as_mut();
         if let Some(problem) = on_device.and_then(DeviceStep::take_refusal) {
-            let message = format!("each operation of a step is started by itself: {problem}");
-            self.event(observer, EventKind::Log, message, None)?;
+            let message =
+                format!("steps are not recorded as a CUDA graph, and take longer: {problem}");
+            self.event(observer, EventKind::Note, message, None)?;
         }
         Ok(())
     }
@@ -334,6 +340,7 @@ impl Attempt {
     /// What the schedule in force may see before the next step.
     fn shown(&self) -> Result<TrainingValues, Error> {
         let weight_norm = if self.in_force.reads_weights && !self.parameters.is_empty() {
+            let _shared = device::share(self.model.device());
             let norms: Vec<_> = self.parameters.iter().map(Tensor::norm).collect();
             f64::try_from(Tensor::stack(&norms, 0).norm())?
         } else {
@@ -365,21 +372,19 @@ impl Attempt {
             return Ok((loss, wants_norm.then_some(norm)));
         }
         let (pictures, labels) = self.train.batch(step, self.spec.training.batch_size);
-        let logits = self.model.forward_train(&pictures, seed);
-        let loss = logits.cross_entropy_loss::<Tensor>(
-            &labels,
-            None,
-            Reduction::Mean,
-            -100,
-            self.spec.training.label_smoothing,
-        );
-        let gradients = Tensor::f_run_backward(&[&loss], &self.parameters, false, false)?;
+        let batch = Batch {
+            pictures,
+            labels,
+            label_smoothing: self.spec.training.label_smoothing,
+            seed,
+        };
+        let (loss, gradients) = gradients(&self.model, &self.parameters, &batch)?;
         let norm = wants_norm.then(|| {
             let norms: Vec<_> = gradients.iter().map(Tensor::norm).collect();
             Tensor::stack(&norms, 0).norm()
         });
         self.optimizer.step(&mut self.parameters, &gradients, sizes);
-        Ok((loss.detach(), norm))
+        Ok((loss, norm))
     }
 
     /// Logs all steps whose losses were waiting, up to the first that is not finite.

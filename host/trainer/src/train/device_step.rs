@@ -3,17 +3,21 @@
 //! nothing.
 
 use pixelrate_cuda::Graph;
-use tch::{Device, Reduction, Tensor};
+use tch::{Device, Tensor};
 
-use crate::Error;
+use super::gradients::{Batch, gradients};
 use crate::batches::TrainSet;
-use crate::model::Model;
+use crate::model::{self, Model};
 use crate::optimizer::{Optimizer, StepSizes};
 use crate::spec::Training;
+use crate::{Error, device};
 
 /// Steps that are done one operation after another before they are recorded: libtorch, cuDNN and cuBLAS choose their ways
 /// and take their memory meanwhile.
 const WARM_UP: u32 = 3;
+
+/// What says in the environment, by `0`, that no step is to be recorded.
+const SWITCH: &str = "PIXELRATE_CUDA_GRAPHS";
 
 /// How steps are done.
 pub(super) struct DeviceStep {
@@ -53,21 +57,24 @@ impl DeviceStep {
     ) -> Option<Self> {
         #[cfg(test)]
         let records = records && !tests::BY_OPERATIONS.get();
-        // A generator's state is none of what is recorded: several runs share it.
+        let records = records && std::env::var_os(SWITCH).is_none_or(|said| said != "0");
+        // Dropout is seeded anew in each step, which a recorded one could not be: it would go on from where the generator was,
+        // which all runs share.
         let recordable = records && matches!(model.device(), Device::Cuda(_)) && !model.draws();
+        let (way, refused) = match recordable.then(pixelrate_cuda::can_record) {
+            Some(Ok(())) => (Way::WarmUp(WARM_UP), None),
+            Some(Err(problem)) => (Way::Operations, Some(problem)),
+            None => (Way::Operations, None),
+        };
         Some(Self {
             draws: train.draws(training.batch_size)?,
             label_smoothing: training.label_smoothing,
-            way: if recordable {
-                Way::WarmUp(WARM_UP)
-            } else {
-                Way::Operations
-            },
-            refused: None,
+            way,
+            refused,
         })
     }
 
-    /// Why the steps could not be recorded, told once: they are done one operation after another from there on.
+    /// Why the steps cannot be recorded with this libtorch, told once: they are done one operation after another.
     pub(super) fn take_refusal(&mut self) -> Option<pixelrate_cuda::Error> {
         self.refused.take()
     }
@@ -76,7 +83,7 @@ impl DeviceStep {
     /// device.
     ///
     /// # Errors
-    /// libtorch's, or CUDA's.
+    /// libtorch's, or CUDA's; [`Error::Recording`] at the step that is recorded.
     pub(super) fn learn(
         &mut self,
         step: u64,
@@ -85,6 +92,7 @@ impl DeviceStep {
         train: &mut TrainSet,
         changed: &mut Changed,
     ) -> Result<(Tensor, Tensor), Error> {
+        let shared = device::share(self.draws.device());
         train.draw(step, &mut self.draws);
         changed.optimizer.write(sizes);
         let shown = (&self.draws, self.label_smoothing);
@@ -95,25 +103,32 @@ impl DeviceStep {
                 let last = *left == 0;
                 let measured = work(shown, seed, train, changed)?;
                 if last {
+                    drop(shared);
                     // Nothing is done by this: the next step is the first to be repeated.
-                    match Graph::record(|| work(shown, seed, train, changed)) {
-                        Ok((graph, measured)) => self.way = Way::Recorded(graph, measured?),
-                        Err(problem) => {
-                            self.way = Way::Operations;
-                            self.refused = Some(problem);
-                        }
-                    }
+                    self.way = recorded(shown, train, changed)
+                        .map_err(|problem| Error::Recording(Box::new(problem)))?;
                 }
                 measured
             }
             Way::Recorded(graph, measured) => {
                 graph.replay()?;
+                #[cfg(test)]
+                tests::REPEATED.set(tests::REPEATED.get() + 1);
                 // The next step measures into the same place.
                 measured.copy()
             }
         };
         Ok((measured.get(0), measured.get(1)))
     }
+}
+
+/// Records a step, alone: no other thread uses a device meanwhile, nor libtorch's generators.
+fn recorded(shown: (&Tensor, f64), train: &TrainSet, changed: &mut Changed) -> Result<Way, Error> {
+    // In this order: whoever draws on a device holds the generator while it shares the device.
+    let alone = pixelrate_cuda::alone()?;
+    let _generator = model::keep_generator();
+    let (graph, measured) = Graph::record(&alone, || work(shown, 0, train, changed))?;
+    Ok(Way::Recorded(graph, measured))
 }
 
 /// All of a step that is done on the device: pictures, forward, backward, and the parameters' change, of draws and the
@@ -125,12 +140,15 @@ fn work(
     changed: &mut Changed,
 ) -> Result<Tensor, Error> {
     let (pictures, labels) = train.show(draws);
-    let logits = changed.model.forward_train(&pictures, seed);
-    let loss =
-        logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, label_smoothing);
-    let gradients = Tensor::f_run_backward(&[&loss], changed.parameters, false, false)?;
+    let batch = Batch {
+        pictures,
+        labels,
+        label_smoothing,
+        seed,
+    };
+    let (loss, gradients) = gradients(changed.model, changed.parameters, &batch)?;
     let norm = changed.optimizer.change(&gradients);
-    Ok(Tensor::f_stack(&[loss.detach(), norm], 0)?)
+    Ok(Tensor::f_stack(&[loss, norm], 0)?)
 }
 
 #[cfg(test)]

@@ -2,15 +2,16 @@
 
 use tch::{Kind, Reduction, Tensor};
 
-use crate::Error;
 use crate::batches::TestSet;
 use crate::model::Model;
+use crate::{Error, device};
 
 /// Pictures at a time: large enough to fill a device, small enough for a CPU's cache.
 pub(super) const BATCH: usize = 500;
 
 /// Mean cross-entropy (nats) and the fraction of pictures whose largest logit is their label's.
 pub(super) fn evaluate(model: &Model, test: &TestSet) -> Result<(f64, f64), Error> {
+    let _shared = device::share(model.device());
     tch::no_grad(|| {
         let (mut losses, mut hits) = (Vec::new(), Vec::new());
         for (pictures, labels) in test.batches(BATCH) {

@@ -1,9 +1,10 @@
 //! How quickly a run trains, without a run: its data, model, batch, optimizer and precision, and neither a schedule nor a
 //! log, which take less than a hundredth of a step.
 
-use tch::{Reduction, Tensor};
+use tch::Tensor;
 
 use super::evaluate;
+use super::gradients::{Batch, gradients};
 use super::setup::{build, examples};
 use crate::batches::{TestSet, TrainSet};
 use crate::model::Model;
@@ -18,6 +19,7 @@ pub struct Pace {
     parameters: Vec<Tensor>,
     optimizer: Optimizer,
     batch_size: u32,
+    label_smoothing: f64,
     step: u64,
 }
 
@@ -51,6 +53,7 @@ impl Pace {
             model,
             optimizer,
             batch_size: training.batch_size,
+            label_smoothing: training.label_smoothing,
             step: 0,
         })
     }
@@ -66,9 +69,13 @@ impl Pace {
     /// libtorch's.
     pub fn step(&mut self) -> Result<(), Error> {
         let (pictures, labels) = self.train.batch(self.step, self.batch_size);
-        let logits = self.model.forward_train(&pictures, self.step);
-        let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
-        let gradients = Tensor::f_run_backward(&[&loss], &self.parameters, false, false)?;
+        let batch = Batch {
+            pictures,
+            labels,
+            label_smoothing: self.label_smoothing,
+            seed: self.step,
+        };
+        let (_, gradients) = gradients(&self.model, &self.parameters, &batch)?;
         let sizes = StepSizes {
             learning_rate: 0.0,
             momentum: 0.9,
@@ -114,6 +121,7 @@ mod tests {
                 threads: 1,
                 precision: PrecisionChoice::Float32,
                 label_smoothing: 0.0,
+                deterministic: false,
             },
             schedule: ScheduleSpec {
                 plugin: "fixed".into(),

@@ -7,7 +7,7 @@ use pixelrate_cuda::Event;
 use pixelrate_runlog::StepRow;
 use tch::{Device, Kind, Tensor};
 
-use crate::Error;
+use crate::{Error, device};
 
 /// How many steps wait at the most; on a device, so many again whose losses are on their way.
 const MOST: usize = 64;
@@ -27,8 +27,8 @@ struct Sent {
     rows: Vec<StepRow>,
     losses: Tensor,
     norms: Option<Tensor>,
-    /// When they have come; `None` if they have.
-    arrival: Option<Event>,
+    /// When they have come, and from where; `None` if they have.
+    arrival: Option<(Event, Device)>,
 }
 
 impl Pending {
@@ -78,14 +78,13 @@ impl Pending {
             std::mem::take(&mut self.losses),
             std::mem::take(&mut self.norms),
         );
+        let from = losses.first().map_or(Device::Cpu, Tensor::device);
+        let _shared = device::share(from);
         // A norm is wanted or not by the schedule in force, and between two of them all steps are read back.
         let norms = (!norms.is_empty()).then(|| sent(&norms)).transpose()?;
         let losses_sent = sent(&losses)?;
-        let arrival = match losses.first().map(Tensor::device) {
-            Some(Device::Cuda(index)) => Event::record(index)
-                // Without events, as with a libtorch whose CUDA part came later, the device is waited for.
-                .inspect_err(|_| tch::Cuda::synchronize(index as i64))
-                .ok(),
+        let arrival = match from {
+            Device::Cuda(index) => Some((Event::record(index)?, from)),
             _ => None,
         };
         self.sent = Some(Sent {
@@ -101,7 +100,8 @@ impl Pending {
         let Some(mut sent) = self.sent.take() else {
             return Ok(Vec::new());
         };
-        if let Some(arrival) = sent.arrival {
+        if let Some((arrival, from)) = sent.arrival {
+            let _shared = device::share(from);
             arrival.wait()?;
         }
         for (row, loss) in sent.rows.iter_mut().zip(numbers(&sent.losses)?) {

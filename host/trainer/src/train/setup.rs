@@ -46,12 +46,14 @@ impl Setup {
         let training = &spec.training;
         memory::keep_freed();
         device::set_threads(training.threads);
-        let device = device::open(&training.device)?;
-        let stream = device::own_stream(device);
-        if let Device::Cuda(_) = device {
-            // Pictures come in one size, for which cuDNN may try which of its ways is the quickest.
-            tch::Cuda::cudnn_set_benchmark(true);
-        }
+        let device = if training.is_dry() {
+            // Nothing is trained, wherever it is said to be.
+            Device::Cpu
+        } else {
+            device::open(&training.device)?
+        };
+        device::set_arithmetic(device, training.deterministic)?;
+        let stream = device::own_stream(device)?;
         let dataset = if training.is_dry() {
             data::unread(&training.dataset)?
         } else {
@@ -147,6 +149,7 @@ pub(super) fn build(
         key: "model".to_owned(),
         problem,
     })?;
+    let _shared = device::share(device);
     let model = Model::new(architecture, dataset, spec.seed, device, precision);
     let (kind, beta2, epsilon) = (training.optimizer, training.beta2, training.epsilon);
     let optimizer = if device::is_host(device) {

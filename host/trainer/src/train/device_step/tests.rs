@@ -6,6 +6,7 @@ use std::path::Path;
 use pixelrate_runlog::{EvalRow, EventKind, StepRow, read_evals, read_events, read_steps};
 use pixelrate_sandbox::{Limits, OnFault, Value};
 
+use super::WARM_UP;
 use crate::device::tests::AS_A_DEVICE;
 use crate::precision::PrecisionChoice;
 use crate::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
@@ -14,6 +15,8 @@ use crate::train::{Ending, Observer, Stop, begin, resume};
 thread_local! {
     /// Whether this thread's steps are not recorded.
     pub(super) static BY_OPERATIONS: Cell<bool> = const { Cell::new(false) };
+    /// Recorded steps that this thread has repeated.
+    pub(super) static REPEATED: Cell<u64> = const { Cell::new(0) };
 }
 
 fn spec(model: &str, optimizer: OptimizerKind, max_lr: f64) -> RunSpec {
@@ -40,6 +43,7 @@ fn spec(model: &str, optimizer: OptimizerKind, max_lr: f64) -> RunSpec {
             checkpoint_seconds: 1e6,
             log_grad_norm: true,
             label_smoothing: 0.0,
+            deterministic: false,
             device: "cpu".into(),
             threads: 1,
             precision: PrecisionChoice::Float32,
@@ -110,6 +114,25 @@ fn a_devices_steps_are_the_hosts() {
         for (a, b) in norms.iter().zip(&other_norms).take(20) {
             assert!((a - b).abs() < 1e-3 * a, "{a} {b}");
         }
+    }
+}
+
+#[test]
+fn a_devices_steps_are_made_with_what_the_schedule_says_now() {
+    let folder = tempfile::tempdir().unwrap();
+    for optimizer in [OptimizerKind::Momentum, OptimizerKind::Nesterov] {
+        let [host, device] = ["host", "device"].map(|name| folder.path().join(name));
+        let mut spec = spec("convnet", optimizer, 0.0);
+        spec.training.epochs = 1.0;
+        spec.schedule = changing(folder.path(), 20);
+        begin(&spec, &host, &mut (), &Stop::default()).unwrap();
+        as_a_device(|| begin(&spec, &device, &mut (), &Stop::default())).unwrap();
+        let (host, device) = (logged(&host), logged(&device));
+        assert_eq!((&host.0, &host.2), (&device.0, &device.2), "{optimizer}");
+        assert_eq!(host.0[19].learning_rate, 0.0);
+        assert_ne!(host.0[20].learning_rate, 0.0);
+        std::fs::remove_dir_all(folder.path().join("host")).unwrap();
+        std::fs::remove_dir_all(folder.path().join("device")).unwrap();
     }
 }
 
@@ -186,19 +209,58 @@ fn on_cuda(spec: &RunSpec, precision: PrecisionChoice) -> RunSpec {
     spec
 }
 
-/// The losses of a run: as it is, or one operation after another.
-fn losses(spec: &RunSpec, by_operations: bool) -> Vec<f64> {
+/// The rows of a run: as it is, or one operation after another.
+fn rows(spec: &RunSpec, by_operations: bool) -> Vec<StepRow> {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     BY_OPERATIONS.set(by_operations);
+    REPEATED.set(0);
     let outcome = begin(spec, &run, &mut (), &Stop::default());
     BY_OPERATIONS.set(false);
     assert_eq!(outcome.unwrap().ending, Ending::Finished);
     let refused = read_events(&run).unwrap().into_iter();
-    let refused: Vec<_> = refused.filter(|row| row.kind == EventKind::Log).collect();
+    let refused: Vec<_> = refused.filter(|row| row.kind == EventKind::Note).collect();
     assert!(refused.is_empty(), "{refused:?}");
     let rows = read_steps(&run).unwrap();
+    let records =
+        spec.training.device == "cuda" && spec.training.model != "mnist-convnet" && !by_operations;
+    let repeats = rows.len() as u64 - u64::from(WARM_UP);
+    assert_eq!(REPEATED.get(), if records { repeats } else { 0 });
+    rows
+}
+
+/// The losses of a run: as it is, or one operation after another.
+fn losses(spec: &RunSpec, by_operations: bool) -> Vec<f64> {
+    loss_of(&rows(spec, by_operations))
+}
+
+fn loss_of(rows: &[StepRow]) -> Vec<f64> {
     rows.iter().map(|row| row.train_loss.unwrap()).collect()
+}
+
+/// A schedule that says all that a step is made with, and changes it from step to step: a rate of 0 up to step `first`, then
+/// a large one; momentum; and weight decay.
+fn changing(folder: &Path, first: u64) -> ScheduleSpec {
+    let text = format!(
+        r#"(module
+            (func (export "learning-rate") (param i64) (result f64)
+                (select (f64.const 0) (f64.const 0.02) (i64.lt_u (local.get 0) (i64.const {first}))))
+            (func (export "momentum") (param i64) (result f64)
+                (f64.add (f64.const 0.5) (f64.mul (f64.const 0.01)
+                    (f64.convert_i64_u (i64.rem_u (local.get 0) (i64.const 40))))))
+            (func (export "weight-decay") (param i64) (result f64)
+                (f64.mul (f64.const 0.001) (f64.convert_i64_u (i64.rem_u (local.get 0) (i64.const 7))))))"#
+    );
+    let plugin = folder.join("changing.wat");
+    std::fs::write(&plugin, text).unwrap();
+    ScheduleSpec {
+        plugin: plugin.to_str().unwrap().into(),
+        params: Default::default(),
+        picture_folder: None,
+        max_learning_rate: 1.0,
+        on_fault: OnFault::Abort,
+        rollback_steps: 100,
+    }
 }
 
 /// What is added in another order from time to time, as cuDNN may, is not the same to the bit, and grows from step to step.
@@ -224,8 +286,105 @@ fn on_cuda_recorded_steps_do_what_their_operations_do() {
         ),
     ] {
         let spec = on_cuda(&spec(model, optimizer, 1e-3), precision);
-        assert_alike(&losses(&spec, false), &losses(&spec, true));
+        let (recorded, operated) = (rows(&spec, false), rows(&spec, true));
+        assert_alike(&loss_of(&recorded), &loss_of(&operated));
+        let norms = |rows: &[StepRow]| rows.iter().map(|row| row.grad_norm.unwrap()).collect();
+        let (recorded, operated): (Vec<_>, Vec<_>) = (norms(&recorded), norms(&operated));
+        assert_alike(&recorded, &operated);
     }
+}
+
+#[test]
+fn on_cuda_recorded_steps_are_made_with_what_the_schedule_says_now() {
+    if !cuda() {
+        return;
+    }
+    // Long after the recording, whose rate is 0.
+    const FIRST: u64 = 20;
+    let folder = tempfile::tempdir().unwrap();
+    for (model, optimizer, label_smoothing) in [
+        ("convnet", OptimizerKind::Momentum, 0.0),
+        ("resnet-8", OptimizerKind::Nesterov, 0.2),
+        ("convnet", OptimizerKind::Adam, 0.0),
+    ] {
+        let mut spec = on_cuda(&spec(model, optimizer, 0.0), PrecisionChoice::Float32);
+        (spec.training.deterministic, spec.training.epochs) = (true, 1.0);
+        spec.training.label_smoothing = label_smoothing;
+        spec.schedule = changing(folder.path(), FIRST);
+        let (recorded, operated) = (losses(&spec, false), losses(&spec, true));
+        // Nothing has changed the weights up to here.
+        let still = FIRST as usize + 1;
+        assert_eq!(recorded[..still], operated[..still], "{optimizer}");
+        assert_alike(&recorded, &operated);
+        let mut at_rest = spec.clone();
+        at_rest.schedule = changing(folder.path(), 1 << 40);
+        let at_rest = losses(&at_rest, false);
+        assert_eq!(recorded[..still], at_rest[..still], "{optimizer}");
+        assert_ne!(recorded[still..], at_rest[still..], "{optimizer}");
+    }
+}
+
+#[test]
+fn on_cuda_a_model_with_dropout_trains_as_on_the_host_by_operations() {
+    if !cuda() {
+        return;
+    }
+    let mut spec = spec("mnist-convnet", OptimizerKind::Adam, 1e-3);
+    spec.training.train_examples = 404;
+    let spec = on_cuda(&spec, PrecisionChoice::Float32);
+    // Each step seeds its dropout: two runs side by side draw none of each other's.
+    let (alone, together) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| losses(&spec, false));
+        let one = losses(&spec, false);
+        (one, other.join().unwrap())
+    });
+    assert_alike(&alone, &together);
+    assert_alike(&alone, &losses(&spec, false));
+}
+
+#[test]
+fn on_cuda_a_deterministic_run_repeats_and_is_taken_up_to_the_same_bits() {
+    if !cuda() {
+        return;
+    }
+    for (model, optimizer) in [
+        ("convnet", OptimizerKind::Momentum),
+        ("resnet-8", OptimizerKind::Adam),
+        ("mnist-convnet", OptimizerKind::Momentum),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mut spec = on_cuda(&spec(model, optimizer, 1e-2), PrecisionChoice::Auto);
+        (spec.training.deterministic, spec.training.train_examples) = (true, 404);
+        for name in ["one", "other"] {
+            begin(&spec, &at(name), &mut (), &Stop::default()).unwrap();
+        }
+        assert_eq!(logged(&at("one")), logged(&at("other")), "{model}");
+        let stop = Stop::default();
+        let mut observer = StopAtFirstEvaluation(stop.clone());
+        let outcome = begin(&spec, &at("stopped"), &mut observer, &stop).unwrap();
+        assert_eq!(outcome.ending, Ending::Stopped);
+        resume(&at("stopped"), &mut (), &Stop::default()).unwrap();
+        assert_eq!(logged(&at("one")), logged(&at("stopped")), "{model}");
+    }
+}
+
+#[test]
+fn on_the_cpu_what_is_asked_of_cuda_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, asked) = (folder.path().join("plain"), folder.path().join("asked"));
+    let mut spec = spec("convnet", OptimizerKind::Momentum, 1e-2);
+    spec.training.train_examples = 404;
+    begin(&spec, &plain, &mut (), &Stop::default()).unwrap();
+    spec.training.deterministic = true;
+    begin(&spec, &asked, &mut (), &Stop::default()).unwrap();
+    assert_eq!(logged(&plain), logged(&asked));
+    let kept = RunSpec::read(&asked.join("run.toml")).unwrap();
+    assert!(kept.training.deterministic);
+    assert!(kept.training.repeats("cuda:0"));
+    let kept = RunSpec::read(&plain.join("run.toml")).unwrap();
+    assert!(!kept.training.deterministic);
+    assert!(kept.training.repeats("cpu") && !kept.training.repeats("cuda:0"));
 }
 
 #[test]
