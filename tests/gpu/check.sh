@@ -1,6 +1,6 @@
 #!/bin/sh
 # Tries pixelrate on a machine with an NVIDIA GPU: that steps recorded as a CUDA graph do what their operations do, that runs
-# side by side do not disturb one another, and how quick they are beside PyTorch. `cargo xtask gpu` puts this and the programs
+# side by side do not disturb one another, that a deterministic run repeats to the bit, and how quick they are beside PyTorch. `cargo xtask gpu` puts this and the programs
 # that it needs into target/gpu; the folder can be copied to a machine that has neither Rust nor this repository.
 #
 #     sh check.sh [FOLDER]    FOLDER holds libtorch 2.11's libraries; by default, those of python3's PyTorch
@@ -21,7 +21,7 @@ chmod +x tests cuda
 status=0
 echo "== tests"
 # One after another: each takes threads of its own where it tries runs side by side.
-LD_LIBRARY_PATH="$libraries" PIXELRATE_REQUIRE_CUDA=1 timeout 150 ./tests device --test-threads 1 || status=$?
+LD_LIBRARY_PATH="$libraries" PIXELRATE_REQUIRE_CUDA=1 CUBLAS_WORKSPACE_CONFIG=:4096:8 timeout 150 ./tests device --test-threads 1 || status=$?
 echo "== speed"
 LD_LIBRARY_PATH="$libraries" timeout 360 ./cuda --bench || status=$?
 exit "$status"
