@@ -31,7 +31,8 @@ pub fn parse(name: &str) -> Result<Option<Device>, Error> {
     }
 }
 
-/// The device that `name` asks for.
+/// The device that `name` asks for. Only where it is not `cpu` is libtorch's CUDA part loaded. A process that is to train on
+/// CUDA opens it before it trains on the CPU: libtorch looks once for what it has, when it is first seeded.
 ///
 /// # Errors
 /// [`Error::Spec`] if it is not known, or not on this machine.
@@ -141,7 +142,7 @@ pub fn machine() -> String {
 
 /// Makes CUDA known to a program that was linked against libtorch's CPU part alone: the linker drops
 /// `libtorch_cuda`, since no symbol of it is named, and it registers itself when it is loaded.
-fn load_cuda() {
+pub(crate) fn load_cuda() {
     static LOAD: Once = Once::new();
     LOAD.call_once(|| {
         #[cfg(target_os = "linux")]

@@ -186,6 +186,9 @@ pub(crate) fn seeded(seed: u64) -> MutexGuard<'static, ()> {
 /// Keeps libtorch's generator from all others until the guard is dropped.
 pub(crate) fn keep_generator() -> MutexGuard<'static, ()> {
     static GENERATOR: Mutex<()> = Mutex::new(());
+    // libtorch looks for its CUDA part once, when it is first seeded, and tests of one process train on the CPU and on CUDA.
+    #[cfg(test)]
+    crate::device::load_cuda();
     // One that panicked leaves nothing behind that the next seed does not overwrite.
     GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)
 }
