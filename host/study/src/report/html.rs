@@ -175,8 +175,10 @@ fn curves(drawn: &Drawn<'_>) -> Result<Markup, Error> {
 fn foot(report: &Report) -> Markup {
     html! {
         h2 id="about" { "About the runs" }
-        @for (_, row) in report.listed().filter(|(_, row)| row.changed > 0) {
-            p { strong { (row.schedule) } (prose(&notes::changed(row))) }
+        @for (_, row) in report.listed() {
+            @for note in notes::mixed(row) {
+                p { strong { (row.schedule) } (prose(&note)) }
+            }
         }
         @if !report.missing.is_empty() {
             p { "Without a result:" }

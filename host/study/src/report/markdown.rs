@@ -19,8 +19,10 @@ pub(super) fn markdown(report: &Report) -> String {
     comparisons(&mut text, report);
     curves(&mut text, report);
     tunings(&mut text, report);
-    for (_, row) in report.listed().filter(|(_, row)| row.changed > 0) {
-        let _ = writeln!(text, "\n**{}**{}", cell(&row.schedule), notes::changed(row));
+    for (_, row) in report.listed() {
+        for note in notes::mixed(row) {
+            let _ = writeln!(text, "\n**{}**{note}", cell(&row.schedule));
+        }
     }
     if !report.missing.is_empty() {
         text.push_str("\nWithout a result:\n");

@@ -48,8 +48,22 @@ pub(super) fn comparisons(report: &Report) -> String {
     )
 }
 
-/// What to know of a label whose runs changed schedule; its name goes before.
-pub(super) fn changed(row: &Row) -> String {
+/// What to know of a label that does not name all that its runs trained under; its name goes before.
+pub(super) fn mixed(row: &Row) -> Vec<String> {
+    let changed = (row.changed > 0).then(|| changed(row));
+    let edited = (row.plugins > 1).then(|| edited(row));
+    changed.into_iter().chain(edited).collect()
+}
+
+fn edited(row: &Row) -> String {
+    format!(
+        ": its {} runs began under {} plugins, since the file was edited between the first and the last of them, and its means \
+         are over all of them: `pixelrate query` tells each run's in `schedule_sha256` of `runs`.",
+        row.runs, row.plugins
+    )
+}
+
+fn changed(row: &Row) -> String {
     format!(
         ": {} of {} runs changed schedule while they trained, so that the label does not name all that they trained under: \
          `pixelrate log` tells what took over, and when. Upright lines mark it in the picture of the learning rates, for the \

@@ -1,6 +1,6 @@
 //! The table: what each schedule came to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pixelrate_runlog::{RunStatus, SummaryRow};
 use serde::Serialize;
@@ -37,6 +37,9 @@ pub struct Row {
     /// Of these, the runs in which another schedule took over while they trained: they are no longer all that the label
     /// names.
     pub changed: usize,
+    /// Plugins that the runs began under, told apart by their hashes: more than one if a file was edited before the last of
+    /// them began.
+    pub plugins: usize,
     /// Accuracy of each seed's run.
     pub accuracies: BTreeMap<u64, f64>,
 }
@@ -62,6 +65,8 @@ pub(super) fn row(group: &Group<'_>) -> Row {
     };
     let accuracies = over(|row| row.final_eval_accuracy);
     let changed = |run: &&&super::gather::Run| !run.takeovers.is_empty();
+    let founds = group.runs.iter().filter_map(|run| run.file.found.as_ref());
+    let plugins: BTreeSet<&str> = founds.map(|found| &*found.schedule_sha256).collect();
     Row {
         schedule: group.name.clone(),
         told: group.first().file.spec.schedule.told(),
@@ -78,6 +83,7 @@ pub(super) fn row(group: &Group<'_>) -> Row {
         untested: results.len() - accuracies.len(),
         runs: group.runs.len(),
         changed: group.runs.iter().filter(changed).count(),
+        plugins: plugins.len(),
         accuracies: results
             .iter()
             .filter_map(|row| Some((row.seed, row.final_eval_accuracy?)))

@@ -484,3 +484,24 @@ fn tables_of_a_thousand_schedules_list_the_best_and_the_baseline() {
     let json = fs::read_to_string(out.join("report.json")).unwrap();
     assert!(json.contains("\"s0050\""));
 }
+
+#[test]
+fn a_label_whose_file_was_edited_between_two_runs_says_so() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    for seed in 0..2 {
+        let spec = labelled("mine", 0, seed);
+        run(&study, &spec, 0.5, RunStatus::Finished);
+    }
+    let told = || report(&study, &out, &Options::default()).unwrap().markdown;
+    assert!(!told().contains("began under"), "{}", told());
+    let folder = study.join(labelled("mine", 0, 1).run);
+    let mut file = crate::ended::run_file(&folder).unwrap().unwrap();
+    file.found.as_mut().unwrap().schedule_sha256 = "ef".repeat(32);
+    file.write(&folder).unwrap();
+    assert!(
+        told().contains("**mine**: its 2 runs began under 2 plugins"),
+        "{}",
+        told()
+    );
+}
