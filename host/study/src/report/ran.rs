@@ -36,7 +36,7 @@ pub struct RanSchedule {
     pub sha256: Option<String>,
     /// The parameters that it was given; all others are its defaults.
     pub params: BTreeMap<String, Value>,
-    /// What of [`Ran::training`] is otherwise for this label.
+    /// What of the training of [`Ran`] is otherwise for this label.
     pub training: BTreeMap<String, Json>,
 }
 
