@@ -24,6 +24,8 @@ def by_duckdb(path):
         "evals": "evals/*.parquet",
         "events": "events/*.parquet",
     }.items():
+        if not any(pathlib.Path(runs).glob(f"*/*/{files}")):
+            continue
         source = f"read_parquet('{runs}/*/*/{files}', union_by_name = true)"
         if table == "steps":
             # A column that none of the files may have.
