@@ -1,5 +1,6 @@
 """What area does each run's learning rate enclose over its steps, how high does it go, and how well did the run end? Two
-schedules of one area moved the weights about as far, if the gradients were alike."""
+schedules of one area moved the weights about as far, if the gradients were alike. Areas that differ by the rounding of their
+sums are one."""
 
 import glob
 import sys
@@ -25,5 +26,9 @@ areas = steps.groupby(["study", "run"], as_index=False).agg(
 )
 answer = areas.merge(runs, on=["study", "run"])[
     ["study", "run", "schedule", "area", "peak", "final_eval_accuracy"]
-].sort_values(["area", "study", "run"], ascending=[False, True, True])
+].sort_values(
+    ["area", "study", "run"],
+    ascending=[False, True, True],
+    key=lambda column: column.round(9) if column.name == "area" else column,
+)
 print(answer)

@@ -1,5 +1,6 @@
 """What area does each run's learning rate enclose over its steps, how high does it go, and how well did the run end? Two
-schedules of one area moved the weights about as far, if the gradients were alike."""
+schedules of one area moved the weights about as far, if the gradients were alike. Areas that differ by the rounding of their
+sums are one."""
 
 import sys
 
@@ -18,7 +19,7 @@ ends = runs.select(keys, pl.col("schedule").cast(pl.String), "final_eval_accurac
 answer = (
     areas.join(ends, on=["study", "run"])
     .select("study", "run", "schedule", "area", "peak", "final_eval_accuracy")
-    .sort(["area", "study", "run"], descending=[True, False, False])
+    .sort([pl.col("area").round(9), "study", "run"], descending=[True, False, False])
     .collect()
 )
 print(answer)
