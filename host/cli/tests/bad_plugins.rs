@@ -382,7 +382,7 @@ fn pictures_stay_in_their_folder_and_within_limits() {
         ),
         (
             "nowhere",
-            "pictures does not hold it, and it is no built-in picture",
+            "pictures does not hold it, and it is no built-in picture; there are alexnet, ",
         ),
     ] {
         let param = format!("image={name}");
@@ -390,7 +390,7 @@ fn pictures_stay_in_their_folder_and_within_limits() {
         let said = complaint(dir.path(), "scan.wasm", image, &arguments);
         let told =
             format!("failed before its first step: parameter `image`: picture \"{name}\": {told}");
-        assert_eq!(failed(&said, "start", "scan"), told, "{said}");
+        assert!(failed(&said, "start", "scan").starts_with(&told), "{said}");
     }
 }
 
