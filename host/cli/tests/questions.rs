@@ -66,10 +66,12 @@ fn train(place: &Path) {
 }
 
 /// Puts a run whose `steps` are of the schema's version 1, without `swaps`, before the others of `place`; its settings are
-/// those of the run `like`.
+/// those of the run `like`. It was never tested, and nothing happened to it.
 fn put_old_run(place: &Path, like: &Path) {
     let run = place.join("runs/a-study-of-before/cyclic-seed0");
-    fs::create_dir_all(run.join("steps")).unwrap();
+    for table in ["steps", "evals", "events"] {
+        fs::create_dir_all(run.join(table)).unwrap();
+    }
     fs::copy(
         folder("host/runlog/tests/golden/steps-version-1.parquet"),
         run.join("steps/part-000000000000-000000000004.parquet"),
