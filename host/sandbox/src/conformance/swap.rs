@@ -1,18 +1,16 @@
 //! Whether a schedule may take over in the middle of a run.
 
-use std::time::Duration;
-
 use super::Stage;
 use crate::{Error, GuardOptions, Limits, OnFault, Plugin, RunFacts};
 
-/// How long somebody waits, in a run of more than [`MOST_STEPS`](super::MOST_STEPS), for those that are too many to be
-/// rehearsed with the others: a million of a small module's.
-const AHEAD: Duration = Duration::from_millis(500);
+/// Steps from the run's own on that are asked for in a run of more than [`MOST_STEPS`](super::MOST_STEPS): a small module's
+/// take some 5 ms, for which somebody waits.
+const AHEAD: u64 = 10_000;
 
 /// Holds a plugin to what [`admit`](super::admit) asks, and to the guard over the steps from `step` to the run's end: a
 /// schedule that is known to fault later must not replace one that works, whatever the study says of faults. In runs of more
-/// than [`MOST_STEPS`](super::MOST_STEPS) those that half a second is enough for, and, of a plugin without state, some of
-/// the rest.
+/// than [`MOST_STEPS`](super::MOST_STEPS) over those, and, of a plugin without state, over the 10,000 from `step` on and some
+/// of the rest.
 ///
 /// # Errors
 /// What [`Schedule::start`](crate::Schedule::start) has against it; [`Error::Conformance`] with the check that failed.
@@ -43,17 +41,11 @@ pub fn admit_from(
     if let Some((at, message)) = fault {
         return Err(failed("values", format!("at step {at}, {message}")));
     }
-    let known = rehearsal.steps();
-    if known < facts.total_steps {
-        let stateful = plugin.exports().save;
-        let first = step.max(known);
-        let from = if stateful { 0 } else { first };
+    let first = step.max(rehearsal.steps());
+    if first < facts.total_steps && !plugin.exports().save {
         stage
-            .steps_ahead(facts, from, first, AHEAD)
-            .and_then(|reached| match stateful {
-                true => Ok(()),
-                false => stage.late_steps(facts, reached),
-            })
+            .steps_ahead(facts, first, AHEAD)
+            .and_then(|reached| stage.late_steps(facts, reached))
             .map_err(|problem| failed("values", problem))?;
     }
     stage.must_hold(facts, &rehearsal)

@@ -1,13 +1,13 @@
 //! What the guard says of a schedule's answers, and what a test knows of them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::rehearsal::{self, CLOCK, Rehearsal};
 use super::stage::Stage;
-use super::{MOST_STEPS, Outcome, Trial, Verdict};
+use super::{LONGEST, MOST_STEPS, Outcome, Trial, Verdict};
 use crate::{GuardOptions, OnFault, RunFacts};
 
 /// Steps beyond those that are rehearsed which are tried all the same.
@@ -55,29 +55,24 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Asks a fresh instance for every step from `from` on, for as long as `patience` lasts, and gives the first step that it
-    /// was not asked for. What it says of steps before `first` counts only where it did not survive them.
+    /// Asks a fresh instance for the `count` steps from `first` on, or for as many as take no longer than the other steps of
+    /// a check may, and gives the step after them.
     pub(super) fn steps_ahead(
         &self,
         facts: &RunFacts,
-        from: u64,
         first: u64,
-        patience: Duration,
+        count: u64,
     ) -> Result<u64, String> {
         let began = Instant::now();
+        let end = facts.total_steps.min(first.saturating_add(count));
         let mut schedule = self.start(facts).map_err(|e| e.to_string())?;
-        for step in from..facts.total_steps {
-            if step % CLOCK == 0 && began.elapsed() > patience {
+        for step in first..end {
+            if step % CLOCK == 0 && began.elapsed() > LONGEST {
                 return Ok(step);
             }
-            match rehearsal::ask(&mut schedule, facts, step) {
-                Err(fault) if step >= first || fault.kind.spoils_instance() => {
-                    return Err(fault.to_string());
-                }
-                _ => {}
-            }
+            rehearsal::ask(&mut schedule, facts, step).map_err(|fault| fault.to_string())?;
         }
-        Ok(facts.total_steps)
+        Ok(end)
     }
 
     pub(super) fn rates(&self, trial: &Trial) -> Outcome {
