@@ -215,8 +215,7 @@ impl Bar {
 /// Shows a line that stays above a bar; where the bar is not shown, since no terminal is there, the line alone.
 fn say_above(bar: &ProgressBar, line: &str) {
     if bar.is_hidden() {
-        // Whoever read it may be gone: the run goes on all the same.
-        let _ = writeln!(std::io::stderr(), "{line}");
+        eprintln!("{line}");
     } else {
         bar.println(line);
     }

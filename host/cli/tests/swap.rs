@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use common::{logged, pixelrate, said, study};
 use pixelrate_control::{Mailbox, Status, Takeovers};
-use pixelrate_runlog::{EventKind, read_events};
+use pixelrate_runlog::{EventKind, Identity, RunLog, read_events};
 use rustix::process::{Pid, Signal, kill_process};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -266,6 +266,17 @@ fn a_fork_ends_as_the_run_does_under_the_same_schedule_and_a_changed_log_is_foun
         replayed.contains("\"difference\": null") && replayed.contains("\"steps\": 250"),
         "{replayed}"
     );
+
+    // While another replay of it is at work, one in a folder of its own leaves that alone.
+    let other = RunLog::create(&branch.join(".replay"), Identity::default()).unwrap();
+    let problem = live.badly("replay runs/tiny/mine-s-at150-seed0");
+    assert!(
+        problem.contains("is being replayed by process"),
+        "{problem}"
+    );
+    live.well("replay runs/tiny/mine-s-at150-seed0 --keep again");
+    assert!(branch.join(".replay").exists());
+    drop(other);
 
     // A takeover that is taken out of the record is another run.
     fs::write(branch.join("swaps.jsonl"), "").unwrap();

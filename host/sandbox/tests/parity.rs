@@ -6,8 +6,8 @@
 //! 1e-16 of its highest rate: over 20,000 steps of PyTorch's `CosineAnnealingLR` to zero, its last rates are 4e-9 of
 //! themselves off, while the plugin, which squares the cosine of the half, is within 2e-12. Another order of operations
 //! would not mend it: PyTorch multiplies by π before it divides, Transformers after, and at the ends of runs of up to
-//! 100,000 steps those two are as far as 6e-11 of a rate from each other. Such cases say `cancels`, and may be off by half a unit in the last place
-//! of the highest rate besides; a case that says so without need fails.
+//! 100,000 steps those two are as far as 6e-11 of a rate from each other. Such cases say `cancels`, and may be off by half a
+//! unit in the last place of the highest rate besides; a case that says so without need fails.
 
 #![allow(
     clippy::unwrap_used,

@@ -60,13 +60,14 @@ pub fn replay(
     let repeats = spec.training.repeats(&found.device);
     let hidden = folder.join(".replay");
     let to = keep.unwrap_or(&hidden);
-    if keep.is_some() && to.exists() {
-        return Err(Error::Replay {
-            folder: to.to_owned(),
-            problem: "is there already: name a new folder".to_owned(),
-        });
-    }
-    if let Held::By(process) = held(&hidden)? {
+    if keep.is_some() {
+        if to.exists() {
+            return Err(Error::Replay {
+                folder: to.to_owned(),
+                problem: "is there already: name a new folder".to_owned(),
+            });
+        }
+    } else if let Held::By(process) = held(&hidden)? {
         let process = process.map_or_else(String::new, |id| format!(" by process {id}"));
         return Err(Error::Replay {
             folder: folder.to_owned(),
@@ -74,8 +75,9 @@ pub fn replay(
                 "is being replayed{process}: wait for that, or name a folder for this replay (`--keep`)"
             ),
         });
+    } else {
+        copy::remove(&hidden)?;
     }
-    copy::remove(&hidden)?;
     let takeovers = Takeovers::read(folder)?;
     Copy {
         from: folder,
@@ -87,16 +89,18 @@ pub fn replay(
     }
     .make()?;
     train::replay(to, Some(until), observer, stop)?;
-    if stop.asked() {
+    let found = match stop.asked() {
+        true => None,
+        false => Some(Replayed {
+            repeats,
+            ..compare(folder, to, until, evals)?
+        }),
+    };
+    // Another replay may be at work in the hidden one.
+    if keep.is_none() {
         copy::remove(&hidden)?;
-        return Ok(None);
     }
-    let compared = compare(folder, to, until, evals)?;
-    copy::remove(&hidden)?;
-    Ok(Some(Replayed {
-        repeats,
-        ..compared
-    }))
+    Ok(found)
 }
 
 /// The checkpoint that a forked run began with.
