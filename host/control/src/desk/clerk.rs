@@ -1,6 +1,7 @@
 //! What the desk's thread does.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -245,7 +246,8 @@ impl Clerk {
             let began = Instant::now();
             let step = orders.step();
             let mut loaded = None;
-            let outcome = due(offer.at_step, step, total).and_then(|()| {
+            let outcome = unless_it_panics(|| {
+                due(offer.at_step, step, total)?;
                 let from = offer.at_step.unwrap_or(step);
                 let plugin = stage.load(&offer.schedule, bytes.as_deref())?;
                 loaded = Some(plugin.sha256().to_owned());
@@ -339,17 +341,18 @@ impl Clerk {
             let reason = message.clone();
             self.answer(id, &Reply::Rejected { reason });
         }
-        let mut refusal = Refusal {
+        let refusal = Refusal {
             message,
             sha256,
             took,
-            told: false,
+            told: self.herald.is_some(),
         };
+        // The log has it from the step that is told, however long the telling takes.
+        let step = self.orders.step();
+        self.orders.put(AT_ONCE, Order::Refused(refusal.clone()));
         if let Some(herald) = &self.herald {
-            herald(self.orders.step(), &refusal);
-            refusal.told = true;
+            herald(step, &refusal);
         }
-        self.orders.put(AT_ONCE, Order::Refused(refusal));
     }
 
     fn took_over(&mut self, takeover: &Takeover) {
@@ -441,6 +444,19 @@ impl Clerk {
     }
 }
 
+/// What comes of preparing a schedule. Its thread must not die of a panic: the run may have been promised the schedule, and
+/// somebody waits to read what became of it.
+fn unless_it_panics<T>(prepare: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(prepare)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let words = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(format!(
+            "preparing it panicked, which is a defect of pixelrate's: {}",
+            words.unwrap_or("without a word")
+        ))
+    })
+}
+
 /// A file's hash, in hexadecimal.
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
@@ -465,4 +481,18 @@ fn watching(how: watch::Options, sender: Sender<Message>) -> Result<Watch, Error
         let _ = sender.send(Message::Changed(change));
     };
     Ok(Watch::start(how, tell)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unless_it_panics;
+
+    #[test]
+    fn a_panic_is_a_refusal_in_its_own_words() {
+        let refused = |panics: fn() -> Result<(), String>| unless_it_panics(panics).unwrap_err();
+        assert!(refused(|| panic!("words")).ends_with(": words"));
+        assert!(refused(|| panic!("{} words", 2)).ends_with(": 2 words"));
+        assert_eq!(refused(|| Err("no file".to_owned())), "no file");
+        assert_eq!(unless_it_panics(|| Ok(5)), Ok(5));
+    }
 }
