@@ -1,5 +1,6 @@
 //! Rows of means: as bars from zero, and as differences around it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
@@ -31,9 +32,8 @@ pub fn bars(path: &Path, title: &str, x: &str, rows: &[Dot]) -> Result<(), Error
             paint.mix(0.45).filled(),
         )])?;
         whisker(chart, at, row, &INK)?;
-        chart.draw_series(
-            (row.values.iter()).map(|&value| Circle::new((value, at), 3, INK.stroke_width(1))),
-        )?;
+        let values = apart(chart, row).into_iter();
+        chart.draw_series(values.map(|value| Circle::new((value, at), 3, INK.stroke_width(1))))?;
         Ok(())
     })
 }
@@ -98,9 +98,20 @@ type Chart<'a, 'b> = super::Chart<'a, 'b>;
 
 /// Each single value, a little below its row.
 fn values(chart: &mut Chart<'_, '_>, at: f64, row: &Dot, paint: RGBColor) -> Result<(), Failure> {
-    let values = row.values.iter();
-    chart.draw_series(values.map(|&value| Circle::new((value, at - 0.25), 2, paint.filled())))?;
+    let values = apart(chart, row).into_iter();
+    chart.draw_series(values.map(|value| Circle::new((value, at - 0.25), 2, paint.filled())))?;
     Ok(())
+}
+
+/// A row's values, and one alone of those that come to lie on the same pixel: hundreds of seeds would be hundreds of dots
+/// on a few dozen places.
+fn apart(chart: &Chart<'_, '_>, row: &Dot) -> Vec<f64> {
+    let mut places = BTreeSet::new();
+    let place = |value: f64| chart.backend_coord(&(value, 0.0)).0;
+    let values = row.values.iter().copied();
+    values
+        .filter(|&value| places.insert(place(value)))
+        .collect()
 }
 
 /// An error bar with its ends; none for a mean without an interval.

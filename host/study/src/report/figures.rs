@@ -45,6 +45,17 @@ pub(super) const CURVES: Figure = Figure {
     what: "Test accuracy against step",
 };
 
+const BARS_TITLE: &str = "Test accuracy after the last step";
+const ACCURACY: &str = "accuracy, %; mean, its 95 % interval, and each seed";
+
+/// Draws the bars of the rows that are shown as pixels, for those who paste them: it takes longer than all that
+/// [`draw`] does.
+pub(super) fn draw_pixels(rows: &[&Row], out: &Path) -> Result<PathBuf, Error> {
+    let path = out.join(BARS_PNG);
+    figure::bars(&path, BARS_TITLE, ACCURACY, &dots(rows))?;
+    Ok(path)
+}
+
 /// Draws the rows that are shown, and their traces, into `out`.
 pub(super) fn draw(
     rows: &[&Row],
@@ -58,14 +69,10 @@ pub(super) fn draw(
         files.push(path.clone());
         path
     };
-    let dots: Vec<Dot> = rows.iter().filter_map(|row| dot(row)).collect();
-    let axis = "accuracy, %; mean, its 95 % interval, and each seed";
-    for name in [BARS.file, BARS_PNG] {
-        let title = "Test accuracy after the last step";
-        figure::bars(&path(name), title, axis, &dots)?;
-    }
+    let dots = dots(rows);
+    figure::bars(&path(BARS.file), BARS_TITLE, ACCURACY, &dots)?;
     let title = "Test accuracy after the last step, closer";
-    figure::dots(&path(DOTS.file), title, axis, &dots)?;
+    figure::dots(&path(DOTS.file), title, ACCURACY, &dots)?;
     if !comparisons.rows.is_empty() {
         differences(rows, comparisons, &path(DIFFERENCES.file))?;
     }
@@ -93,6 +100,10 @@ pub(super) fn draw(
     let curves = series(|trace| &trace.accuracies);
     figure::lines(&path(CURVES.file), title, "step", "accuracy, %", &curves)?;
     Ok(files)
+}
+
+fn dots(rows: &[&Row]) -> Vec<Dot> {
+    rows.iter().filter_map(|row| dot(row)).collect()
 }
 
 fn dot(row: &Row) -> Option<Dot> {

@@ -185,9 +185,16 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
     };
     report.claims = claims::claims(&groups, &report);
     report.markdown = markdown::markdown(&report);
-    let page = html::page(&report, &groups, &shown, &traces, out)?;
-    let json =
-        serde_json::to_string_pretty(&report).map_err(|e| Error::io("write", out, e.into()))?;
+    let (page, (json, pixels)) = rayon::join(
+        || html::page(&report, &groups, &shown, &traces, out),
+        || {
+            let shown: Vec<&Row> = shown.iter().map(|&place| &report.rows[place]).collect();
+            let json = serde_json::to_string_pretty(&report);
+            (json, figures::draw_pixels(&shown, out))
+        },
+    );
+    let (page, json) = (page?, json.map_err(|e| Error::io("write", out, e.into()))?);
+    report.files.push(pixels?);
     let texts = [
         ("report.html", &page),
         ("report.md", &report.markdown),
