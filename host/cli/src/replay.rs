@@ -10,7 +10,7 @@ use pixelrate_trainer::train;
 use crate::{run, signals};
 
 /// What a difference means where the device may add in another order from one time to the next.
-const NOT_DETERMINISTIC: &str = "  it trained on CUDA without `deterministic = true` in [training], where two runs of the same differ in their last bits, \
+const NOT_DETERMINISTIC: &str = "  it trained on CUDA without `deterministic = true` in [training] (`--deterministic`), where two runs of the same differ in their last bits, \
 and in more the longer they train: this is no sign that anything is wrong";
 
 /// Run a run again, with every swap at its step and from the plugins that it kept, and say whether every value that it

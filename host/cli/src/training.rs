@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// auto, float32 or bfloat16; auto is bfloat16 on a CPU or GPU that computes with it.
     #[arg(long, default_value = "auto")]
     precision: PrecisionChoice,
+    /// On a GPU, compute the same bits each time, so that `replay` can agree. A CPU always does.
+    #[arg(long)]
+    deterministic: bool,
 }
 
 impl Args {
@@ -54,6 +57,7 @@ impl Args {
             device: Some(self.device.clone()),
             threads: Some(self.threads),
             precision: Some(self.precision),
+            deterministic: Some(self.deterministic),
             ..TrainingKeys::default()
         }
     }

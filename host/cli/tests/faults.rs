@@ -381,9 +381,11 @@ impl<'a> Round<'a> {
         child.is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
-    /// Whether the run is gone or about to be: its summary is written an instant before its process ends.
+    /// Whether the run is gone or about to be: its summary is written, or its lock given back, before its process ends.
     fn is_ending(&mut self) -> bool {
-        !self.is_alive() || read_summary(&self.run).unwrap().is_some()
+        !self.is_alive()
+            || read_summary(&self.run).unwrap().is_some()
+            || held(&self.run).unwrap() == Held::No
     }
 
     /// Ends the run's process at once, and looks at what it left.
@@ -396,7 +398,8 @@ impl<'a> Round<'a> {
         if status.success() {
             return; // It was over just before.
         }
-        if self.run.join("steps").exists() {
+        let tables = ["steps", "evals", "events"];
+        if tables.iter().all(|table| self.run.join(table).exists()) {
             self.check_rows();
         }
     }
@@ -416,7 +419,7 @@ impl<'a> Round<'a> {
     fn is_held(&mut self) -> bool {
         let began = Instant::now();
         while self.is_alive() {
-            if self.run.exists() && held(&self.run).unwrap() != Held::No {
+            if self.run.join("run.toml").exists() && held(&self.run).unwrap() != Held::No {
                 return true;
             }
             assert!(began.elapsed() < PATIENCE, "the run does not begin");

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::{logged, pixelrate, said, study};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pixelrate_runlog::StepRow;
+use pixelrate_runlog::{StepRow, read_summary};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -47,7 +47,8 @@ fn check_parts(run: &Path) -> usize {
 
 /// A prefix of what was to be logged, to the bit.
 fn check_rows(run: &Path, whole: &[StepRow]) -> usize {
-    if !run.join("steps").exists() {
+    let tables = ["steps", "evals", "events"];
+    if !tables.iter().all(|table| run.join(table).exists()) {
         return 0; // Killed before it made anything.
     }
     let (steps, _) = logged(run);
@@ -84,10 +85,15 @@ fn a_trainer_killed_at_any_moment_goes_on_to_the_same_bits() {
         if kill % 4 > 0 {
             // Most kills come while it trains; the others as it starts, loads, recovers and cuts.
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-            assert!(
-                lines.next().is_some(),
-                "it ended by itself (kill {kill}, seed {seed})"
-            );
+            if lines.next().is_none() {
+                let ended = child.wait().unwrap().success();
+                let summary = read_summary(&killed).unwrap();
+                assert!(
+                    ended && summary.is_some(),
+                    "it ended by itself (kill {kill}, seed {seed})"
+                );
+                break; // It came to its end between the kills.
+            }
             // Somebody must read on, or it would stop at a full pipe.
             std::thread::spawn(move || lines.for_each(drop));
         }

@@ -119,15 +119,14 @@ fn rows_that_are_in_no_parquet_file_yet_are_there() {
     }
     // The process that trains may be a child of the one that was killed: it ends when its input does.
     let patience = Instant::now();
-    let lines = loop {
+    let (rows, lines) = loop {
         let before = logged();
         let lines = answer(place, &["select count(*), max(step) + 1 from steps"]);
         if before == logged() {
-            break lines;
+            break (before, lines);
         }
         assert!(patience.elapsed() < Duration::from_secs(60), "it goes on");
     };
-    let rows = logged();
     assert!(rows >= 50);
     assert_eq!(lines[1], format!("{rows},{rows}"));
     // It has not ended: there is no summary, and that is no error.

@@ -138,7 +138,7 @@ const RUN: &str = "runs/tiny/mine-seed0";
 
 #[test]
 fn a_run_is_swapped_paused_stopped_forked_and_replayed() {
-    let mut live = Live::begin(30_000, "");
+    let mut live = Live::begin(90_000, "");
     // A file that is saved takes over; one that is broken changes nothing, and is told of.
     fs::write(live.place.path().join("s.wat"), wat("0.05")).unwrap();
     live.wait("the file took over", |live| {
@@ -159,16 +159,16 @@ fn a_run_is_swapped_paused_stopped_forked_and_replayed() {
     assert!(refused.contains("its learning rate is 50"), "{refused}");
     let refused = live.badly(&format!("swap {RUN} --schedule fixed --at-step 1"));
     assert!(refused.contains("step 1 is over"), "{refused}");
-    let refused = live.badly(&format!("swap {RUN} --schedule fixed --at-step 30000"));
-    assert!(refused.contains("the run has 30000 steps"), "{refused}");
-    let planned = live.well("swap runs/tiny --where seed=0 --param max_lr=0.03 --at-step 29000");
+    let refused = live.badly(&format!("swap {RUN} --schedule fixed --at-step 90000"));
+    assert!(refused.contains("the run has 90000 steps"), "{refused}");
+    let planned = live.well("swap runs/tiny --where seed=0 --param max_lr=0.03 --at-step 89000");
     assert!(
-        planned.contains("takes over before step 29000"),
+        planned.contains("takes over before step 89000"),
         "{planned}"
     );
     for command in ["ps", &format!("log {RUN}")] {
         let shown = live.well(command);
-        let then = "then cyclic (max_lr = 0.03) at 29000";
+        let then = "then cyclic (max_lr = 0.03) at 89000";
         assert!(shown.contains(then), "{shown}");
     }
     let nothing = live.badly(&format!("swap {RUN}"));
@@ -205,7 +205,7 @@ fn a_run_is_swapped_paused_stopped_forked_and_replayed() {
         "{kept}"
     );
     let shown = live.well("ps --all");
-    let then = ", then fixed (learning_rate = 0.001) next, then cyclic (max_lr = 0.03) at 29000";
+    let then = ", then fixed (learning_rate = 0.001) next, then cyclic (max_lr = 0.03) at 89000";
     assert!(shown.contains(then), "{shown}");
     let resumed = pixelrate(live.place.path())
         .args(["resume", RUN])

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::Error;
 
 /// How often a writer tries for the lock, and how long it waits in between.
-const LOCK_TRIES: u32 = 20;
+const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Paths in a run folder.

@@ -76,6 +76,10 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), Error> {
     fs::create_dir_all(to).map_err(|e| Error::io("make", to, e))?;
     for entry in entries {
         let from = entry.map_err(|e| Error::io("read", from, e))?.path();
+        // A file that is being written: it has its own name in a moment.
+        if from.extension().is_some_and(|end| end == "part") {
+            continue;
+        }
         let to = to.join(from.file_name().unwrap_or_default());
         if from.is_dir() {
             copy_all(&from, &to)?;

@@ -162,6 +162,8 @@ fn band(line: &Series, paint: RGBColor) -> Option<Polygon<(f64, f64)>> {
 pub struct Dot {
     /// Its name.
     pub name: String,
+    /// Its place in the palette: that of its curves.
+    pub colour: usize,
     /// Its mean.
     pub mean: f64,
     /// Half of its interval, if it has one.

@@ -79,6 +79,8 @@ impl At {
 /// There is no run, it has ended, or its folder cannot be written.
 pub fn swap(folder: &Path, wish: &Wish, stop: &Stop) -> Result<Answer, Error> {
     let (spec, found, stage) = train::stage(folder)?;
+    // Looked up before its summary, which it writes before it ends.
+    let runs = held(folder)? != Held::No;
     not_over(folder)?;
     let (schedule, bytes) = offered(folder, &spec, &found, wish)?;
     let offer = Offer {
@@ -86,7 +88,7 @@ pub fn swap(folder: &Path, wish: &Wish, stop: &Stop) -> Result<Answer, Error> {
         carry_state: wish.carry_state,
         schedule,
     };
-    if held(folder)? == Held::No {
+    if !runs {
         let done = newest_step(folder)?;
         let at_step = offer.at_step;
         let refused = match at_step {
@@ -121,8 +123,9 @@ pub fn swap(folder: &Path, wish: &Wish, stop: &Stop) -> Result<Answer, Error> {
 /// # Errors
 /// It does not run, or ended before it answered.
 pub fn ask(folder: &Path, what: What, plugin: Option<&[u8]>, stop: &Stop) -> Result<Answer, Error> {
+    let runs = held(folder)? != Held::No;
     not_over(folder)?;
-    if held(folder)? == Held::No {
+    if !runs {
         return Err(Error::NotRunning(folder.to_owned()));
     }
     let swap = match &what {

@@ -17,7 +17,6 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use pixelrate_runlog::StepRow;
@@ -30,6 +29,8 @@ use pixelrate_trainer::{data, device};
 use tch::Device;
 
 const BATCH: u32 = 128;
+/// The word that the benchmark's own processes begin with.
+const OWN: &str = "--own";
 /// Seconds that a turn takes at the least. pixelrate's turns are whole numbers of the steps that it logs at a time.
 const TURN: f64 = 2.0;
 /// What is trained in PyTorch: words that `pytorch.py` knows.
@@ -43,7 +44,11 @@ const PEERS: [&str; 6] = [
 ];
 
 fn main() {
-    let options = Options::read(std::env::args().skip(1));
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [OWN, file, folder] = words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return play(file, folder);
+    }
+    let options = Options::read(words.into_iter());
     println!(
         "{}, {} threads, batch {BATCH}",
         device::machine(),
@@ -282,13 +287,13 @@ fn data_seconds(spec: &RunSpec) -> f64 {
     began.elapsed().as_secs_f64() / BATCHES as f64
 }
 
-/// A run of pixelrate's in a thread of its own, which waits between its turns.
+/// A run of pixelrate's in a process of its own, which waits between its turns. Two runs in one process would each have
+/// their threads in it, and OpenMP lets threads that are more than the cores wait for one another asleep.
 struct Own {
     spec: RunSpec,
-    stop: Stop,
-    go: Option<Sender<f64>>,
-    turns: Receiver<Turn>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    child: Child,
+    go: Option<ChildStdin>,
+    turns: BufReader<ChildStdout>,
     all: Vec<Turn>,
 }
 
@@ -302,38 +307,41 @@ struct Turn {
 
 impl Own {
     fn start(spec: &RunSpec, place: &Path) -> Self {
-        let (go, told) = channel();
-        let (done, turns) = channel();
-        let stop = Stop::default();
-        let (folder, run, asked) = (place.join(&spec.run), spec.clone(), stop.clone());
-        let thread = std::thread::spawn(move || {
-            let mut player = Player {
-                go: told,
-                done,
-                stop: asked.clone(),
-                rows: Vec::new(),
-                began: Instant::now(),
-                least: f64::INFINITY,
-            };
-            begin(&run, &folder, &mut player, &asked).unwrap();
-        });
-        // What warms up.
+        let file = place.join(format!("{}.json", spec.run));
+        fs::write(&file, serde_json::to_vec(spec).unwrap()).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .arg(OWN)
+            .args([&file, &place.join(&spec.run)])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut own = Self {
             spec: spec.clone(),
-            stop,
-            go: Some(go),
-            turns,
-            thread: Some(thread),
+            go: child.stdin.take(),
+            turns: BufReader::new(child.stdout.take().unwrap()),
+            child,
             all: Vec::new(),
         };
+        // What warms up.
         own.turn();
         own.all.clear();
         own
     }
 
     fn turn(&mut self) -> Turn {
-        self.go.as_ref().unwrap().send(TURN).unwrap();
-        let turn = self.turns.recv().unwrap();
+        writeln!(self.go.as_mut().unwrap()).unwrap();
+        let mut line = String::new();
+        self.turns.read_line(&mut line).unwrap();
+        let numbers: Vec<f64> = line
+            .split_whitespace()
+            .map(|n| n.parse().unwrap())
+            .collect();
+        let turn = Turn {
+            step: numbers[0],
+            trained: numbers[1],
+            schedule: numbers[2],
+        };
         self.all.push(turn);
         turn
     }
@@ -352,30 +360,36 @@ impl Own {
 
 impl Drop for Own {
     fn drop(&mut self) {
-        self.stop.ask();
         self.go = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let _ = self.child.wait();
     }
+}
+
+/// Trains the run of the spec in `file` into `folder`: a turn for each line of standard input, whose numbers go to standard
+/// output, until that ends.
+fn play(file: &str, folder: &str) {
+    let spec: RunSpec = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let stop = Stop::default();
+    let mut player = Player {
+        stop: stop.clone(),
+        rows: Vec::new(),
+        began: Instant::now(),
+    };
+    begin(&spec, Path::new(folder), &mut player, &stop).unwrap();
 }
 
 /// Lets a run go on for a turn at a time.
 struct Player {
-    go: Receiver<f64>,
-    done: Sender<Turn>,
     stop: Stop,
     rows: Vec<StepRow>,
     began: Instant,
-    least: f64,
 }
 
 impl Player {
     fn wait(&mut self) {
         self.rows.clear();
-        match self.go.recv() {
-            Ok(least) => self.least = least,
-            Err(_) => self.stop.ask(),
+        if std::io::stdin().read_line(&mut String::new()).unwrap() == 0 {
+            self.stop.ask();
         }
         self.began = Instant::now();
     }
@@ -392,19 +406,19 @@ impl Observer for Player {
 
     fn progress(&mut self, _: &Progress) {
         let seconds = self.began.elapsed().as_secs_f64();
-        if seconds < self.least {
+        if seconds < TURN || self.stop.asked() {
             return;
         }
         let steps = self.rows.len() as f64;
         let sum = |part: fn(&StepRow) -> u64| {
             self.rows.iter().map(|row| part(row) as f64).sum::<f64>() / 1e9 / steps
         };
-        let turn = Turn {
-            step: seconds / steps,
-            trained: sum(|row| row.step_ns),
-            schedule: sum(|row| row.schedule_ns),
-        };
-        let _ = self.done.send(turn);
+        println!(
+            "{} {} {}",
+            seconds / steps,
+            sum(|row| row.step_ns),
+            sum(|row| row.schedule_ns)
+        );
         self.wait();
     }
 }

@@ -123,7 +123,7 @@ fn a_file_that_is_saved_takes_over_and_a_broken_one_changes_nothing() {
                 broken = false;
             }
             if step >= 5 && swapped == 0 {
-                std::thread::sleep(Duration::from_millis(60));
+                std::thread::sleep(Duration::from_millis(250));
             }
         }
         Seen::Event(row) => match row.kind {

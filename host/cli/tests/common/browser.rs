@@ -143,6 +143,11 @@ impl Browser {
         while !self.loaded {
             self.hear("Page.navigate");
         }
+        // What has loaded may have been the page before.
+        let there = "document.readyState === 'complete' && location.href !== 'about:blank'";
+        while !self.is(there) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Shows the page on a screen or as in print.

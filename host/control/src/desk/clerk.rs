@@ -337,19 +337,18 @@ impl Clerk {
         sha256: Option<String>,
         took: Duration,
     ) {
-        if let Some(id) = request {
-            let reason = message.clone();
-            self.answer(id, &Reply::Rejected { reason });
-        }
         let refusal = Refusal {
-            message,
+            message: message.clone(),
             sha256,
             took,
             told: self.herald.is_some(),
         };
-        // The log has it from the step that is told, however long the telling takes.
+        // The log has it from the step that is told, however long the telling takes, and whatever ends meanwhile.
         let step = self.orders.step();
         self.orders.put(AT_ONCE, Order::Refused(refusal.clone()));
+        if let Some(id) = request {
+            self.answer(id, &Reply::Rejected { reason: message });
+        }
         if let Some(herald) = &self.herald {
             herald(step, &refusal);
         }
@@ -437,10 +436,9 @@ impl Clerk {
         };
         let changed = self.told.as_ref().is_none_or(|(told, _)| *told != status);
         // Nobody is helped by a run that ends because its status could not be told.
-        if changed {
-            let _ = status.write(&self.run);
-        }
-        self.told = Some((status, Instant::now()));
+        let told = !changed || status.write(&self.run).is_ok();
+        // What could not be told is told the next time.
+        self.told = told.then(|| (status, Instant::now()));
     }
 }
 

@@ -25,8 +25,8 @@ pub fn bars(path: &Path, title: &str, x: &str, rows: &[Dot]) -> Result<(), Error
         start: 0.0,
         end: 1.04 * ends(rows).fold(f64::MIN_POSITIVE, f64::max),
     };
-    rows_of(path, title, x, rows, ends, |chart, at, index, row| {
-        let paint = colour(index);
+    rows_of(path, title, x, rows, ends, |chart, at, _, row| {
+        let paint = colour(row.colour);
         chart.draw_series([Rectangle::new(
             [(0.0, at - 0.32), (row.mean.max(0.0), at + 0.32)],
             paint.mix(0.45).filled(),
@@ -49,8 +49,8 @@ pub fn dots(path: &Path, title: &str, x: &str, rows: &[Dot]) -> Result<(), Error
         x,
         rows,
         padded(ends(rows)),
-        |chart, at, index, row| {
-            let paint = colour(index);
+        |chart, at, _, row| {
+            let paint = colour(row.colour);
             values(chart, at, row, paint)?;
             whisker(chart, at, row, &paint)?;
             chart.draw_series([Circle::new((row.mean, at), 5, paint.filled())])?;
@@ -70,11 +70,10 @@ pub fn differences(
     x: &str,
     rows: &[Dot],
     clear: &[bool],
-    colours: &[usize],
 ) -> Result<(), Error> {
     let ends = padded(ends(rows).chain([0.0]));
     rows_of(path, title, x, rows, ends, |chart, at, index, row| {
-        let paint = colour(colours.get(index).copied().unwrap_or(index));
+        let paint = colour(row.colour);
         if index == 0 {
             let line = vec![(0.0, 0.0), (0.0, rows.len() as f64)];
             chart.draw_series([PathElement::new(line, INK.stroke_width(1))])?;

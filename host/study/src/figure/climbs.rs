@@ -63,8 +63,7 @@ fn legend(all: &[Climb], left: u32) -> (Vec<Entry>, String) {
     (entries, pictures)
 }
 
-/// Values against budgets, a line a candidate, the best first: grey, but for those that came to the last rung, or, if it
-/// is one alone, the nine that came furthest. Budgets stand at equal distances: each is a multiple of the one before.
+/// Values against budgets, a line a candidate, the best first: grey, but for the nine that came furthest. Budgets stand at equal distances: each is a multiple of the one before.
 ///
 /// # Errors
 /// [`Error::Figure`], if the file cannot be written.
@@ -76,7 +75,7 @@ pub fn climbs(
     all: &[Climb],
 ) -> Result<(), Error> {
     let finished = all.iter().filter(|climb| climb.finished).count();
-    let named = finished.clamp(NAMED.min(all.len()), NAMED);
+    let named = NAMED.min(all.len());
     let ends = all
         .iter()
         .enumerate()
@@ -164,7 +163,7 @@ pub fn climbs(
             }
         }
         if all.len() > named {
-            let rest = format!("grey: {} more, dropped", all.len() - named);
+            let rest = format!("grey: the {} others", all.len() - named);
             let style = ("sans-serif", 13).into_font().color(&INK.mix(0.75));
             let (_, height) = legend.dim_in_pixel();
             legend.draw(&Text::new(rest, (28, height as i32 - 30), style))?;

@@ -21,17 +21,30 @@ pub(super) fn claims(groups: &[Group<'_>], report: &Report) -> Vec<String> {
 /// How much was run, and how it ended.
 fn extent(groups: &[Group<'_>], report: &Report) -> String {
     let runs: usize = report.rows.iter().map(|row| row.runs).sum();
-    let training = &groups[0].first().file.spec.training;
+    // What labels have in common is told once; a grid may vary it.
+    let mut tasks: Vec<String> = Vec::new();
+    for group in groups {
+        let training = &group.first().file.spec.training;
+        let epochs = match training.epochs {
+            1.0 => "one epoch".to_owned(),
+            epochs => format!("{epochs} epochs"),
+        };
+        let task = format!(
+            "{} on {}, trained for {epochs}",
+            training.model, training.dataset
+        );
+        if !tasks.contains(&task) {
+            tasks.push(task);
+        }
+    }
     let diverged: Vec<&Row> = report.rows.iter().filter(|row| row.diverged > 0).collect();
     let total: usize = diverged.iter().map(|row| row.diverged).sum();
     let mut text = format!(
-        "{} of {}, in {}. These results speak of {} on {}, trained for {} epochs, and of the parameters that were used.",
+        "{} of {}, in {}. These results speak of {}, and of the parameters that were used.",
         count(runs, "run"),
         count(report.rows.len(), "schedule"),
         count(report.seeds, "seed"),
-        training.model,
-        training.dataset,
-        training.epochs
+        list(tasks.into_iter())
     );
     text.push_str(&match total {
         0 => " No run diverged.".to_owned(),
@@ -46,7 +59,7 @@ fn extent(groups: &[Group<'_>], report: &Report) -> String {
     });
     if !report.missing.is_empty() {
         text.push_str(&format!(
-            " Without a result, and so in no number below: {}.",
+            " Without a result, and so in no mean below: {}; curves show them as far as they came.",
             count(report.missing.len(), "run")
         ));
     }
@@ -160,18 +173,24 @@ fn target(report: &Report) -> Option<String> {
             .iter()
             .filter_map(|row| Some((row, row.reached?)))
     };
-    let fastest = reached()
-        .filter_map(|(row, found)| Some((row, found, found.steps?)))
-        .min_by(|a, b| a.2.total_cmp(&b.2))?;
+    let came = || reached().filter_map(|(row, found)| Some((row, found.steps?)));
+    let least = came().map(|(_, steps)| steps).min_by(f64::total_cmp)?;
+    let first: Vec<String> = came()
+        .filter(|(_, steps)| *steps <= least)
+        .map(|(row, _)| row.schedule.clone())
+        .collect();
+    let (were, runs) = match first.len() {
+        1 => ("was", "its median run was"),
+        _ => ("were", "their median runs were"),
+    };
     let short: Vec<String> = reached()
         .filter(|(_, found)| found.runs < found.of)
         .map(|(row, found)| format!("{} ({} of {})", row.schedule, found.runs, found.of))
         .collect();
     let mut text = format!(
-        "{} was the quickest to {} %: its median run was there by step {:.0}, the first test that showed it.",
-        fastest.0.schedule,
+        "{} {were} the quickest to {} %: {runs} there by step {least:.0}, as far as tests show it.",
+        list(first.into_iter()),
         percent(target),
-        fastest.2
     );
     if !short.is_empty() {
         text.push_str(&format!(
@@ -185,8 +204,8 @@ fn target(report: &Report) -> Option<String> {
 fn tuning(report: &Report) -> Vec<String> {
     if report.tunings.is_empty() && report.searched.is_empty() {
         return vec![
-            "The study shows no tuning: each schedule ran with one set of parameters. Were they chosen elsewhere, that \
-             cost is not counted here."
+            "The study shows no tuning: no schedule ran with two sets of numbers under the same training and picture. Were \
+             they chosen elsewhere, that cost is not counted here."
                 .to_owned(),
         ];
     }
@@ -202,7 +221,7 @@ fn tuning(report: &Report) -> Vec<String> {
                 )
             }
             Some(_) => " These are its defaults.".to_owned(),
-            None => " It did not run at its defaults.".to_owned(),
+            None => " It has no result at its defaults.".to_owned(),
         };
         let chosen = match report.searched.iter().any(|one| one.label == *best) {
             true => "a search chose its numbers, as told above",
@@ -254,8 +273,8 @@ fn chosen_on(schedule: &super::Searched) -> String {
     let (on, reported) = (named(chosen), named(&schedule.reported));
     match shared.len() {
         0 => format!(
-            " They were chosen on {on}, and are reported on {reported}, which had no part in the choice: it does not \
-             flatter them."
+            " They were chosen on {on}, and are reported on {reported}, which had no part in the choice; the test \
+             pictures are the same."
         ),
         all if all == schedule.reported.len() => format!(
             " They were chosen on {on}, which they are reported on, too: what they come to here is flattered by that."

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::gather::Group;
+use super::ran::training_keys;
 use super::rows::Row;
 use crate::Error;
 use crate::statistics::{ALPHA, Estimate, detectable, holm, paired, pairs_needed};
@@ -122,11 +123,15 @@ pub(super) fn compare(
     let mut found: Vec<Comparison> = others
         .into_par_iter()
         .filter_map(|place| {
-            let alike = |same: fn(&Training, &Training) -> bool| {
-                let mut bases = bases.iter().copied();
-                bases.find(|&base| same(training(base), training(place)))
+            let alike: Vec<usize> = (bases.iter().copied())
+                .filter(|&base| same_task(training(base), training(place)))
+                .collect();
+            let base = match alike[..] {
+                [only] => only,
+                // Of a grid: the one whose values are this label's.
+                _ => (alike.into_iter())
+                    .min_by_key(|&base| differing(training(base), training(place)))?,
             };
-            let base = alike(same_training).or_else(|| alike(same_task))?;
             Some(one(&rows[place], &rows[base]))
         })
         .collect();
@@ -157,20 +162,12 @@ pub(super) fn compare(
     })
 }
 
-/// Whether two labels train the same in all that counts.
-fn same_training(a: &Training, b: &Training) -> bool {
-    let counts = |training: &Training| Training {
-        data_folder: Default::default(),
-        eval_every_epochs: 0.0,
-        checkpoint_seconds: 0.0,
-        log_grad_norm: false,
-        label_smoothing: 0.0,
-        deterministic: false,
-        device: String::new(),
-        threads: 0,
-        ..training.clone()
-    };
-    counts(a) == counts(b)
+/// How many keys of what two labels train have other values.
+fn differing(a: &Training, b: &Training) -> usize {
+    let (a, b) = (training_keys(a), training_keys(b));
+    a.iter()
+        .filter(|(key, value)| b.get(*key) != Some(value))
+        .count()
 }
 
 /// Whether two labels train the same model on the same data for as long: an optimizer of its own is part of a schedule's

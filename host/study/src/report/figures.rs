@@ -103,13 +103,15 @@ pub(super) fn draw(
 }
 
 fn dots(rows: &[&Row]) -> Vec<Dot> {
-    rows.iter().filter_map(|row| dot(row)).collect()
+    let rows = rows.iter().enumerate();
+    rows.filter_map(|(colour, row)| dot(row, colour)).collect()
 }
 
-fn dot(row: &Row) -> Option<Dot> {
+fn dot(row: &Row, colour: usize) -> Option<Dot> {
     let accuracy = row.accuracy?;
     Some(Dot {
         name: row.schedule.clone(),
+        colour,
         mean: 100.0 * accuracy.mean,
         half_width: accuracy.half_width.map(|half| 100.0 * half),
         values: row.accuracies.values().map(|value| 100.0 * value).collect(),
@@ -117,7 +119,7 @@ fn dot(row: &Row) -> Option<Dot> {
 }
 
 fn differences(rows: &[&Row], comparisons: &Comparisons, path: &Path) -> Result<(), Error> {
-    let (mut dots, mut clear, mut colours) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut dots, mut clear) = (Vec::new(), Vec::new());
     for (colour, row) in rows.iter().enumerate() {
         let mut beside = comparisons.rows.iter();
         let Some(comparison) = beside.find(|other| other.schedule == row.schedule) else {
@@ -128,6 +130,7 @@ fn differences(rows: &[&Row], comparisons: &Comparisons, path: &Path) -> Result<
         };
         dots.push(Dot {
             name: row.schedule.clone(),
+            colour,
             mean: 100.0 * difference.mean,
             half_width: difference.half_width.map(|half| 100.0 * half),
             values: comparison
@@ -140,14 +143,13 @@ fn differences(rows: &[&Row], comparisons: &Comparisons, path: &Path) -> Result<
             comparison.verdict,
             Verdict::Better | Verdict::Worse
         ));
-        colours.push(colour);
     }
     let title = match comparisons.baselines.as_slice() {
         [only] => format!("Test accuracy less that of {only}, seed by seed"),
         _ => "Test accuracy less that of the baseline, seed by seed".to_owned(),
     };
     let axis = "percentage points; mean, its 95 % interval, each seed; filled: told apart after correction";
-    figure::differences(path, &title, axis, &dots, &clear, &colours)
+    figure::differences(path, &title, axis, &dots, &clear)
 }
 
 /// Whose rates are drawn, and what else their panels show.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pixelrate_control::{Cause, Takeover, Takeovers};
 use pixelrate_runlog::{RunStatus, SummaryRow, read_summary};
-use pixelrate_trainer::spec::RunFile;
+use pixelrate_trainer::spec::{RunFile, RunSpec, ScheduleSpec};
 use rayon::prelude::*;
 
 use crate::Error;
@@ -16,6 +16,10 @@ use crate::ended::{Ended, EndedRuns, run_file};
 pub(crate) struct Run {
     pub(crate) folder: PathBuf,
     pub(crate) file: RunFile,
+    /// The schedule that it began under. A branch's file has that of its trunk, which it was forked from to this one.
+    pub(crate) schedule: ScheduleSpec,
+    /// SHA-256 of that schedule's file, if the run began.
+    pub(crate) schedule_sha256: Option<String>,
     pub(crate) summary: Option<SummaryRow>,
     /// The schedules that took over while it trained; what its trunk took over before a fork is the trunk's.
     pub(crate) takeovers: Vec<Takeover>,
@@ -37,16 +41,34 @@ impl Run {
         summary: Option<SummaryRow>,
         takeovers: Vec<Takeover>,
     ) -> Self {
+        let (schedule, sha256) = match takeovers.iter().rev().find(|it| it.cause == Cause::Fork) {
+            Some(fork) => (fork.schedule.clone(), Some(fork.sha256.clone())),
+            None => {
+                let found = file.found.as_ref();
+                let sha256 = found.map(|found| found.schedule_sha256.clone());
+                (file.spec.schedule.clone(), sha256)
+            }
+        };
         let mut run = Self {
             summary,
             folder: folder.to_owned(),
             file,
+            schedule,
+            schedule_sha256: sha256,
             takeovers,
         };
         let begins = run.first_step();
         run.takeovers
             .retain(|takeover| takeover.cause != Cause::Fork && takeover.step >= begins);
         run
+    }
+
+    /// What it trained, with the schedule that it began under.
+    pub(crate) fn spec(&self) -> RunSpec {
+        RunSpec {
+            schedule: self.schedule.clone(),
+            ..self.file.spec.clone()
+        }
     }
 
     /// Steps of the whole run.

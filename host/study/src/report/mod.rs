@@ -193,7 +193,10 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
             (json, figures::draw_pixels(&shown, out))
         },
     );
-    let (page, json) = (page?, json.map_err(|e| Error::io("write", out, e.into()))?);
+    let (page, json) = (
+        page?,
+        json.map_err(|e| Error::io("write", &out.join("report.json"), e.into()))?,
+    );
     report.files.push(pixels?);
     let texts = [
         ("report.html", &page),
@@ -208,11 +211,11 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
     Ok(report)
 }
 
-/// The least accuracy that a seed of the baseline ended with: all of the baseline's runs come so far.
+/// The least accuracy that a finished run of the baseline ended with: all of them come so far.
 fn least_of(comparisons: &Comparisons, rows: &[Row]) -> Option<f64> {
     let name = comparisons.baselines.first()?;
     let baseline = rows.iter().find(|row| row.schedule == *name)?;
-    baseline.accuracy.map(|accuracy| accuracy.min)
+    baseline.least_finished
 }
 
 /// Places of the baseline's rows and of the best others, `most` in all, in the study's order.

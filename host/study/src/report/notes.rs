@@ -7,7 +7,7 @@ use crate::statistics::MOST_PAIRS;
 
 pub(super) const RESULTS: &str = "Accuracy is that after the last step, never the best one. ± is half of the 95 % \
     interval of the mean by Student's t over the seeds; a run that diverged counts with the accuracy that it ended \
-    with. The bootstrap's interval (BCa) is in `report.json`: with fewer than about ten seeds it is too narrow, since \
+    with, and has no finite training loss to be in that mean. The bootstrap's interval (BCa) is in `report.json`: with fewer than about ten seeds it is too narrow, since \
     it cannot reach beyond the values that it has, so Student's is shown. Seconds are by the clock: a run that shared \
     the machine with others took longer by that.";
 

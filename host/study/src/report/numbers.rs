@@ -57,6 +57,9 @@ pub(super) fn chance(p: Option<f64>) -> String {
     or_none(p.map(|p| {
         if p < 0.001 {
             "< 0.001".to_owned()
+        } else if (0.045..0.055).contains(&p) {
+            // On which side of 0.05 it is must show.
+            format!("{p:.4}")
         } else {
             format!("{p:.3}")
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use pixelrate_control::plugin_path;
 use pixelrate_sandbox::{Composition, Value};
-use pixelrate_trainer::spec::RunSpec;
+use pixelrate_trainer::spec::Training;
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -42,10 +42,7 @@ pub struct RanSchedule {
 
 /// What ran under the labels of `groups`.
 pub(super) fn ran(groups: &[Group<'_>]) -> Ran {
-    let all: Vec<BTreeMap<String, Json>> = groups
-        .iter()
-        .map(|group| keys(&group.first().file.spec))
-        .collect();
+    let all: Vec<BTreeMap<String, Json>> = groups.iter().map(|group| keys(group.first())).collect();
     let training = common(&all);
     let rows = groups.iter().zip(all);
     let schedules = rows.map(|(group, keys)| {
@@ -53,10 +50,10 @@ pub(super) fn ran(groups: &[Group<'_>]) -> Ran {
         let own = keys.into_iter();
         RanSchedule {
             schedule: group.name.clone(),
-            plugin: run.file.spec.schedule.name(),
+            plugin: run.schedule.name(),
             composition: composition(run),
-            sha256: sha256(run).map(str::to_owned),
-            params: run.file.spec.schedule.params.clone(),
+            sha256: run.schedule_sha256.clone(),
+            params: run.schedule.params.clone(),
             training: own
                 .filter(|(key, value)| training.get(key) != Some(value))
                 .collect(),
@@ -68,14 +65,20 @@ pub(super) fn ran(groups: &[Group<'_>]) -> Ran {
     }
 }
 
+/// The keys of a training that say what was trained.
+pub(super) fn training_keys(training: &Training) -> BTreeMap<String, Json> {
+    let Ok(Json::Object(keys)) = serde_json::to_value(training) else {
+        return BTreeMap::new();
+    };
+    let told = keys.into_iter();
+    told.filter(|(key, _)| !NOT_TOLD.contains(&key.as_str()))
+        .collect()
+}
+
 /// The keys of a run's training, and of its guard.
-fn keys(spec: &RunSpec) -> BTreeMap<String, Json> {
-    let mut keys = BTreeMap::new();
-    if let Ok(Json::Object(training)) = serde_json::to_value(&spec.training) {
-        let told = training.into_iter();
-        keys.extend(told.filter(|(key, _)| !NOT_TOLD.contains(&key.as_str())));
-    }
-    let guard = &spec.schedule;
+fn keys(run: &Run) -> BTreeMap<String, Json> {
+    let mut keys = training_keys(&run.file.spec.training);
+    let guard = &run.schedule;
     keys.insert("max_learning_rate".into(), guard.max_learning_rate.into());
     if let Ok(on_fault) = serde_json::to_value(guard.on_fault) {
         keys.insert("on_fault".into(), on_fault);
@@ -101,19 +104,15 @@ fn common(all: &[BTreeMap<String, Json>]) -> BTreeMap<String, Json> {
     counts.into_iter().filter_map(most).collect()
 }
 
-fn sha256(run: &Run) -> Option<&str> {
-    let found = run.file.found.as_ref();
-    found.map(|found| found.schedule_sha256.as_str())
-}
-
 /// The tree of the composition that the run kept: it names no files. Of one that was not kept, as the study names it.
 fn composition(run: &Run) -> Option<String> {
-    let named = &run.file.spec.schedule.plugin;
+    let named = &run.schedule.plugin;
     if !pixelrate_compose::is_composition(named) {
         return None;
     }
     let tree = || {
-        let bytes = std::fs::read(plugin_path(&run.folder, sha256(run)?)).ok()?;
+        let bytes =
+            std::fs::read(plugin_path(&run.folder, run.schedule_sha256.as_deref()?)).ok()?;
         let node = Composition::from_bytes(&bytes).ok()?.node;
         Some(toml::Value::try_from(&node).ok()?.to_string())
     };

@@ -42,6 +42,9 @@ pub struct Row {
     pub plugins: usize,
     /// Accuracy of each seed's run.
     pub accuracies: BTreeMap<u64, f64>,
+    /// The least accuracy of a run that did not diverge.
+    #[serde(skip)]
+    pub(super) least_finished: Option<f64>,
 }
 
 /// How soon the runs of a label came to the target accuracy. A run that never did so counts as later than all others.
@@ -65,11 +68,12 @@ pub(super) fn row(group: &Group<'_>) -> Row {
     };
     let accuracies = over(|row| row.final_eval_accuracy);
     let changed = |run: &&&super::gather::Run| !run.takeovers.is_empty();
-    let founds = group.runs.iter().filter_map(|run| run.file.found.as_ref());
-    let plugins: BTreeSet<&str> = founds.map(|found| &*found.schedule_sha256).collect();
+    let plugins: BTreeSet<&str> = (group.runs.iter())
+        .filter_map(|run| run.schedule_sha256.as_deref())
+        .collect();
     Row {
         schedule: group.name.clone(),
-        told: group.first().file.spec.schedule.told(),
+        told: group.first().schedule.told(),
         accuracy: estimate(&accuracies),
         bootstrap: bca(&accuracies),
         area: None,
@@ -88,6 +92,11 @@ pub(super) fn row(group: &Group<'_>) -> Row {
             .iter()
             .filter_map(|row| Some((row.seed, row.final_eval_accuracy?)))
             .collect(),
+        least_finished: results
+            .iter()
+            .filter(|row| row.status != RunStatus::Diverged)
+            .filter_map(|row| row.final_eval_accuracy)
+            .min_by(f64::total_cmp),
     }
 }
 

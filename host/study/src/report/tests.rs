@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use pixelrate_control::{Cause, Takeover, Takeovers};
 use pixelrate_runlog::{EvalRow, RunStatus, StepRow, write_summaries};
 use pixelrate_sandbox::Value;
 use pixelrate_trainer::spec::RunSpec;
@@ -11,11 +12,12 @@ use pixelrate_trainer::spec::RunSpec;
 use super::*;
 use crate::runs::tests::{begin, spec, summary};
 
-/// A run of 1,000 steps, each of a millisecond, tested after each fifth of those that it did.
+/// A run of 1,000 steps, each of a millisecond, tested after every 200 and the last.
 fn run(study: &Path, spec: &RunSpec, accuracy: f64, status: RunStatus) {
     let (folder, mut log) = begin(study, spec);
     let done = if status == RunStatus::Diverged {
-        600
+        // Where no other run is tested.
+        550
     } else {
         1_000
     };
@@ -35,7 +37,7 @@ fn run(study: &Path, spec: &RunSpec, accuracy: f64, status: RunStatus) {
         };
         log.step(row).unwrap();
         let after = step + 1;
-        if after.is_multiple_of(200) {
+        if after.is_multiple_of(200) || after == done {
             let row = EvalRow {
                 step: after,
                 epoch: 0.0,
@@ -268,8 +270,8 @@ fn a_winner_is_flattered_by_the_seeds_that_it_was_chosen_on_alone() {
     let fresh = claims("[0, 1]", &[5, 6, 7]);
     assert!(
         fresh.contains(
-            "They were chosen on seeds 0 and 1, and are reported on seeds 5, 6 and 7, which had no part in the choice: it does \
-             not flatter them."
+            "They were chosen on seeds 0 and 1, and are reported on seeds 5, 6 and 7, which had no part in the choice; \
+             the test pictures are the same."
         ),
         "{fresh}"
     );
@@ -503,5 +505,94 @@ fn a_label_whose_file_was_edited_between_two_runs_says_so() {
         told().contains("**mine**: its 2 runs began under 2 plugins"),
         "{}",
         told()
+    );
+}
+
+#[test]
+fn the_curve_of_a_label_does_not_dip_where_one_of_its_runs_diverged() {
+    let place = tempfile::tempdir().unwrap();
+    let study = place.path().join("demo");
+    three(&study);
+    let runs = gather::runs(&study).unwrap();
+    let group = gather::by_label(&runs).remove(2);
+    let trace = Trace::of(&group, None, true, &KeptCurves::of(&study)).unwrap();
+    let steps: Vec<f64> = trace.accuracies.iter().map(|point| point.step).collect();
+    assert_eq!(steps, [200.0, 400.0, 600.0, 800.0, 1_000.0]);
+    let mean = |ends: [f64; 3]| 100.0 * ends.iter().sum::<f64>() / 3.0;
+    let last = trace.accuracies.last().unwrap().value;
+    assert!((last - mean([0.85, 0.31, 0.84])).abs() < 1e-9, "{last}");
+    // At 600 the diverged run counts with what it ended with at 550.
+    let third = trace.accuracies[2].value;
+    let expected = mean([0.6 * 0.85, 0.31, 0.6 * 0.84]);
+    assert!((third - expected).abs() < 1e-9, "{third}");
+}
+
+#[test]
+fn labels_of_a_grid_are_compared_with_the_baseline_of_their_own_values() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    for (index, label) in ["base", "other"].iter().enumerate() {
+        for smoothing in [0.0, 0.1] {
+            for seed in 0..2 {
+                let name = format!("{label}-label_smoothing={smoothing}");
+                let mut spec = labelled(&name, index as u32, seed);
+                spec.training.label_smoothing = smoothing;
+                // The optimizer is the second schedule's own.
+                spec.training.momentum -= 0.1 * index as f64;
+                run(&study, &spec, 0.8, RunStatus::Finished);
+            }
+        }
+    }
+    let found = report(&study, &out, &Options::default()).unwrap();
+    let pairs: Vec<_> = (found.comparisons.rows.iter())
+        .map(|row| (row.schedule.as_str(), row.baseline.as_str()))
+        .collect();
+    assert_eq!(
+        pairs,
+        [
+            ("other-label_smoothing=0", "base-label_smoothing=0"),
+            ("other-label_smoothing=0.1", "base-label_smoothing=0.1")
+        ]
+    );
+}
+
+#[test]
+fn a_branch_is_told_under_the_schedule_that_it_was_forked_to() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    let trunk = labelled("base", 0, 0);
+    run(&study, &trunk, 0.8, RunStatus::Finished);
+    let mut branch = spec("base-cosine-at400", 0, Some((&trunk.run, 400)));
+    branch.tuned = Some(place.path().join("search"));
+    run(&study, &branch, 0.9, RunStatus::Finished);
+    let mut schedule = branch.schedule.clone();
+    schedule.plugin = "cosine".to_owned();
+    let fork = Takeover {
+        step: 400,
+        cause: Cause::Fork,
+        schedule,
+        sha256: "ef".repeat(32),
+        state: None,
+        left: None,
+        request: None,
+        time_unix_ms: 0,
+    };
+    let mut takeovers = Takeovers::open(&study.join(&branch.run)).unwrap();
+    takeovers.add(&fork).unwrap();
+    run(&study, &labelled("other", 1, 0), 0.7, RunStatus::Finished);
+    let found = report(&study, &out, &Options::default()).unwrap();
+    let told: Vec<&str> = found.rows.iter().map(|row| row.told.as_str()).collect();
+    assert_eq!(told, ["fixed", "cosine", "fixed"]);
+    let ran = &found.ran.schedules[1];
+    assert_eq!(ran.plugin, "cosine");
+    assert_eq!(ran.sha256.as_deref(), Some(&*"ef".repeat(32)));
+    // Its trunk's steps and tests are not its own, and what its trunk was tuned by did not choose its schedule.
+    assert!(found.rows[1].reached.is_none() && found.rows[1].area.is_none());
+    assert!(found.searched.is_empty());
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert_eq!(
+        page.matches("<td class=\"word\">baseline</td>").count(),
+        1,
+        "{page}"
     );
 }

@@ -54,12 +54,15 @@ impl Trace {
         let total = total.unwrap_or(1);
         let (mut rates, mut losses) = (Rates::over(total), Losses::over(total));
         let mut tests: BTreeMap<u64, Running> = BTreeMap::new();
-        // A diverged run counts with what it ended with wherever the others were tested after it: they come first.
+        // A diverged run counts with what it ended with wherever the others were tested after it: they come first. Its own
+        // last test, at the step where it diverged, is a place of the curve only if all diverged: it would stand there alone.
         let (diverged, others): (Vec<&Run>, Vec<&Run>) = group.runs.iter().partition(|run| {
             let row = run.result();
             row.is_some_and(|row| row.status == RunStatus::Diverged)
         });
-        for (run, over) in others
+        let all_diverged = others.is_empty();
+        let mut over: Vec<Vec<Test>> = Vec::new();
+        for (run, diverged) in others
             .iter()
             .map(|run| (run, false))
             .chain(diverged.iter().map(|run| (run, true)))
@@ -67,13 +70,17 @@ impl Trace {
             let curves = kept.get(run, total)?;
             let curve = &curves.tests;
             if drawn {
-                for test in curve {
-                    let cell = tests.entry(test.step).or_default();
-                    cell.add(100.0 * test.accuracy);
+                if !diverged || all_diverged {
+                    for test in curve {
+                        tests.entry(test.step).or_default();
+                    }
                 }
-                if over && let Some(last) = curve.last() {
-                    for (_, later) in tests.range_mut(last.step + 1..) {
-                        later.add(100.0 * last.accuracy);
+                if diverged {
+                    over.push(curve.clone());
+                } else {
+                    for test in curve {
+                        let cell = tests.entry(test.step).or_default();
+                        cell.add(100.0 * test.accuracy);
                     }
                 }
                 losses.add(&curves.losses);
@@ -83,7 +90,8 @@ impl Trace {
                     rates.add(&curves.rates);
                 }
             }
-            if run.result().is_some() {
+            // A branch's seconds begin at its fork, and its trunk had been tested before.
+            if run.result().is_some() && !group.is_forked() {
                 trace.areas.extend(area(curve, run.total_steps()));
                 let hit = target.and_then(|at| curve.iter().find(|test| test.accuracy >= at));
                 trace.reached.push(hit.map(|test| Reach {
@@ -94,6 +102,14 @@ impl Trace {
         }
         if !drawn {
             return Ok(trace);
+        }
+        for (&step, cell) in &mut tests {
+            for curve in &over {
+                let done = curve.partition_point(|test| test.step <= step);
+                if let Some(test) = done.checked_sub(1).map(|last| &curve[last]) {
+                    cell.add(100.0 * test.accuracy);
+                }
+            }
         }
         trace.rates = rates.points();
         trace.losses = losses.points();

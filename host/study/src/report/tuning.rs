@@ -66,7 +66,9 @@ impl Searched {
 
 /// The schedules whose study names the search that their parameters are from.
 pub(super) fn searched(groups: &[Group<'_>]) -> Result<Vec<Searched>, Error> {
-    let tuned = groups.iter().filter_map(|group| {
+    // A branch trains under another schedule than the one that was searched for.
+    let whole = groups.iter().filter(|group| !group.is_forked());
+    let tuned = whole.filter_map(|group| {
         let spec = &group.first().file.spec;
         Some((group, spec.label.clone(), spec.tuned.clone()?))
     });

@@ -103,6 +103,8 @@ pub(crate) fn score(folder: &Path, rung: &Rung, metric: Metric) -> Result<Option
         (Some(value), _) => Some(Score::Measured(value)),
         (None, Some(RunStatus::Failed)) => Some(Score::Failed),
         (None, Some(RunStatus::Finished)) => Some(Score::Diverged(None)),
+        // It was tested at the rung, and what came of it is no number: its weights left the finite ones in the last step.
+        (None, _) if measured.is_some() => Some(Score::Diverged(None)),
         (None, _) => None,
     })
 }
@@ -210,7 +212,8 @@ fn why(choice: &Choice, last: bool, going: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::tests::spec;
+    use crate::runs::tests::{begin, spec};
+    use pixelrate_runlog::EvalRow;
 
     /// A search over as many candidates as there are names, of which `going` enter the second rung.
     fn search(names: &[&str], going: usize, metric: Metric) -> Search {
@@ -265,6 +268,31 @@ mod tests {
             .iter()
             .map(|(name, on)| (name.as_str(), *on))
             .collect()
+    }
+
+    #[test]
+    fn a_loss_at_the_rung_that_is_no_number_is_a_divergence() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, mut log) = begin(place.path(), &spec("a", 0, None));
+        let rung = Rung {
+            epochs: 1.0,
+            step: 10,
+            candidates: 1,
+        };
+        let score = |metric| score(&folder, &rung, metric).unwrap();
+        assert_eq!(score(Metric::Loss), None);
+        let row = EvalRow {
+            step: 10,
+            epoch: 1.0,
+            split: "test".to_owned(),
+            loss: f64::NAN,
+            accuracy: 0.1,
+            examples: 100,
+        };
+        log.eval(row).unwrap();
+        log.sync().unwrap();
+        assert_eq!(score(Metric::Loss), Some(Score::Diverged(None)));
+        assert_eq!(score(Metric::Accuracy), Some(Score::Measured(0.1)));
     }
 
     const fn at(value: f64) -> Score {

@@ -171,7 +171,7 @@ fn markdown(search: &Search, tuning: &Tuning, ranked: &[Choice], winner: &str) -
     if ranked.len() > ROWS {
         let _ = writeln!(
             text,
-            "\n{} more candidates were dropped before; `choices.jsonl` has all of them.",
+            "\n{} more candidates are in `choices.jsonl`.",
             ranked.len() - ROWS
         );
     }

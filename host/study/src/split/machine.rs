@@ -72,7 +72,8 @@ pub(super) fn busy(time: Duration) -> f64 {
         return 0.0;
     };
     let passed = all_now.saturating_sub(all);
-    busy_now.saturating_sub(busy) as f64 / passed.max(1) as f64
+    // Waiting for disks may be counted backwards.
+    (busy_now.saturating_sub(busy) as f64 / passed.max(1) as f64).min(1.0)
 }
 
 /// Time that all cores were busy for, and all time.

@@ -261,6 +261,7 @@ impl Attempt {
                 checkpointed = Instant::now();
             }
         }
+        self.last_refusals(observer)?;
         Ok(Ending::Finished)
     }
 

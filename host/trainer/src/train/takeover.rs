@@ -292,6 +292,16 @@ impl Attempt {
     }
 
     /// Logs that a schedule was refused. Whoever looks on hears of it here, unless that was told.
+    /// Logs what was refused after the last step: somebody was told of it.
+    pub(super) fn last_refusals(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        while let Some(order) = self.desk.order(self.at.step) {
+            if let Order::Refused(refusal) = order {
+                self.refused(refusal, observer)?;
+            }
+        }
+        Ok(())
+    }
+
     fn refused(&mut self, refusal: Refusal, observer: &mut dyn Observer) -> Result<(), Error> {
         let took = u64::try_from(refusal.took.as_nanos()).ok();
         let row = EventRow {

@@ -122,7 +122,7 @@ fn a_part_that_is_saved_takes_over_with_the_state_of_all_and_a_broken_compositio
             }
             // Time for a file's change to be seen, and what it makes to be prepared.
             if step >= 22 && !rejected {
-                std::thread::sleep(Duration::from_millis(60));
+                std::thread::sleep(Duration::from_millis(250));
             }
         }
         Seen::Event(row) if row.kind == EventKind::Swapped => swapped = true,

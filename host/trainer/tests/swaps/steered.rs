@@ -43,7 +43,7 @@ fn a_run_waits_goes_on_and_stops_when_it_is_told_to() {
                 std::thread::sleep(Duration::from_millis(100));
             }
             if once {
-                std::thread::sleep(Duration::from_millis(10));
+                std::thread::sleep(Duration::from_millis(100));
             }
         });
         begin(&spec(first), &run, &mut observer, &Stop::default()).unwrap()
@@ -75,7 +75,7 @@ fn time_that_a_run_waits_before_it_stops_does_not_count() {
     let mut observer = Watching(|seen| match seen {
         Seen::Started => {
             Mailbox::of(&run).post(What::Pause, None).unwrap();
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(Duration::from_secs(1));
         }
         Seen::Event(row) if row.kind == EventKind::Paused => {
             let stop = stop.clone();
@@ -107,7 +107,7 @@ fn a_named_checkpoint_stays_and_a_damaged_one_is_put_aside() {
             let name = "before".to_owned();
             named = Some(mailbox.post(What::Checkpoint { name }, None).unwrap());
             mailbox.post(What::Stop, None).unwrap();
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(Duration::from_secs(1));
         }
     });
     begin(&spec(first), &run, &mut observer, &stop).unwrap();
@@ -240,7 +240,7 @@ fn a_file_that_changes_while_the_run_sets_up_is_not_missed() {
     });
     let mut swapped = false;
     let mut observer = Watching(|seen| match seen {
-        Seen::Steps(_) if !swapped => std::thread::sleep(Duration::from_millis(60)),
+        Seen::Steps(_) if !swapped => std::thread::sleep(Duration::from_millis(250)),
         Seen::Event(row) if row.kind == EventKind::Swapped => swapped = true,
         _ => {}
     });

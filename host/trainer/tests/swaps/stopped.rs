@@ -89,7 +89,7 @@ fn a_checkpoint_right_after_a_takeover_is_a_good_one() {
             let name = "kept".to_owned();
             mailbox.post(What::Checkpoint { name }, None).unwrap();
             mailbox.post(What::Stop, None).unwrap();
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(Duration::from_secs(1));
         }
         _ => {}
     });
@@ -148,7 +148,7 @@ fn a_swap_that_is_taken_back_while_it_is_prepared_does_not_hold_the_run_up() {
     let first = place.plugin("first.wat", &counting(1e-5));
     begin_with(&run, &first, &[], Some(10));
     let slow = "(local $n i32) (loop $more (local.set $n (i32.add (local.get $n) (i32.const 1)))
-        (br_if $more (i32.lt_u (local.get $n) (i32.const 200000)))) f64.const 0.001";
+        (br_if $more (i32.lt_u (local.get $n) (i32.const 2000000)))) f64.const 0.001";
     let id = offer(&run, &place.plugin("slow.wat", &reading(slow)), None, true);
     let mut observer = Watching(|seen| {
         if let Seen::Started = seen {

@@ -35,14 +35,14 @@ fn picture(group: &Group<'_>) -> Option<Picture> {
     let run = group.first();
     Some(Picture {
         label: group.name.clone(),
-        told: run.file.spec.schedule.told(),
+        told: run.schedule.told(),
         scan: drawing(run, &group.name).transpose()?,
     })
 }
 
 /// The scan of the run's own plugin over the run's own steps; `None` for one that reads no picture.
 fn drawing(run: &Run, title: &str) -> Result<Option<Drawn>, String> {
-    let spec = &run.file.spec;
+    let spec = &run.spec();
     let engine = Engine::new(&EngineOptions::from(&spec.limits)).map_err(|e| e.to_string())?;
     let (plugin, kept) = match plugin(&engine, run) {
         Ok(found) => found,
@@ -96,10 +96,9 @@ fn is_text(value: &Value) -> bool {
 
 /// The plugin that the run kept, or else that of its name today; and whether it is the run's.
 fn plugin(engine: &Engine, run: &Run) -> Result<(Plugin, bool), String> {
-    let schedule = &run.file.spec.schedule;
-    let found = run.file.found.as_ref();
-    let kept = found.and_then(|found| {
-        let path = plugin_path(&run.folder, &found.schedule_sha256);
+    let schedule = &run.schedule;
+    let kept = run.schedule_sha256.as_ref().and_then(|sha256| {
+        let path = plugin_path(&run.folder, sha256);
         let bytes = std::fs::read(path).ok()?;
         engine.load_bytes(&schedule.name(), &bytes).ok()
     });

@@ -61,7 +61,7 @@ pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
                             @if compared {
                                 @let found = comparison.and_then(|found| found.difference);
                                 td data-value=(of_mean(&found)) { (or_none(found.map(|found| points(found.mean)))) }
-                                td.word { (verdict(comparison.map(|found| found.verdict))) }
+                                td.word { (verdict(report, row, comparison.map(|found| found.verdict))) }
                             }
                             td data-value=(of_mean(&row.train_loss)) { (mean(&row.train_loss, 3)) }
                             td { (row.accuracy.map_or(0, |accuracy| accuracy.count)) }
@@ -93,12 +93,20 @@ fn swatch(number: usize) -> Markup {
     html! { span.swatch style=(style) aria-hidden="true" {} }
 }
 
-fn verdict(verdict: Option<Verdict>) -> Markup {
+/// What came of comparing a row, if it was compared: what was forked, or trained something else than the baseline, was not.
+fn verdict(report: &Report, row: &Row, found: Option<Verdict>) -> Markup {
+    match found {
+        Some(found) => judged(found),
+        None if report.comparisons.baselines.contains(&row.schedule) => html! { "baseline" },
+        None => html! { (NONE) },
+    }
+}
+
+fn judged(verdict: Verdict) -> Markup {
     match verdict {
-        None => html! { "baseline" },
-        Some(found @ Verdict::Better) => html! { span.better { (found.as_str()) } },
-        Some(found @ Verdict::Worse) => html! { span.worse { (found.as_str()) } },
-        Some(found) => html! { (found.as_str()) },
+        found @ Verdict::Better => html! { span.better { (found.as_str()) } },
+        found @ Verdict::Worse => html! { span.worse { (found.as_str()) } },
+        found => html! { (found.as_str()) },
     }
 }
 
@@ -136,7 +144,7 @@ pub(super) fn comparisons(report: &Report) -> Markup {
                             td data-value=(key(row.p_t)) { (chance(row.p_t)) }
                             td data-value=(key(row.p_flip)) { (chance(row.p_flip)) }
                             td data-value=(key(row.p_holm)) { (chance(row.p_holm)) }
-                            td.word { (verdict(Some(row.verdict))) }
+                            td.word { (judged(row.verdict)) }
                             td data-value=(key(row.seeds_alone.map(|n| n as f64))) { (notes::seeds(row, row.seeds_alone)) }
                             td data-value=(key(row.seeds_corrected.map(|n| n as f64))) { (notes::seeds(row, row.seeds_corrected)) }
                         }
