@@ -10,7 +10,7 @@ use pixelrate_trainer::spec::{RunSpec, ScheduleSpec};
 
 use crate::Error;
 use crate::rebuild::Build;
-use crate::report::Options;
+use crate::report::{self, Options};
 use crate::search;
 use crate::spec::{StudyFile, TrainingKeys};
 use crate::split::Jobs;
@@ -125,7 +125,7 @@ impl Planner<'_> {
         let report = &study.report;
         let wrong = |key: &str, problem: String| Err(self.wrong(&[&["report", key]], problem));
         if let Some(baseline) = &report.baseline
-            && !runs.iter().any(|run| run.label == *baseline)
+            && !runs.iter().any(|run| report::names(baseline, &run.label))
         {
             let labels: BTreeSet<&str> = runs.iter().map(|run| run.label.as_str()).collect();
             let labels: Vec<&str> = labels.into_iter().collect();

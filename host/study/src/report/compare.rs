@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::gather::Group;
+use super::options::names;
 use super::ran::training_keys;
 use super::rows::Row;
 use crate::Error;
@@ -94,14 +95,7 @@ pub(super) fn compare(
     let chosen = match wanted {
         None => whole.first().map(|&place| index(place)),
         Some(name) => {
-            // A label of a grid is named with its values, or without them for all of them.
-            let named = |place: &&usize| {
-                let label = &groups[**place].name;
-                label == name
-                    || label
-                        .strip_prefix(name)
-                        .is_some_and(|rest| rest.starts_with('-') && rest.contains('='))
-            };
+            let named = |place: &&usize| names(name, &groups[**place].name);
             let exact = whole.iter().find(|place| groups[**place].name == name);
             let Some(&found) = exact.or_else(|| whole.iter().find(named)) else {
                 let labels: Vec<_> = whole

@@ -33,6 +33,7 @@ pub use compare::{Comparison, Comparisons, Verdict};
 pub(crate) use curves::KeptCurves;
 pub(crate) use gather::Run;
 pub use options::Options;
+pub(crate) use options::names;
 pub use ran::{Ran, RanSchedule};
 pub use rows::{Reached, Row};
 pub use tuning::{SearchCost, Searched, Tuning};

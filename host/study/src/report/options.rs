@@ -21,6 +21,14 @@ pub struct Options {
     pub target: Option<f64>,
 }
 
+/// Whether `wanted` names the label: a label of a grid is named with its values, or without them for all of them.
+pub(crate) fn names(wanted: &str, label: &str) -> bool {
+    label == wanted
+        || label
+            .strip_prefix(wanted)
+            .is_some_and(|rest| rest.starts_with('-') && rest.contains('='))
+}
+
 impl Options {
     /// These options, and where they say nothing, those that the study in `folder` was run with.
     ///

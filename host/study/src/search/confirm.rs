@@ -56,7 +56,7 @@ pub fn confirm(
         report: Options::default(),
     };
     let ends = engine::run(&plan, None, &place, program, jobs, stop)?;
-    if stop.asked() {
+    if stop.asked() || ends.contains(&RunEnd::Stopped) {
         return Ok(End::Stopped);
     }
     let failed: Vec<_> = plan
@@ -74,7 +74,7 @@ pub fn confirm(
     tuning.confirmed = best
         .iter()
         .map(|one| confirmed(one, &seeds, &place, search.metric))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, Error>>()?;
     record::write_tuning(folder, &tuning)?;
     Ok(End::Found(Box::new(tuning)))
 }
@@ -111,12 +111,12 @@ fn confirmed(
         };
         values.extend(value.filter(|value| value.is_finite()));
     }
-    let found = estimate(&values).ok_or_else(|| Error::NothingFound(place.to_owned()))?;
+    let found = estimate(&values);
     Ok(Confirmed {
         candidate: candidate.label.clone(),
         seeds: seeds.to_vec(),
-        mean: found.mean,
-        half_width: found.half_width,
+        mean: found.map(|found| found.mean),
+        half_width: found.and_then(|found| found.half_width),
         diverged,
     })
 }

@@ -85,11 +85,11 @@ pub struct Confirmed {
     pub candidate: String,
     /// Seeds that the search did not use.
     pub seeds: Vec<u64>,
-    /// The mean of the metric at the full budget.
-    pub mean: f64,
+    /// The mean of the metric at the full budget; `None` if no run has it.
+    pub mean: Option<f64>,
     /// Half of the mean's 95 % interval by Student's t; `None` for one seed.
     pub half_width: Option<f64>,
-    /// Runs that diverged, which count with the accuracy that they ended with.
+    /// Runs that diverged: they count with the accuracy that they ended with, and have no loss to count with.
     pub diverged: usize,
 }
 

@@ -222,10 +222,13 @@ fn confirmed(text: &mut String, metric: Metric, tuning: &Tuning) {
             text,
             "| {} | {} | {} | {} |",
             one.candidate,
-            score(metric, Some(one.mean), one.half_width),
+            score(metric, one.mean, one.half_width),
             seeds(one),
             one.diverged
         );
+    }
+    if metric == Metric::Loss && tuning.confirmed.iter().any(|one| one.diverged > 0) {
+        text.push_str("\nA run that diverged has no loss: the mean is that of the others.\n");
     }
 }
 

@@ -11,6 +11,8 @@ use serde::Deserialize;
 
 /// Candidates that are drawn of a schedule with ranges, where a search says nothing.
 const CANDIDATES: usize = 27;
+/// Combinations at most of a schedule's choices, which are all dealt out.
+const MOST_COMBINATIONS: usize = 1_000_000;
 /// Significant digits of a number that is drawn: what a run is called by is what it ran with.
 const DIGITS: usize = 4;
 /// How often a candidate is drawn again that is there already.
@@ -187,12 +189,22 @@ impl Space {
                 return Err(Unfit(name.clone(), problem));
             }
         }
-        Ok(())
+        let combinations = self.combinations();
+        match self.choices.keys().next_back() {
+            Some(name) if combinations > MOST_COMBINATIONS => {
+                let problem = format!(
+                    "makes more than {MOST_COMBINATIONS} combinations with the other choices: name fewer, or give a range"
+                );
+                Err(Unfit(name.clone(), problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Combinations of the choices.
     fn combinations(&self) -> usize {
-        self.choices.values().map(Vec::len).product()
+        let counts = self.choices.values().map(Vec::len);
+        counts.fold(1, usize::saturating_mul)
     }
 
     /// `count` candidates (27 where nothing is said; without ranges there are no more than the combinations of the
@@ -352,5 +364,22 @@ mod tests {
         assert!(problem("0..1:cubic").contains("no scale"));
         assert!(problem("a..b").contains("MIN..MAX"));
         assert_eq!("0.1".parse(), Ok(Domain::Fixed(Value::Number(0.1))));
+    }
+
+    #[test]
+    fn more_combinations_than_memory_holds_are_told() {
+        let two = || vec![Value::Number(1.0), Value::Number(2.0)];
+        let space = |names: u32| Space {
+            choices: (0..names).map(|name| (name.to_string(), two())).collect(),
+            ..Space::default()
+        };
+        assert!(space(10).check().is_ok());
+        for names in [20, 64, 70] {
+            let Unfit(_, problem) = space(names).check().unwrap_err();
+            assert!(
+                problem.contains("more than 1000000 combinations"),
+                "{problem}"
+            );
+        }
     }
 }
