@@ -64,6 +64,8 @@ struct Open {
     dead: u64,
     /// Whole entries that are to be added.
     waiting: Vec<u8>,
+    /// Their bodies, by the runs' names: who asks for a run's entry often asks again in a moment.
+    fresh: HashMap<String, (Vec<Option<Stamp>>, Vec<u8>)>,
 }
 
 /// Where an entry lies, and what it was read from.
@@ -111,6 +113,9 @@ impl Index {
     /// The body of the entry of `run`, if there is one and its files' stamps were `stamps`.
     pub(crate) fn get(&self, run: &str, stamps: &[Option<Stamp>]) -> Option<Vec<u8>> {
         let mut open = self.lock();
+        if let Some((kept, body)) = open.fresh.get(run) {
+            return (kept == stamps).then(|| body.clone());
+        }
         let entry = open.entries.get(run)?;
         if entry.stamps != stamps {
             return None;
@@ -153,6 +158,8 @@ impl Index {
         if let Some(old) = open.entries.remove(run) {
             open.dead += old.bytes();
         }
+        let kept = (stamps.to_vec(), body.to_vec());
+        open.fresh.insert(run.to_owned(), kept);
         if open.waiting.len() >= WAITING {
             let _ = self.write(&mut open);
         }
@@ -165,6 +172,7 @@ impl Index {
 
     fn write(&self, open: &mut Open) -> io::Result<()> {
         let waiting = std::mem::take(&mut open.waiting);
+        open.fresh.clear();
         if waiting.is_empty() {
             return Ok(());
         }

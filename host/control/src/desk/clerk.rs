@@ -74,7 +74,9 @@ pub(super) struct Clerk {
     watch: Option<Watch>,
     /// Counts the changes of the file in force: only the newest may take over.
     reload: u64,
-    told: Option<(Status, Instant)>,
+    /// The status that was written last, and when that was tried.
+    told: Option<Status>,
+    tried: Option<Instant>,
 }
 
 impl Clerk {
@@ -107,6 +109,7 @@ impl Clerk {
             watch,
             reload: 0,
             told: None,
+            tried: None,
         };
         clerk.promise(options.step);
         clerk.watch_files_in_force();
@@ -411,11 +414,7 @@ impl Clerk {
     }
 
     fn tell_now_and_then(&mut self) {
-        let due = self
-            .told
-            .as_ref()
-            .is_none_or(|(_, when)| when.elapsed() >= TELL);
-        if due {
+        if self.tried.is_none_or(|when| when.elapsed() >= TELL) {
             self.tell();
         }
     }
@@ -434,11 +433,11 @@ impl Clerk {
             sha256: self.sha256.clone(),
             swaps: self.swaps,
         };
-        let changed = self.told.as_ref().is_none_or(|(told, _)| *told != status);
-        // Nobody is helped by a run that ends because its status could not be told.
-        let told = !changed || status.write(&self.run).is_ok();
-        // What could not be told is told the next time.
-        self.told = told.then(|| (status, Instant::now()));
+        // Nobody is helped by a run that ends because its status could not be told: it is told the next time.
+        if self.told.as_ref() != Some(&status) && status.write(&self.run).is_ok() {
+            self.told = Some(status);
+        }
+        self.tried = Some(Instant::now());
     }
 }
 

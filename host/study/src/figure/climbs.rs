@@ -63,7 +63,8 @@ fn legend(all: &[Climb], left: u32) -> (Vec<Entry>, String) {
     (entries, pictures)
 }
 
-/// Values against budgets, a line a candidate, the best first: grey, but for the nine that came furthest. Budgets stand at equal distances: each is a multiple of the one before.
+/// Values against budgets, a line a candidate, the best first: grey, but for the nine that came furthest. Budgets stand at
+/// equal distances: each is a multiple of the one before.
 ///
 /// # Errors
 /// [`Error::Figure`], if the file cannot be written.

@@ -39,6 +39,18 @@ fn what_is_added_is_found_again_and_the_later_entry_counts() {
 }
 
 #[test]
+fn an_entry_is_found_before_it_is_written_if_its_files_are_the_same() {
+    let place = study(&["a"]);
+    let index = Index::open(place.path(), "test", 1);
+    index.add("a", &STAMPS, b"one");
+    assert!(!file(place.path()).exists());
+    assert_eq!(index.get("a", &STAMPS).unwrap(), b"one");
+    assert_eq!(index.get("a", &[None, None]), None);
+    index.save();
+    assert_eq!(get(place.path(), "a").unwrap(), "one");
+}
+
+#[test]
 fn an_entry_of_files_that_changed_counts_for_nothing() {
     let place = study(&["a"]);
     let summary = place.path().join("a/summary");

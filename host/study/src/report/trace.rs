@@ -70,16 +70,12 @@ impl Trace {
             let curves = kept.get(run, total)?;
             let curve = &curves.tests;
             if drawn {
-                if !diverged || all_diverged {
-                    for test in curve {
-                        tests.entry(test.step).or_default();
-                    }
-                }
                 if diverged {
                     over.push(curve.clone());
-                } else {
-                    for test in curve {
-                        let cell = tests.entry(test.step).or_default();
+                }
+                for test in curve.iter().filter(|_| !diverged || all_diverged) {
+                    let cell = tests.entry(test.step).or_default();
+                    if !diverged {
                         cell.add(100.0 * test.accuracy);
                     }
                 }
