@@ -93,7 +93,7 @@ pub(super) fn compare(
         .collect();
     let index = |place: usize| groups[place].first().file.spec.label_index;
     let chosen = match wanted {
-        None => whole.first().map(|&place| index(place)),
+        None => whole.first().copied(),
         Some(name) => {
             let named = |place: &&usize| names(name, &groups[**place].name);
             let exact = whole.iter().find(|place| groups[**place].name == name);
@@ -107,13 +107,18 @@ pub(super) fn compare(
                     labels: labels.join(", "),
                 });
             };
-            Some(index(found))
+            Some(found)
         }
     };
-    let (bases, others): (Vec<usize>, Vec<usize>) = whole
-        .into_iter()
-        .partition(|&place| Some(index(place)) == chosen);
     let training = |place: usize| &groups[place].first().file.spec.training;
+    // Labels of a grid share their place in the study, and train differently. Those of single runs, which no study has
+    // given a place, are a baseline and what is compared with it.
+    let (bases, others): (Vec<usize>, Vec<usize>) = whole.into_iter().partition(|&place| {
+        chosen.is_some_and(|chosen| {
+            place == chosen
+                || index(place) == index(chosen) && differing(training(place), training(chosen)) > 0
+        })
+    });
     let mut found: Vec<Comparison> = others
         .into_par_iter()
         .filter_map(|place| {

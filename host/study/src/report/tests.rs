@@ -596,3 +596,23 @@ fn a_branch_is_told_under_the_schedule_that_it_was_forked_to() {
         "{page}"
     );
 }
+
+#[test]
+fn single_runs_of_one_training_are_compared_with_one_another() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("run"), place.path().join("report"));
+    for label in ["cosine", "fixed"] {
+        for seed in 0..2 {
+            run(&study, &labelled(label, 0, seed), 0.8, RunStatus::Finished);
+        }
+    }
+    let found = report(&study, &out, &Options::default()).unwrap();
+    assert_eq!(found.comparisons.baselines, ["cosine"]);
+    assert_eq!(found.comparisons.rows[0].schedule, "fixed");
+    let options = Options {
+        baseline: Some("fixed".to_owned()),
+        ..Options::default()
+    };
+    let found = report(&study, &out, &options).unwrap();
+    assert_eq!(found.comparisons.baselines, ["fixed"]);
+}
