@@ -16,7 +16,8 @@ pub struct Options {
     /// The label that the others are compared with; by default the study's first schedule's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
-    /// The test accuracy, a share, to which the time is taken; by default the least that a seed of the baseline ended with.
+    /// The test accuracy, a share, to which the time is taken; by default the least that a finished run of the
+    /// baseline ended with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
 }
