@@ -136,9 +136,9 @@ struct Round<'a> {
     seed: u64,
     random: ChaCha8Rng,
     means: &'a Means,
-    place: Option<tempfile::TempDir>,
-    /// The disk that the run's folder lies on.
+    /// The disk that the run's folder lies on; it goes before `place`, which it is mounted in.
     disk: Option<Mount>,
+    place: Option<tempfile::TempDir>,
     base: PathBuf,
     run: PathBuf,
     plugin: PathBuf,
@@ -249,8 +249,8 @@ impl<'a> Round<'a> {
             seed,
             random,
             means,
-            place: Some(place),
             disk,
+            place: Some(place),
             run: folder.join("run"),
             base,
             plugin,
