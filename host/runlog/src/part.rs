@@ -129,6 +129,9 @@ pub(crate) fn write_file<R: Record>(
     file.sync_all().map_err(Error::io("sync", path))
 }
 
+/// Rows that are encoded at once.
+const BATCH_ROWS: usize = 16_384;
+
 /// Rows of a row group that is worth keeping as it is. Smaller ones take more bytes a row and more reads.
 const FULL_ROWS: i64 = 32_768;
 
@@ -256,12 +259,27 @@ pub(crate) fn add<R: Record>(
     first: u64,
     rows: &[R],
 ) -> Result<Span, Error> {
+    // A batch's texts must be fewer than 2 GiB.
+    let slices = rows.chunks(BATCH_ROWS);
+    let batches = slices.map(|slice| R::to_batch(slice, identity));
+    add_batches::<R>(dir, scratch, identity, first, rows.len() as u64, batches)
+}
+
+/// As [`add`], of `count` rows in batches.
+pub(crate) fn add_batches<R: Record>(
+    dir: &Path,
+    scratch: &Path,
+    identity: &Identity,
+    first: u64,
+    count: u64,
+    batches: impl IntoIterator<Item = Result<RecordBatch, Error>>,
+) -> Result<Span, Error> {
     let span = Span {
         first,
-        end: first + rows.len() as u64,
+        end: first + count,
     };
     let draft = scratch.join(format!("{}-{}.draft", R::TABLE, span.file_name()));
-    write_file::<R>(&draft, identity, [R::to_batch(rows, identity)])?;
+    write_file::<R>(&draft, identity, batches)?;
     rename(&draft, &dir.join(span.file_name()))?;
     sync_folder(dir)?;
     Ok(span)

@@ -67,6 +67,37 @@ pub fn read_steps(folder: &Path) -> Result<Vec<StepRow>, Error> {
     steps(folder)?.collect()
 }
 
+/// One step of a run, if it was logged. Of a long log only the part is read that has it.
+///
+/// # Errors
+/// If the folder holds no log, or a damaged one.
+pub fn read_step(folder: &Path, step: u64) -> Result<Option<StepRow>, Error> {
+    let folder = RunFolder::new(folder);
+    patiently(|| {
+        let (dir, spans, rest) = listed::<StepRow>(&folder, None)?;
+        if let Some(row) = rest.into_iter().find(|row| row.step == step) {
+            return Ok(Some(row));
+        }
+        for span in spans.into_iter().rev() {
+            let part = opened::<StepRow>(&dir, span, None)?;
+            if part
+                .steps()
+                .is_some_and(|(low, high)| step < low || high < step)
+            {
+                continue;
+            }
+            let mut batches = part.batches()?;
+            while let Some(batch) = batches.next() {
+                let rows = part::rows_of::<StepRow>(batches.path(), &batch?)?;
+                if let Some(row) = rows.into_iter().find(|row| row.step == step) {
+                    return Ok(Some(row));
+                }
+            }
+        }
+        Ok(None)
+    })
+}
+
 /// The evaluations of a run, in the order of logging.
 ///
 /// # Errors

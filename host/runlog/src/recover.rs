@@ -51,16 +51,20 @@ pub(crate) fn recover<R: Record>(
         for (path, ..) in &segments {
             remove_file(path)?;
         }
+    }
+    if folder.wal().exists() {
+        // Also what a process before this one removed, and did not come to sync.
         sync_folder(&folder.wal())?;
     }
     cut::<R>(folder, identity, &parts, keep_below)
 }
 
 /// What becomes of a part when rows are dropped.
-enum Fate<R> {
+enum Fate {
     Stays,
     Goes,
-    Cut(Vec<R>),
+    /// So many rows of it stay.
+    Cut(u64),
 }
 
 fn cut<R: Record>(
@@ -71,13 +75,13 @@ fn cut<R: Record>(
 ) -> Result<Recovered, Error> {
     let dir = folder.table(R::TABLE);
     let mut done = Recovered::default();
-    let mut fates = Vec::new();
+    let mut fates: Vec<(Span, Fate)> = Vec::new();
     for span in parts {
         let (fate, last) = fate_of::<R>(&dir, *span, keep_below)?;
         let kept = match &fate {
             Fate::Stays => span.rows(),
             Fate::Goes => 0,
-            Fate::Cut(rows) => rows.len() as u64,
+            Fate::Cut(kept) => *kept,
         };
         done.kept += kept;
         done.dropped += span.rows() - kept;
@@ -103,8 +107,14 @@ fn cut<R: Record>(
                 )?;
                 first = moved.end;
             }
-            Fate::Cut(rows) => {
-                first = part::add(&prepared, &folder.scratch(), identity, first, &rows)?.end
+            Fate::Cut(kept) => {
+                // Read once more, and not held: it may be the whole log.
+                let batches = kept_of::<R>(&dir, span, keep_below)?
+                    .map(|rows| rows.and_then(|rows| R::to_batch(&rows, identity)));
+                let scratch = folder.scratch();
+                let cut =
+                    part::add_batches::<R>(&prepared, &scratch, identity, first, kept, batches)?;
+                first = cut.end;
             }
         }
     }
@@ -117,7 +127,7 @@ fn fate_of<R: Record>(
     dir: &Path,
     span: Span,
     keep_below: u64,
-) -> Result<(Fate<R>, Option<u64>), Error> {
+) -> Result<(Fate, Option<u64>), Error> {
     let opened = part::open_part::<R>(dir, span)?;
     // The statistics spare most parts a reading.
     if let Some((low, high)) = opened.steps() {
@@ -128,23 +138,33 @@ fn fate_of<R: Record>(
             return Ok((Fate::Goes, None));
         }
     }
-    let mut rows = Vec::new();
-    let mut batches = opened.batches()?;
-    while let Some(batch) = batches.next() {
-        let found = part::rows_of::<R>(batches.path(), &batch?)?;
-        rows.extend(
-            found
-                .into_iter()
-                .filter(|row| R::kept(row.step(), keep_below)),
-        );
+    let (mut kept, mut last) = (0, None);
+    for rows in kept_of::<R>(dir, span, keep_below)? {
+        let rows = rows?;
+        kept += rows.len() as u64;
+        last = rows.last().map(Record::step).or(last);
     }
-    let last = rows.last().map(Record::step);
-    let fate = if rows.len() as u64 == span.rows() {
+    let fate = if kept == span.rows() {
         Fate::Stays
     } else {
-        Fate::Cut(rows)
+        Fate::Cut(kept)
     };
     Ok((fate, last))
+}
+
+/// The rows of a part that stay, some thousand at a time.
+fn kept_of<R: Record>(
+    dir: &Path,
+    span: Span,
+    keep_below: u64,
+) -> Result<impl Iterator<Item = Result<Vec<R>, Error>>, Error> {
+    let batches = part::open_part::<R>(dir, span)?.batches()?;
+    let path = batches.path().to_owned();
+    Ok(batches.map(move |batch| {
+        let mut rows = part::rows_of::<R>(&path, &batch?)?;
+        rows.retain(|row| R::kept(row.step(), keep_below));
+        Ok(rows)
+    }))
 }
 
 /// Links a part into another folder, or copies it where links are not to be had.

@@ -13,6 +13,8 @@ use crate::{Error, EvalRow, EventRow, Identity, Options, StepRow, SummaryRow, pa
 /// Step rows at most that go to the write-ahead log in one batch, where several orders wait. A batch costs the same
 /// however few its rows are, so a trainer that is quick makes larger ones.
 const BATCH_ROWS: usize = 4_096;
+/// Bytes of events' messages that make a part, however few rows they are: a schedule may say much.
+const TEXT: usize = 64 << 20;
 
 /// What the thread is asked to do, in the order of asking.
 pub(crate) enum Order {
@@ -97,6 +99,8 @@ pub(crate) struct Writer {
     events: Table<EventRow>,
     began: Instant,
     oldest: Option<Instant>,
+    /// Bytes of the messages of events that are in no part yet.
+    text: usize,
     /// Held for as long as the thread lives.
     _lock: File,
 }
@@ -120,6 +124,7 @@ impl Writer {
             events: Table::new(events),
             began: Instant::now(),
             oldest: None,
+            text: 0,
             _lock: lock,
         }
     }
@@ -144,10 +149,13 @@ impl Writer {
                     self.append(|w| w.evals.append(vec![row], &w.folder, &w.identity)),
                     None,
                 ),
-                Order::Event(row) => (
-                    self.append(|w| w.events.append(vec![row], &w.folder, &w.identity)),
-                    None,
-                ),
+                Order::Event(row) => {
+                    self.text += row.message.len();
+                    (
+                        self.append(|w| w.events.append(vec![row], &w.folder, &w.identity)),
+                        None,
+                    )
+                }
                 Order::Flush(reply) => (Ok(()), Some(reply)), // Every batch was flushed when it came.
                 Order::Sync(reply) if failure.get().is_some() => (Ok(()), Some(reply)),
                 Order::Sync(reply) => (self.sync(), Some(reply)),
@@ -180,7 +188,12 @@ impl Writer {
     fn append(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
         write(self)?;
         let oldest = *self.oldest.get_or_insert_with(Instant::now);
-        let full = self.steps.rows.len() >= self.options.part_rows;
+        let rows = [
+            self.steps.rows.len(),
+            self.evals.rows.len(),
+            self.events.rows.len(),
+        ];
+        let full = rows.iter().any(|&rows| rows >= self.options.part_rows) || self.text >= TEXT;
         if full || oldest.elapsed() >= self.patience() {
             self.seal()?;
         }
@@ -194,7 +207,7 @@ impl Writer {
     }
 
     fn seal(&mut self) -> Result<(), Error> {
-        self.oldest = None;
+        (self.oldest, self.text) = (None, 0);
         self.steps.seal(&self.folder, &self.identity)?;
         self.evals.seal(&self.folder, &self.identity)?;
         self.events.seal(&self.folder, &self.identity)

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use common::{eval_row, event_row, identity, step_row, summary_row};
 use pixelrate_runlog::{
-    Error, Held, Identity, Options, RunLog, RunStatus, held, read_evals, read_events, read_steps,
-    read_summaries, read_summary, steps, summaries, write_summaries,
+    Error, EventRow, Held, Identity, Options, RunLog, RunStatus, held, read_evals, read_events,
+    read_step, read_steps, read_summaries, read_summary, steps, summaries, write_summaries,
 };
 
 /// Parts of 100 rows and batches of 7, so that borders fall everywhere.
@@ -173,6 +173,34 @@ fn flushed_rows_are_read_while_the_writer_lives() {
     log.finish(&summary_row("cyclic-1", 800)).unwrap();
     let rest: Vec<_> = seen.map(Result::unwrap).collect();
     assert_eq!(rest, (1..350).map(step_row).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_step_is_found_wherever_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = RunLog::create_with(dir.path(), identity(), small()).unwrap();
+    append(&mut log, 0, 250);
+    log.flush().unwrap();
+    let found = |step| read_step(dir.path(), step).unwrap();
+    let all = |end| (0..end).all(|step| found(step) == Some(step_row(step)));
+    assert!(all(250) && found(250).is_none());
+    log.finish(&summary_row("cyclic-1", 250)).unwrap();
+    assert!(all(250) && found(250).is_none());
+}
+
+#[test]
+fn messages_that_are_long_become_a_part_before_they_are_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = RunLog::create_with(dir.path(), identity(), small()).unwrap();
+    let row = |step| EventRow {
+        message: "x".repeat(1 << 20),
+        ..event_row(step)
+    };
+    (0..70).for_each(|step| log.event(row(step)).unwrap());
+    log.flush().unwrap();
+    assert_eq!(names(&dir.path().join("events")).len(), 1);
+    let rows = read_events(dir.path()).unwrap();
+    assert!(rows.len() == 70 && rows[69] == row(69));
 }
 
 #[test]
