@@ -158,6 +158,9 @@ macro parameters*(declarations: untyped): untyped =
 
 # ---- State.
 
+proc wasmMemoryGrow*(memory: cint, pages: csize_t): csize_t {.importc: "__builtin_wasm_memory_grow", nodecl.}
+  ## Pages that memory had before it grew; the greatest number if it cannot.
+
 template carry*(state: typed) =
   ## Carries the variable `state`, an object of numbers, over a stop or into a replacement. Its bytes are those of the
   ## object, little endian.
@@ -175,8 +178,7 @@ template carry*(state: typed) =
     copyMem(addr state, saved, sizeof(state))
 
   proc reallocate(old: pointer, oldSize, alignment, size: csize_t): pointer {.exported: "cabi_realloc".} =
-    # Where the trainer puts the bytes for `restore`, and nothing else.
-    var room {.global.}: typeof(state)
-    if size > csize_t(sizeof(room)):
-      fail("the state is of another schedule: it is longer than " & $typeof(state))
-    addr room
+    # Where the trainer puts the bytes for `restore`: new pages, never given back, since a schedule restores once or twice
+    # a run. It is called with no way out: nothing can be said here of what does not fit.
+    let page = wasmMemoryGrow(0, size div 65_536 + 1)
+    if page == high(csize_t): nil else: cast[pointer](page * 65_536)

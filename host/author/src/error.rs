@@ -31,6 +31,9 @@ pub enum Error {
     /// A name that not every language can give to a plugin.
     #[error("\"{0}\" cannot name a plugin: use lower-case letters, digits and -, a letter first")]
     Name(String),
+    /// The name of a package that the plugin itself needs.
+    #[error("\"{0}\" is the SDK's own name, which the plugin needs: choose another")]
+    Taken(String),
     /// A folder that is in use.
     #[error("{} is there and not empty: choose another name, or move it away", .0.display())]
     InTheWay(PathBuf),

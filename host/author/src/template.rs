@@ -21,6 +21,9 @@ use crate::manifest::named_well;
 #[exclude = "*.wasm"]
 struct Sdk;
 
+/// The package that Rust's SDK is, beside which Cargo takes no other of that name.
+const SDK: &str = "pixelrate-schedule";
+
 /// What stands for the plugin's name in a template.
 const NAME: &str = "{{name}}";
 
@@ -50,6 +53,9 @@ pub fn create(
 ) -> Result<Vec<PathBuf>, Error> {
     if !named_well(name) {
         return Err(Error::Name(name.to_owned()));
+    }
+    if name == SDK {
+        return Err(Error::Taken(name.to_owned()));
     }
     let known = examples(language);
     if !known.iter().any(|one| one == example) {
@@ -181,6 +187,7 @@ mod tests {
         };
         let fresh = place.path().join("fresh");
         assert!(told(&fresh, "My Schedule", "cosine").contains("lower-case letters"));
+        assert!(told(&fresh, SDK, "cosine").contains("the SDK's own name"));
         assert!(told(&fresh, "mine", "sine").contains("it has cosine, image, plateau"));
         assert!(!fresh.exists());
         fs::write(place.path().join("file"), "").unwrap();

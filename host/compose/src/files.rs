@@ -134,9 +134,11 @@ fn value(path: &Path, problem: &str) -> Error {
     }
 }
 
-/// The file that `name` means, seen from `folder`; `None` where it is no file's name.
+/// The file that `name` means, seen from `folder`; `None` where it is no file's name. A built-in schedule's name is that of
+/// no file: `./cosine` is one.
 pub(crate) fn path(name: &str, folder: &Path) -> Option<PathBuf> {
     let (path, there) = (Path::new(name), folder.join(name));
     let looks_like_file = path.components().count() > 1 || path.extension().is_some();
-    (looks_like_file || there.is_file()).then_some(there)
+    let is_file = || builtin_bytes(name).is_none() && there.is_file();
+    (looks_like_file || is_file()).then_some(there)
 }

@@ -296,13 +296,13 @@ fn collect(given: &Table, before: &str, into: &mut BTreeMap<String, Value>) -> R
         let name = format!("{before}{key}");
         let value = match value {
             Toml::Integer(number) => Value::Number(*number as f64),
-            Toml::Float(number) => Value::Number(*number),
+            Toml::Float(number) if number.is_finite() => Value::Number(*number),
             Toml::String(text) => Value::Text(text.clone()),
             Toml::Table(more) if before.is_empty() => {
                 collect(more, &format!("{name}."), into).map_err(|e| e.below(key))?;
                 continue;
             }
-            other => return Err(must_be(key, other, "a number or a text")),
+            other => return Err(must_be(key, other, "a finite number or a text")),
         };
         into.insert(name, value);
     }

@@ -137,6 +137,14 @@ fn names_and_places_do_not_depend_on_where_one_stands() {
         "{seen}"
     );
     assert_eq!(located("fixed", Path::new("/a")), "fixed");
+    // A program that was compiled from cosine.c is no schedule.
+    let place = tempfile::tempdir().unwrap();
+    for name in ["cosine", "mine"] {
+        std::fs::write(place.path().join(name), "").unwrap();
+    }
+    let mine = place.path().join("mine");
+    assert_eq!(located("cosine", place.path()), "cosine");
+    assert_eq!(located("mine", place.path()), mine.to_str().unwrap());
 }
 
 #[test]
@@ -172,7 +180,8 @@ fn what_cannot_be_is_told_with_its_place() {
         ("plugin = 'fixed'\noffset = inf\n", "bad.toml:2: `offset` is inf: must be a finite number".to_owned()),
         ("plugin = 'fixed'\nclamp = { min = 2, max = 1 }\n", "bad.toml:2: `clamp` has a `min` of 2, which is above its `max` of 1".to_owned()),
         ("plugin = 'fixed'\nlabel = 'a.b'\n", "bad.toml:2: the label \"a.b\" cannot name a part: use up to 100 letters, without `.` or `=`".to_owned()),
-        ("plugin = 'fixed'\nparams = { a = true }\n", "bad.toml:2: `a` is true: must be a number or a text".to_owned()),
+        ("plugin = 'fixed'\nparams = { a = true }\n", "bad.toml:2: `a` is true: must be a finite number or a text".to_owned()),
+        ("plugin = 'fixed'\nparams = { learning_rate = inf }\n", "bad.toml:2: `learning_rate` is inf: must be a finite number or a text".to_owned()),
         ("chain = []\n", "bad.toml:1: `chain` needs at least one part".to_owned()),
         ("chain = 'fixed'\n", "bad.toml:1: `chain` is \"fixed\": must be a list of schedules".to_owned()),
         ("chain = [5]\n", "bad.toml:1: each part of `chain` must be a table, such as { plugin = \"cyclic\" }, or a name".to_owned()),

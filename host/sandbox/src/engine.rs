@@ -133,7 +133,8 @@ impl Engine {
         })))
     }
 
-    /// Loads a plugin: a file (`.wasm` or `.wat`) or, where the name is that of no file, a built-in schedule.
+    /// Loads a plugin: a built-in schedule, or a file (`.wasm` or `.wat`). A built-in schedule's name, without a folder and an
+    /// extension, is that of no file.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Read`], and what is wrong with the plugin itself.

@@ -117,8 +117,9 @@ impl Host {
         }
     }
 
+    /// What the guest gave may be in the message.
     fn refuse(message: String) -> wasmtime::Error {
-        wasmtime::Error::new(Refusal(message))
+        wasmtime::Error::new(Refusal(clipped(&message)))
     }
 }
 
@@ -173,7 +174,7 @@ impl run::Host for Host {
     }
 
     fn fail(&mut self, message: String) -> wasmtime::Result<()> {
-        Err(Self::refuse(clipped(&message)))
+        Err(Self::refuse(message))
     }
 }
 

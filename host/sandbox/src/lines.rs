@@ -70,9 +70,20 @@ impl Lines {
     }
 }
 
-/// As much of `line` as is kept.
+/// As much of `line` as is kept. Characters that steer a terminal are shown as what they are.
 pub(crate) fn clipped(line: &str) -> String {
-    line.chars().take(LENGTH).collect()
+    line.chars().take(LENGTH).map(shown).collect()
+}
+
+/// A character that steers a terminal, as a sign that does not: those of ASCII have pictures (Unicode 2400).
+fn shown(character: char) -> char {
+    match character {
+        '\t' | '\n' => character,
+        '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(character)).unwrap_or('\u{fffd}'),
+        '\x7f' => '\u{2421}',
+        _ if character.is_control() => '\u{fffd}',
+        _ => character,
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +100,8 @@ mod tests {
         assert!(lines.is_empty() && lines.take().is_empty());
         lines.push(&"x".repeat(LENGTH + 1));
         assert_eq!(lines.take()[0].len(), LENGTH);
+        lines.push("\x1b[2J\tstep 90: done\u{9b}");
+        assert_eq!(lines.take(), ["␛[2J\tstep 90: done\u{fffd}"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::composition::Role;
+use crate::lines::clipped;
 use crate::{Error, Plugin, RunFacts, Value};
 
 /// Bytes of the text that declares parameters, and how many it may declare.
@@ -65,8 +66,14 @@ pub(crate) fn read(json: &str) -> Result<Vec<Parameter>, String> {
         let bytes = json.len();
         return Err(format!("gave {bytes} bytes, over {MOST_TEXT}"));
     }
-    let list: Vec<Parameter> = serde_json::from_str(json)
+    let mut list: Vec<Parameter> = serde_json::from_str(json)
         .map_err(|e| format!("gave what is no JSON list of parameters: {e}"))?;
+    for parameter in &mut list {
+        let texts = [&mut parameter.name, &mut parameter.doc].into_iter();
+        for text in texts.chain(&mut parameter.choices) {
+            *text = clipped(text);
+        }
+    }
     if list.len() > MOST {
         return Err(format!("declare {}, over {MOST}", list.len()));
     }
@@ -134,16 +141,19 @@ pub(crate) fn check_values(whole: &Plugin, role: &Role) -> Result<(), Error> {
     Ok(())
 }
 
-/// The first parameter of the study that is neither declared nor was asked for.
+/// The first parameter of the study that is neither declared nor was asked for. A member of a family must have been asked
+/// for: one that its plugin never reads changes nothing. `asked` is `None` of a plugin that did not come to ask.
 pub(crate) fn unknown<'a>(
     declared: &[Parameter],
-    asked: &BTreeMap<String, Option<f64>>,
+    asked: Option<&BTreeMap<String, Option<f64>>>,
     facts: &'a RunFacts,
 ) -> Option<&'a str> {
+    let was_asked = |name: &str| asked.is_some_and(|asked| asked.contains_key(name));
     let opens_pictures = declared.iter().any(|p| p.kind == ParameterKind::Picture)
-        || asked.contains_key(crate::pictures::FILTER);
+        || was_asked(crate::pictures::FILTER);
     facts.params.keys().map(String::as_str).find(|name| {
-        let known = declared.iter().any(|p| p.is_called(name)) || asked.contains_key(*name);
+        let declares = |p: &Parameter| p.is_called(name) && (p.name == *name || asked.is_none());
+        let known = declared.iter().any(declares) || was_asked(name);
         !(known || opens_pictures && *name == crate::pictures::FILTER)
     })
 }
@@ -169,7 +179,14 @@ pub(crate) fn misspelt(
         whole.min(strsim::damerau_levenshtein(own, given))
     };
     known.sort_by_key(|name| distance(name));
-    let hint = match known.as_slice() {
+    let family = declared.iter().find(|p| p.is_called(given));
+    let family = family.map(|family| {
+        format!(
+            "of `{}` it reads no such member: number them 1, 2, 3 and so on, without a gap",
+            family.name
+        )
+    });
+    let others = || match known.as_slice() {
         [] => "it has none".to_owned(),
         [only] => format!("it has {only}"),
         [closest, ..] if distance(closest) <= 2 => {
@@ -177,6 +194,7 @@ pub(crate) fn misspelt(
         }
         all => format!("it has {}", all.join(", ")),
     };
+    let hint = family.unwrap_or_else(others);
     Error::Parameter {
         plugin: plugin.to_owned(),
         given: given.to_owned(),

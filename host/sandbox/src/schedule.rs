@@ -54,6 +54,11 @@ impl fmt::Display for SandboxEvent {
     }
 }
 
+/// Bytes of lines that one schedule may log: a run's event log must not fill the disk.
+const SAYS: usize = 64 << 20;
+/// What an event takes besides its text.
+const EVENT: usize = 64;
+
 /// One instance of a plugin in a run, called once a step.
 pub struct Schedule {
     plugin: Plugin,
@@ -65,6 +70,8 @@ pub struct Schedule {
     last_good: Option<StepValues>,
     step: Option<u64>,
     events: Vec<SandboxEvent>,
+    /// Bytes that it may still say.
+    may_say: usize,
 }
 
 impl fmt::Debug for Schedule {
@@ -104,6 +111,7 @@ impl Schedule {
             last_good: None,
             step: None,
             events: Vec::new(),
+            may_say: SAYS,
         };
         schedule.collect_lines();
         Ok(schedule)
@@ -246,10 +254,19 @@ impl Schedule {
 
     fn collect_lines(&mut self) {
         let step = self.step;
-        if let Some(live) = &mut self.live {
-            let lines = live.take_lines().into_iter();
-            self.events
-                .extend(lines.map(|line| SandboxEvent::Log { step, line }));
+        let Some(live) = &mut self.live else {
+            return;
+        };
+        for line in live.take_lines() {
+            if self.may_say == 0 {
+                return;
+            }
+            self.may_say = self.may_say.saturating_sub(line.len() + EVENT);
+            self.events.push(SandboxEvent::Log { step, line });
+            if self.may_say == 0 {
+                let line = format!("it has said over {} MiB: no more of it is kept", SAYS >> 20);
+                self.events.push(SandboxEvent::Log { step, line });
+            }
         }
     }
 }
@@ -264,7 +281,7 @@ fn check_names(
 ) -> Result<(), Error> {
     for (index, role) in cast.roles.iter().enumerate() {
         let (declared, facts) = (role.plugin.parameters(), &role.facts);
-        if parameters::unknown(declared, live.asked(index), facts).is_none() {
+        if parameters::unknown(declared, Some(live.asked(index)), facts).is_none() {
             continue;
         }
         let (budget, mut init) = (Budget::new(limits), Allowance::of_init(limits));
@@ -272,7 +289,7 @@ fn check_names(
         // A fault here is the first step's own to report.
         let _ = rehearsal.step(0, TrainingValues::NONE);
         let asked = &rehearsal.host().asked;
-        if let Some(name) = parameters::unknown(declared, asked, facts) {
+        if let Some(name) = parameters::unknown(declared, Some(asked), facts) {
             return Err(misspelt(whole, role, asked, name));
         }
     }
@@ -284,7 +301,7 @@ fn explain(whole: &Plugin, cast: &Cast, fault: Fault) -> Error {
     let nothing = BTreeMap::new();
     for role in &cast.roles {
         let declared = role.plugin.parameters();
-        if let Some(name) = parameters::unknown(declared, &nothing, &role.facts)
+        if let Some(name) = parameters::unknown(declared, None, &role.facts)
             && !declared.is_empty()
         {
             return misspelt(whole, role, &nothing, name);

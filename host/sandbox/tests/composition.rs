@@ -293,6 +293,43 @@ fn a_plugin_with_state_begins_anew_where_it_is_repeated_and_comes_back_in_the_mi
 }
 
 #[test]
+fn a_state_lives_on_where_what_is_repeated_has_another_length_now() {
+    let facts = facts(&[]);
+    let of = |every: Option<u64>| {
+        let mut maker = Maker::default();
+        let part = maker.wat("count", COUNTER);
+        maker.load(match every {
+            // A composition all the same.
+            None => Node::Scale {
+                factor: 1.0,
+                node: Box::new(part),
+            },
+            Some(steps) => Node::Repeat {
+                every: Every::Length(Length::Steps(steps)),
+                node: Box::new(part),
+            },
+        })
+    };
+    let mut first = start(&of(Some(100)), &facts).unwrap();
+    (0..250).for_each(|step| assert!(rate(&mut first, step) > 0.0));
+    let state = first.save().unwrap().unwrap();
+    for (every, restarts) in [(None, 1_000), (Some(120), 360), (Some(100), 300)] {
+        let mut second = start(&of(every), &facts).unwrap();
+        second.restore(&state).unwrap();
+        for step in 250..restarts {
+            assert_eq!(
+                rate(&mut second, step),
+                (step - 199) as f64,
+                "{every:?} {step}"
+            );
+        }
+        if restarts < 1_000 {
+            assert_eq!(rate(&mut second, restarts), 1.0, "{every:?}");
+        }
+    }
+}
+
+#[test]
 fn a_state_is_given_to_parts_of_its_names_only() {
     let facts = facts(&[]);
     let of = |labels: [&str; 2]| {

@@ -258,6 +258,19 @@ fn memory_tables_and_stack_have_limits() {
     let table = r#"(module (table 1000000 funcref)
         (func (export "learning-rate") (param i64) (result f64) f64.const 0))"#;
     assert!(start(table).unwrap_err().to_string().contains("table"));
+    // Globals and what else an instance has are the host's memory.
+    let instances: String = (0..150)
+        .map(|number| format!("(core instance $i{number} (instantiate $m))"))
+        .collect();
+    let many = format!(
+        r#"(component
+            (core module $m (func (export "learning-rate") (param i64) (result f64) f64.const 0.1))
+            {instances}
+            (func (export "learning-rate") (param "step" u64) (result f64)
+                (canon lift (core func $i0 "learning-rate"))))"#
+    );
+    let problem = start(&many).unwrap_err().to_string();
+    assert!(problem.contains("instance count too high"), "{problem}");
     let deep = r#"(module (func $f (export "learning-rate") (param i64) (result f64) (call $f (local.get 0)) f64.const 1 f64.add))"#;
     let fault = start(deep)
         .unwrap()
@@ -440,6 +453,69 @@ fn a_guest_that_fails_is_quoted() {
         message.contains("failed before its first step: too few steps"),
         "{message}"
     );
+}
+
+#[test]
+fn what_a_schedule_says_does_not_fill_the_disk() {
+    let wat = r#"(module (import "pixelrate:schedule/run@1.0.0" "log" (func $log (param i32 i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "\1b[2J")
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "learning-rate") (param i64) (result f64) (local $n i32)
+            (loop $more
+                (call $log (i32.const 0) (i32.const 4000))
+                (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                (br_if $more (i32.lt_u (local.get $n) (i32.const 1500))))
+            f64.const 0.1))"#;
+    let mut schedule = start(wat).unwrap();
+    let mut said = Vec::new();
+    for step in 0..30 {
+        assert_eq!(rate(&mut schedule, step), 0.1);
+        said.extend(schedule.drain_events().iter().map(ToString::to_string));
+    }
+    assert!(said[0].starts_with("␛[2J␀"), "{}", &said[0][..20]);
+    assert_eq!(said[1_000], "… and 500 lines more, which were not kept");
+    let bytes: usize = said.iter().map(String::len).sum();
+    assert!(bytes > 60 << 20 && bytes < 65 << 20, "{bytes}");
+    assert_eq!(
+        said.last().unwrap(),
+        "it has said over 64 MiB: no more of it is kept"
+    );
+}
+
+#[test]
+fn a_member_of_a_family_that_is_never_read_is_refused() {
+    let number = |name: &'static str, value| (name, Value::Number(value));
+    let plugin = engine().load("piecewise").unwrap();
+    let of = |params: &[(&str, Value)]| {
+        Schedule::start(&plugin, &facts(params), &limits(), &GuardOptions::default())
+    };
+    // The official boundaries with factors of one's own.
+    let params = [number("factor_1", 0.5), number("factor_3", 0.25)];
+    let mut schedule = of(&params).unwrap();
+    let epoch = facts(&[]).steps_per_epoch;
+    let rates = [50, 120, 170, 220].map(|at| rate(&mut schedule, at * epoch));
+    let scale = f64::from(facts(&[]).batch_size) / 128.0;
+    assert_eq!(rates, [0.1, 0.05, 0.001, 0.025].map(|rate| rate * scale));
+    for (params, name) in [
+        (
+            vec![number("boundary_1", 1.0), number("boundary_3", 2.0)],
+            "boundary_3",
+        ),
+        (vec![number("boundary_0", 1.0)], "boundary_0"),
+        (vec![number("boundary_+1", 1.0)], "boundary_+1"),
+    ] {
+        let problem = of(&params).unwrap_err().to_string();
+        assert!(
+            problem.contains(&format!(
+                "`{name}`: of `boundary_*` it reads no such member"
+            )),
+            "{problem}"
+        );
+    }
+    // What is wrong with one that is read comes before what is not read.
+    let params = [number("boundary_1", -1.0), number("factor_2", 0.5)];
+    let problem = of(&params).unwrap_err().to_string();
+    assert!(problem.contains("`boundary_1` is -1"), "{problem}");
 }
 
 #[test]

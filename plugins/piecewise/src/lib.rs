@@ -67,15 +67,23 @@ impl Schedule for Piecewise {
             }
         };
         let of_previous = read::choice(run, "factors_of", &[false, true])?;
+        // Those of the official code, whose factors may be others.
+        let official = run.param("boundary_unit") == 0.0 && run.member("boundary_*", 1).is_none();
         let mut given: Vec<(f64, f64)> = Vec::new();
-        while let Some(boundary) = run.member("boundary_*", given.len() as u32 + 1) {
+        loop {
             let number = given.len() as u32 + 1;
+            let default = OFFICIAL.get(given.len()).filter(|_| official);
+            let boundary = match default {
+                Some((boundary, _)) => Some(*boundary),
+                None => run.member("boundary_*", number),
+            };
+            let Some(boundary) = boundary else { break };
             let factor = run.member("factor_*", number);
             let factor = match (factor, given.last()) {
                 (Some(factor), Some((_, previous))) if of_previous => previous * factor,
                 (Some(factor), _) => factor,
                 (None, Some((_, previous))) if of_previous => previous * 0.1,
-                (None, _) => 0.1_f64.powi(number as i32),
+                (None, _) => default.map_or_else(|| 0.1_f64.powi(number as i32), |it| it.1),
             };
             if boundary < 0.0 {
                 return Err(format!(
@@ -90,9 +98,7 @@ impl Schedule for Piecewise {
             given.push((boundary, factor));
         }
         let next = given.len() as u32 + 1;
-        if given.is_empty() && run.param("boundary_unit") == 0.0 {
-            given = OFFICIAL.to_vec();
-        } else if let Some(factor) = run.member("factor_*", next) {
+        if let Some(factor) = run.member("factor_*", next) {
             return Err(format!(
                 "`factor_{next}` is {factor}, and there is no `boundary_{next}`"
             ));

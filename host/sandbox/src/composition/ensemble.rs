@@ -99,7 +99,7 @@ impl Ensemble {
             return Ok(None);
         }
         self.players.begin(step, TrainingValues::NONE);
-        let mut writer = Writer::new();
+        let mut writer = Writer::new(self.players.whole.sha256());
         for index in 0..self.players.players.len() {
             let player = self.players.allow(index);
             let (round, saved) = (player.round, player.live.save(step));
@@ -121,7 +121,10 @@ impl Ensemble {
         }
         self.players.begin(step, TrainingValues::NONE);
         let read = state::read(state);
-        let all = read.map_err(|e| self.players.fault_of(FaultKind::Refused, e))?;
+        let read = read.map_err(|e| self.players.fault_of(FaultKind::Refused, e))?;
+        let all = read.parts;
+        // Another composition may repeat otherwise: a part's state lives on until it begins anew the next time.
+        let same = (read.sha256).is_none_or(|sha256| sha256 == self.players.whole.sha256());
         let mut known = 0;
         for (index, role) in self.cast.roles.iter().enumerate() {
             let name = role.name.as_deref().unwrap_or_default();
@@ -131,7 +134,7 @@ impl Ensemble {
             };
             known += 1;
             let player = self.players.allow(index);
-            player.round = saved.round;
+            player.round = saved.round.filter(|_| same);
             let restored = player.live.restore(saved.state, step);
             self.players.heard(index, None, restored)?;
         }

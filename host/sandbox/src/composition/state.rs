@@ -1,6 +1,7 @@
 //! The state of a composition: that of each of its plugins which has some.
 //!
-//! A line that names the version, and then for each plugin, its numbers little-endian:
+//! A line that names the version, a line with the SHA-256 of the composition (which version 1 has not), and then for each
+//! plugin, its numbers little-endian:
 //!
 //! ```text
 //! u32 length, name        as messages call the part
@@ -9,7 +10,11 @@
 //! ```
 
 /// What a state of this version begins with.
-const MAGIC: &[u8] = b"pixelrate composition state 1\n";
+const MAGIC: &[u8] = b"pixelrate composition state 2\n";
+/// What one of the first version began with.
+const FIRST: &[u8] = b"pixelrate composition state 1\n";
+/// Characters of a SHA-256.
+const HASH: usize = 64;
 
 /// The state of one plugin.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,12 +25,20 @@ pub(super) struct Saved<'a> {
     pub(super) state: &'a [u8],
 }
 
+/// The state of a composition.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct State<'a> {
+    /// The composition's SHA-256, in hexadecimal.
+    pub(super) sha256: Option<&'a str>,
+    pub(super) parts: Vec<Saved<'a>>,
+}
+
 /// Writes a state.
 pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(super) fn new() -> Self {
-        Self(MAGIC.to_vec())
+    pub(super) fn new(sha256: &str) -> Self {
+        Self([MAGIC, sha256.as_bytes(), b"\n"].concat())
     }
 
     pub(super) fn add(&mut self, saved: &Saved<'_>) {
@@ -47,15 +60,23 @@ impl Writer {
 ///
 /// # Errors
 /// What is wrong with it, as a sentence.
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<Saved<'_>>, String> {
-    let mut rest = bytes
-        .strip_prefix(MAGIC)
-        .ok_or("the state is not a composition's")?;
-    let mut all = Vec::new();
+pub(super) fn read(bytes: &[u8]) -> Result<State<'_>, String> {
+    const DAMAGED: &str = "the state of the composition is damaged";
+    let (sha256, mut rest) = match (bytes.strip_prefix(MAGIC), bytes.strip_prefix(FIRST)) {
+        (Some(mut rest), _) => (Some(hash(&mut rest).ok_or(DAMAGED)?), rest),
+        (None, Some(rest)) => (None, rest),
+        (None, None) => return Err("the state is not a composition's".to_owned()),
+    };
+    let mut parts = Vec::new();
     while !rest.is_empty() {
-        all.push(one(&mut rest).ok_or("the state of the composition is damaged")?);
+        parts.push(one(&mut rest).ok_or(DAMAGED)?);
     }
-    Ok(all)
+    Ok(State { sha256, parts })
+}
+
+fn hash<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let line = rest.split_off(..=HASH)?.strip_suffix(b"\n")?;
+    std::str::from_utf8(line).ok()
 }
 
 fn one<'a>(rest: &mut &'a [u8]) -> Option<Saved<'a>> {
@@ -73,7 +94,7 @@ fn one<'a>(rest: &mut &'a [u8]) -> Option<Saved<'a>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Saved, Writer, read};
+    use super::{FIRST, HASH, MAGIC, Saved, State, Writer, read};
 
     #[test]
     fn states_come_back_and_damage_is_told() {
@@ -81,10 +102,18 @@ mod tests {
             let of = |name, round, state| Saved { name, round, state };
             [of("ä", None, &[1_u8, 2][..]), of("b", Some(7), &[])]
         };
-        let mut writer = Writer::new();
+        let sha256 = "ab".repeat(HASH / 2);
+        let mut writer = Writer::new(&sha256);
         all().iter().for_each(|saved| writer.add(saved));
         let bytes = writer.finish();
-        assert_eq!(read(&bytes), Ok(all().into()));
+        let whole = |sha256| State {
+            sha256,
+            parts: all().into(),
+        };
+        assert_eq!(read(&bytes), Ok(whole(Some(&sha256))));
+        // As the first version wrote it.
+        let older = [FIRST, &bytes[MAGIC.len() + HASH + 1..]].concat();
+        assert_eq!(read(&older), Ok(whole(None)));
         let mut cut = 0;
         for end in 0..bytes.len() {
             // Cut between two plugins it is a shorter state.
