@@ -1,7 +1,8 @@
 #!/bin/sh
 # Tries pixelrate on a machine with an NVIDIA GPU: that steps recorded as a CUDA graph do what their operations do, that runs
-# side by side do not disturb one another, that a deterministic run repeats to the bit, and how quick they are beside PyTorch. `cargo xtask gpu` puts this and the programs
-# that it needs into target/gpu; the folder can be copied to a machine that has neither Rust nor this repository.
+# side by side do not disturb one another, that a deterministic run repeats to the bit, and how quick they are beside
+# PyTorch. `cargo xtask gpu` puts this and the programs that it needs into target/gpu; the folder can be copied to a machine
+# that has neither Rust nor this repository.
 #
 #     sh check.sh [FOLDER]    FOLDER holds libtorch 2.11's libraries; by default, those of python3's PyTorch
 #
@@ -18,10 +19,24 @@ packed.with_suffix("").write_bytes(lzma.open(packed).read())
 done
 chmod +x tests cuda
 
+echo "== machine"
+nvidia-smi -L || echo "no nvidia-smi"
+python3 -c 'import torch; print("torch", torch.__version__, torch.version.cuda, torch.cuda.is_available())' || true
+
+# The driver may be found by what is there already; CUDA's own libraries lie beside PyTorch's.
+own="$libraries:$libraries/../../nvidia/cu13/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 status=0
-echo "== tests"
-# One after another: each takes threads of its own where it tries runs side by side.
-LD_LIBRARY_PATH="$libraries" PIXELRATE_REQUIRE_CUDA=1 CUBLAS_WORKSPACE_CONFIG=:4096:8 timeout 150 ./tests device --test-threads 1 || status=$?
+# Each in a process of its own: how devices compute is a setting of the process, which a deterministic run does not give
+# back, and what a recording that fails leaves behind must not fail the next.
+trial() {
+    echo "== $2"
+    LD_LIBRARY_PATH="$own" PIXELRATE_REQUIRE_CUDA=1 CUBLAS_WORKSPACE_CONFIG=:4096:8 timeout "$1" ./tests "$2" \
+        --test-threads 1 ${3:+$3} ${4:+$4} || status=$?
+}
+trial 60 device --skip on_cuda
+for name in $(LD_LIBRARY_PATH="$own" ./tests on_cuda --list --format terse | sed -n 's/: test$//p'); do
+    trial 60 "$name" --exact
+done
 echo "== speed"
-LD_LIBRARY_PATH="$libraries" timeout 360 ./cuda --bench || status=$?
+LD_LIBRARY_PATH="$own" PIXELRATE_CUDA_LIBRARY_PATH="${LD_LIBRARY_PATH:-}" timeout 330 ./cuda --bench || status=$?
 exit "$status"

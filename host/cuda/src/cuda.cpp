@@ -185,8 +185,10 @@ void pixelrate_cuda_graph_free(Graph *graph) {
 int pixelrate_cuda_arithmetic(bool deterministic, char *problem, size_t room) {
   return told(problem, room, [&] {
     auto &context = at::globalContext();
-    // 32-bit floats are whole in matrix products by default, and in convolutions would be cut to TF32's ten bits.
+    // 32-bit floats would be cut to TF32's ten bits in convolutions, and in matrix products where the environment says so
+    // (TORCH_ALLOW_TF32_CUBLAS_OVERRIDE).
     context.setAllowTF32CuDNN(false);
+    context.setAllowTF32CuBLAS(false);
     if (deterministic) {
       context.setDeterministicCuDNN(true);
       context.setDeterministicAlgorithms(true, false);

@@ -30,7 +30,8 @@ impl Graph {
     /// nor read from it, and everything that it does must have been done once before.
     ///
     /// After an error nothing can be relied on to be recorded in this process any more: libtorch's allocators may still take
-    /// the thread for one that records.
+    /// the thread for one that records. Its random numbers are told that nothing is recorded, so that what was recorded
+    /// before goes on.
     ///
     /// # Errors
     /// Of `work`, if it gives one; that it panicked; else what CUDA has against the recording, such as an operation that
@@ -43,6 +44,12 @@ impl Graph {
         // tch's operators panic with what libtorch throws.
         let outcome = catch_unwind(AssertUnwindSafe(work));
         let ended = recording.end();
+        if ended.is_err() {
+            // `CUDAGraph::capture_end` throws before it tells the device's one generator, by which every other graph would
+            // be refused its replay (`CUDAGeneratorState::increase`): a recording of nothing tells it.
+            let nothing = Recording::begin().and_then(Recording::end);
+            std::mem::forget(nothing);
+        }
         match outcome {
             Err(panic) => Err(Error(message(&*panic)).into()),
             Ok(Err(own)) => Err(own),

@@ -70,7 +70,11 @@ const CASES: [Case; 2] = [
         peers: &["eager+channels_last+half", "compile+channels_last+half"],
     },
 ];
-const PEER: &str = include_str!("cuda.py");
+/// PyTorch's part, by the names of its files: the program first.
+const PEER: [(&str, &str); 2] = [
+    ("cuda.py", include_str!("cuda.py")),
+    ("resnet.py", include_str!("resnet.py")),
+];
 
 fn main() -> ExitCode {
     // As the `pixelrate` command does.
@@ -113,10 +117,21 @@ impl Case {
         for round in 0..ROUNDS {
             for (times, &count) in own.iter_mut().zip(self.together) {
                 let folder = place.join(format!("{round}-{count}"));
-                times.push(self.together(count, TURN, &folder));
+                let steps = self.together(count, TURN, &folder);
+                // At once: whoever ends this before its time has what was measured by then.
+                println!(
+                    "  round {round}: pixelrate, {count:>2} side by side {steps:>9.0} steps a second"
+                );
+                times.push(steps);
             }
             for (variant, times) in peers.iter_mut().enumerate() {
-                times.push(torch.as_mut().unwrap().turn(variant));
+                let torch = torch.as_mut().unwrap();
+                let steps = torch.turn(variant);
+                println!(
+                    "  round {round}: PyTorch, {} {steps:>9.0} steps a second",
+                    torch.variants[variant]
+                );
+                times.push(steps);
             }
         }
         report(self, own, peers, torch.as_ref());
@@ -305,6 +320,8 @@ fn spec(seed: u64) -> RunSpec {
 /// PyTorch in a process of its own.
 struct Torch {
     child: Child,
+    /// Where its program lies.
+    _place: tempfile::TempDir,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     variants: Vec<String>,
@@ -316,11 +333,19 @@ impl Torch {
     /// `None` without a Python that has it.
     fn start(case: &Case) -> Option<Self> {
         let python = std::env::var_os("PIXELRATE_CUDA_PYTHON").unwrap_or_else(|| "python3".into());
+        let place = tempfile::tempdir().unwrap();
+        for (name, text) in PEER {
+            std::fs::write(place.path().join(name), text).unwrap();
+        }
         let begun = Command::new(python)
-            .args(["-c", PEER, case.model, &case.batch.to_string()])
+            .arg(place.path().join(PEER[0].0))
+            .args([case.model, &case.batch.to_string()])
             .args(case.peers)
             // Its own libraries are its own, and it trains one network at a time.
-            .env_remove("LD_LIBRARY_PATH")
+            .env(
+                "LD_LIBRARY_PATH",
+                std::env::var_os("PIXELRATE_CUDA_LIBRARY_PATH").unwrap_or_default(),
+            )
             .env_remove(device::ENVIRONMENT[0].0)
             .env_remove(device::ENVIRONMENT[1].0)
             .stdin(Stdio::piped())
@@ -334,6 +359,7 @@ impl Torch {
             input: child.stdin.take(),
             output: BufReader::new(child.stdout.take().unwrap()),
             child,
+            _place: place,
             variants: Vec::new(),
             steps: Vec::new(),
         };

@@ -1,6 +1,6 @@
 //! Which device trains, and how many threads it may use.
 
-use std::sync::Once;
+use std::sync::OnceLock;
 
 use pixelrate_cuda::{Entered, Shared, Stream};
 use tch::Device;
@@ -41,15 +41,16 @@ pub fn open(name: &str) -> Result<Device, Error> {
     if asked == Some(Device::Cpu) {
         return Ok(Device::Cpu);
     }
-    load_cuda();
+    let unloaded = load_cuda();
     match asked {
         None => Ok(Device::cuda_if_available()),
         Some(Device::Cuda(index)) if (index as i64) >= tch::Cuda::device_count() => {
             Err(Error::Spec {
                 key: "device".to_owned(),
                 problem: format!(
-                    "\"{name}\" is not on this machine: libtorch sees {} CUDA devices; use cpu or auto",
-                    tch::Cuda::device_count()
+                    "\"{name}\" is not on this machine: libtorch sees {} CUDA devices{}; use cpu or auto",
+                    tch::Cuda::device_count(),
+                    unloaded.map_or_else(String::new, |why| format!(" ({why})"))
                 ),
             })
         }
@@ -141,10 +142,11 @@ pub fn machine() -> String {
 }
 
 /// Makes CUDA known to a program that was linked against libtorch's CPU part alone: the linker drops
-/// `libtorch_cuda`, since no symbol of it is named, and it registers itself when it is loaded.
-pub(crate) fn load_cuda() {
-    static LOAD: Once = Once::new();
-    LOAD.call_once(|| {
+/// `libtorch_cuda`, since no symbol of it is named, and it registers itself when it is loaded. Gives why that could not be,
+/// where it could not.
+pub(crate) fn load_cuda() -> Option<&'static str> {
+    static PROBLEM: OnceLock<Option<String>> = OnceLock::new();
+    let problem = PROBLEM.get_or_init(|| {
         #[cfg(target_os = "linux")]
         {
             use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LAZY};
@@ -152,12 +154,15 @@ pub(crate) fn load_cuda() {
             // already and is of the same build, since both are found by the same rpath.
             let library =
                 unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_LAZY | RTLD_GLOBAL) };
-            if let Ok(library) = library {
+            match library {
                 // It must stay for as long as the process: what it registered points into it.
-                std::mem::forget(library);
+                Ok(library) => std::mem::forget(library),
+                Err(problem) => return Some(problem.to_string()),
             }
         }
+        None
     });
+    problem.as_deref()
 }
 
 #[cfg(test)]
