@@ -112,9 +112,10 @@ impl Desk {
         self.send(Message::Paused(paused));
     }
 
-    /// Tells that a schedule took over: its file is watched from here on, and whoever asked for it is answered.
-    pub fn took_over(&self, takeover: &Takeover) {
-        self.send(Message::TookOver(Box::new(takeover.clone())));
+    /// Tells that a schedule took over: its file is watched from here on, and whoever asked for it is answered. `again`: as
+    /// it did before the run went back to a checkpoint.
+    pub fn took_over(&self, takeover: &Takeover, again: bool) {
+        self.send(Message::TookOver(Box::new(takeover.clone()), again));
     }
 
     /// Lets go of a schedule on the desk's thread: to free its memory takes longer than a swap may.

@@ -48,6 +48,12 @@ pub enum Error {
         "{0}\n  the study says on_fault = \"abort\"; \"hold\" would go on with the last good value"
     )]
     Fault(#[from] sandbox::Fault),
+    /// The schedule's state cannot be saved, in a study that says `hold`: there is no last good state to go on with.
+    #[error("its state could not be saved, and without it the run could not go on from here: {0}")]
+    Unsaved(sandbox::Fault),
+    /// The schedule does not take the state back that a checkpoint has of it.
+    #[error("the run cannot go on, since its schedule does not take its own state back: {0}")]
+    Unrestored(sandbox::Fault),
     /// The run cannot be steered.
     #[error(transparent)]
     Control(#[from] pixelrate_control::Error),

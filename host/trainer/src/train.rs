@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pixelrate_control::Stage;
 pub use pixelrate_control::{Herald, Refusal};
-use pixelrate_runlog::{EvalRow, EventRow, StepRow, SummaryRow};
+use pixelrate_runlog::{EvalRow, EventRow, RunLog, StepRow, SummaryRow};
 
 use crate::spec::{Found, RunFile, RunSpec};
 use crate::{Error, data};
@@ -182,6 +182,16 @@ pub fn stage(folder: &Path) -> Result<(RunSpec, Found, Stage), Error> {
     );
     let stage = setup::stage(&spec, folder, &setup::engine(&spec)?, found.train_examples);
     Ok((spec, found, stage))
+}
+
+/// Leaves a log without rows in the folder of a run that no process has had yet: whoever reads its log before it is taken
+/// up finds that nothing happened.
+///
+/// # Errors
+/// There is a log, or the disk's.
+pub fn leave_log(folder: &Path, spec: &RunSpec, found: &Found) -> Result<(), Error> {
+    drop(RunLog::create(folder, setup::identity(spec, found))?);
+    Ok(())
 }
 
 /// Tells the run in `folder` that its data set lies in `data` from now on, as it may on another machine. Nothing changes

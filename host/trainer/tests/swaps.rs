@@ -29,6 +29,8 @@ use tempfile::{TempDir, tempdir};
 mod compositions;
 #[path = "swaps/harness.rs"]
 mod harness;
+#[path = "swaps/overlaps.rs"]
+mod overlaps;
 #[path = "swaps/steered.rs"]
 mod steered;
 #[path = "swaps/stopped.rs"]

@@ -31,7 +31,8 @@ pub(super) enum Message {
     Changed(Change),
     /// A schedule was prepared, or refused.
     Prepared(Box<Prepared>),
-    TookOver(Box<Takeover>),
+    /// What took over, and whether it did so before.
+    TookOver(Box<Takeover>, bool),
     Retired(Box<Schedule>),
     Paused(bool),
     Done(String, u64),
@@ -74,6 +75,8 @@ pub(super) struct Clerk {
     watch: Option<Watch>,
     /// Counts the changes of the file in force: only the newest may take over.
     reload: u64,
+    /// Whether the file in force was saved, and what was saved has neither taken over nor been refused.
+    edited: bool,
     /// The status that was written last, and when that was tried.
     told: Option<Status>,
     tried: Option<Instant>,
@@ -108,6 +111,7 @@ impl Clerk {
             sender,
             watch,
             reload: 0,
+            edited: false,
             told: None,
             tried: None,
         };
@@ -155,7 +159,7 @@ impl Clerk {
         match message {
             Message::Changed(change) => self.reload(change),
             Message::Prepared(prepared) => self.hand_over(*prepared),
-            Message::TookOver(takeover) => self.took_over(&takeover),
+            Message::TookOver(takeover, again) => self.took_over(&takeover, again),
             Message::Retired(schedule) => drop(schedule),
             Message::Paused(paused) => {
                 self.activity = if paused {
@@ -166,7 +170,13 @@ impl Clerk {
                 self.tell();
             }
             Message::Done(request, step) => self.answer(&request, &Reply::Done { step }),
-            Message::Refused(request, reason) => self.answer(&request, &Reply::Rejected { reason }),
+            Message::Refused(request, reason) => {
+                self.answer(&request, &Reply::Rejected { reason });
+                if self.edited {
+                    // It may have been put off for what was refused.
+                    self.look_for_a_change();
+                }
+            }
             Message::Closed => {}
         }
     }
@@ -176,6 +186,7 @@ impl Clerk {
             return;
         };
         self.reload += 1;
+        self.edited = true;
         self.orders.drop_reloads();
         // A composition is put together anew, and may be made of other files now.
         let composed = pixelrate_compose::is_composition(&self.schedule.plugin);
@@ -196,9 +207,17 @@ impl Clerk {
         let Ok(waiting) = self.mailbox.waiting() else {
             return;
         };
-        // What was taken back before it was read.
-        self.orders.release_all_but(|id| {
-            self.taken.contains(id) || waiting.iter().any(|request| request.id == id)
+        let waits = |id: &str| waiting.iter().any(|request| request.id == id);
+        // What was taken back before it was read, and since.
+        self.orders
+            .release_all_but(|id| self.taken.contains(id) || waits(id));
+        let orders = &self.orders;
+        self.taken.retain(|id| {
+            let stays = waits(id);
+            if !stays {
+                orders.withdraw(id);
+            }
+            stays
         });
         for Request { id, what } in waiting {
             if !self.taken.insert(id.clone()) {
@@ -306,6 +325,9 @@ impl Clerk {
         }
         match prepared.outcome {
             Err(Refused { problem, sha256 }) => {
+                if prepared.reload.is_some() {
+                    self.edited = false;
+                }
                 // Most problems begin with the plugin's name.
                 let message = if problem.contains(&prepared.name) {
                     problem
@@ -317,12 +339,22 @@ impl Clerk {
             Ok(candidate) => {
                 let same = candidate.schedule.plugin().sha256() == self.sha256;
                 if prepared.reload.is_some() && same {
+                    self.edited = false;
                     return; // It was changed back.
+                }
+                if prepared.reload.is_some() && self.orders.offers_at_once() {
+                    // It has the parameters of the schedule that is about to be replaced.
+                    return;
                 }
                 let at_step = candidate.at_step;
                 let (due, order) = (at_step.unwrap_or(AT_ONCE), Order::Swap(Box::new(candidate)));
                 match request {
-                    Some(id) => self.orders.put_offered(id, due, order),
+                    Some(id) => {
+                        if at_step.is_none() {
+                            self.orders.drop_reloads();
+                        }
+                        self.orders.put_offered(id, due, order);
+                    }
                     None => self.orders.put(due, order),
                 }
                 if let (Some(id), Some(step)) = (request, at_step) {
@@ -357,16 +389,26 @@ impl Clerk {
         }
     }
 
-    fn took_over(&mut self, takeover: &Takeover) {
-        if self.schedule.plugin != takeover.schedule.plugin {
-            // A change of a file that is no longer in force comes too late.
+    fn took_over(&mut self, takeover: &Takeover, again: bool) {
+        let other = self.schedule.plugin != takeover.schedule.plugin;
+        let wished = takeover.cause == Cause::Swap && !again;
+        if other || wished {
+            // A change of a file that is no longer in force comes too late, and one under other parameters.
             self.reload += 1;
             self.orders.drop_reloads();
+        }
+        // Its file may have been saved since it was read: nobody watched it, or what was saved was put off.
+        let look = !again && other || wished && self.edited;
+        if other || takeover.cause == Cause::Reload {
+            self.edited = false;
         }
         self.schedule = takeover.schedule.clone();
         self.sha256.clone_from(&takeover.sha256);
         self.swaps += 1;
         self.watch_files_in_force();
+        if look && self.watch.is_some() {
+            self.look_for_a_change();
+        }
         if let Some(id) = &takeover.request {
             self.answer(
                 id,
@@ -381,7 +423,9 @@ impl Clerk {
     /// Answers a request and closes it. Whoever asked may be gone, and a disk that is full must not end the training: a
     /// request that could not be closed is known by its takeover the next time.
     fn answer(&mut self, id: &str, reply: &Reply) {
-        let _ = self.mailbox.answer(id, reply);
+        if self.mailbox.holds(id) {
+            let _ = self.mailbox.answer(id, reply);
+        }
         self.orders.release(id);
         self.close(id);
     }

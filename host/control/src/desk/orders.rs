@@ -38,6 +38,20 @@ pub enum Order {
     },
 }
 
+impl Order {
+    /// The request that it comes of.
+    fn request(&self) -> Option<&str> {
+        match self {
+            Self::Swap(candidate) => candidate.request.as_deref(),
+            Self::Refused(_) => None,
+            Self::Pause { request }
+            | Self::Continue { request }
+            | Self::Checkpoint { request, .. }
+            | Self::Stop { request } => Some(request),
+        }
+    }
+}
+
 /// A schedule that was offered and refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -146,6 +160,25 @@ impl Orders {
         queue.orders.insert(place, order);
         self.set_next(&queue);
         self.came.notify_all();
+    }
+
+    /// Takes back what a request ordered, if the trainer has not taken it yet, and what it was promised.
+    pub(super) fn withdraw(&self, request: &str) {
+        let mut queue = self.queue();
+        queue
+            .orders
+            .retain(|_, order| order.request() != Some(request));
+        queue.promised.remove(request);
+        self.set_next(&queue);
+        self.came.notify_all();
+    }
+
+    /// Whether a schedule that somebody asked for takes over before the next step.
+    pub(super) fn offers_at_once(&self) -> bool {
+        let queue = self.queue();
+        let offered = |order: &Order| matches!(order, Order::Swap(it) if it.request.is_some());
+        let mut due = queue.orders.range(..=(self.step(), u64::MAX));
+        due.any(|(_, order)| offered(order))
     }
 
     /// Nothing waits for a request any more, if anything did: it was refused, or taken back.

@@ -86,6 +86,10 @@ pub(super) struct Start {
     pub(super) watch: bool,
     /// Whether it is taken up again.
     pub(super) resumed: bool,
+    /// When the run began, in milliseconds since 1970, if that was before.
+    pub(super) started_unix_ms: Option<i64>,
+    /// The step that was logged last.
+    pub(super) last: Option<StepRow>,
 }
 
 impl Attempt {
@@ -154,10 +158,10 @@ impl Attempt {
             pending: Pending::default(),
             dry: spec.training.is_dry(),
             at,
-            last: None,
+            last: start.last,
             checkpoint_took: Duration::ZERO,
             began: Instant::now(),
-            started_unix_ms: unix_ms(),
+            started_unix_ms: start.started_unix_ms.unwrap_or_else(unix_ms),
             found: setup.found,
         })
     }
@@ -172,6 +176,7 @@ impl Attempt {
         match self.steps(observer, stop) {
             Ok(Ending::Stopped) => {
                 self.checkpoint(observer)?;
+                self.last_refusals(observer)?;
                 self.answer_stop();
                 self.event(
                     observer,
@@ -186,6 +191,7 @@ impl Attempt {
                 })
             }
             Ok(ending) => {
+                self.last_refusals(observer)?;
                 let (kind, status) = match ending {
                     Ending::Diverged => (EventKind::Failed, RunStatus::Diverged),
                     _ => (EventKind::Finished, RunStatus::Finished),
@@ -207,6 +213,7 @@ impl Attempt {
             Err(problem) => {
                 // The problem is what the user must read; that it could not be logged comes second to it.
                 let rows = self.flush_losses(observer);
+                let rows = rows.and_then(|()| self.last_refusals(observer));
                 let event = self.event(observer, EventKind::Failed, problem.to_string(), None);
                 let summary = self.summary(RunStatus::Failed, Some(problem.to_string()));
                 drop(self.desk);
@@ -257,11 +264,16 @@ impl Attempt {
                 self.evaluate(observer)?;
             }
             if keeps || last {
-                self.checkpoint(observer)?;
+                match self.checkpoint(observer) {
+                    Err(problem @ Error::Unsaved(_)) => {
+                        let message = format!("no checkpoint was kept: {problem}");
+                        self.event(observer, EventKind::Fault, message, None)?;
+                    }
+                    kept => kept?,
+                }
                 checkpointed = Instant::now();
             }
         }
-        self.last_refusals(observer)?;
         Ok(Ending::Finished)
     }
 
@@ -272,8 +284,11 @@ impl Attempt {
     }
 
     fn checkpoint_distance(&self) -> Duration {
-        let asked = Duration::from_secs_f64(self.spec.training.checkpoint_seconds);
-        asked.max(self.checkpoint_took * CHECKPOINT_SHARE)
+        let asked = Duration::try_from_secs_f64(self.spec.training.checkpoint_seconds);
+        // One of more seconds than can be counted never comes.
+        asked
+            .unwrap_or(Duration::MAX)
+            .max(self.checkpoint_took * CHECKPOINT_SHARE)
     }
 
     fn step(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {

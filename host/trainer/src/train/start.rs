@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pixelrate_control::{Cause, Takeover, Takeovers, in_force, keep_pictures, keep_plugin};
 use pixelrate_runlog::{
-    EventKind, EventRow, Held, Identity, RunLog, StepRow, held, read_events, steps,
+    EventKind, EventRow, Held, Identity, RunLog, StepRow, held, read_events, read_step, steps,
 };
 use pixelrate_sandbox::{OnFault, Opened, Schedule, StepValues, conformance};
 
@@ -52,6 +52,8 @@ impl Attempt {
             position: None,
             watch: spec.watch,
             resumed: false,
+            started_unix_ms: None,
+            last: None,
         };
         let mut attempt = Self::new(setup, spec, folder, start, observer)?;
         let message = spec.schedule.told();
@@ -88,8 +90,12 @@ impl Attempt {
         let (position, damaged) = newest_checkpoint(folder, &spec, &began, &takeovers, &mut setup)?;
         let step = position.as_ref().map_or(0, |(_, at)| at.step);
         let done = in_force(&takeovers, step);
-        let OpenedLog { log, fresh, lost } =
-            open_log(folder, identity(&spec, &setup.found), position.as_ref())?;
+        let OpenedLog {
+            log,
+            fresh,
+            began: started,
+            lost,
+        } = open_log(folder, identity(&spec, &setup.found), position.as_ref())?;
         let back = went_back(step, log.recovery().steps_dropped, &lost);
         let parent = spec.parent.as_ref().filter(|_| fresh);
         let (held, probation) = held_at(folder, &spec, &began, &takeovers[..done], &setup, step)?;
@@ -103,13 +109,17 @@ impl Attempt {
             position: position.map(|(_, at)| at),
             watch: watch && spec.watch,
             resumed: true,
+            started_unix_ms: started,
+            // Its loss is the run's last where no step is left.
+            last: row_before(folder, step)?,
         };
         if let Some(state) = start
             .position
             .as_ref()
             .and_then(|at| at.schedule_state.as_ref())
         {
-            start.in_force.schedule.restore(state)?;
+            let restored = start.in_force.schedule.restore(state);
+            restored.map_err(Error::Unrestored)?;
         }
         if start.in_force.spec.on_fault == OnFault::Hold
             && let Some(row) = row_before(folder, step)?
@@ -202,6 +212,8 @@ struct OpenedLog {
     log: RunLog,
     /// Whether no step was ever logged in it.
     fresh: bool,
+    /// When its first event was, in milliseconds since 1970.
+    began: Option<i64>,
     /// The events after the checkpoint, which are no longer in it.
     lost: Vec<EventRow>,
 }
@@ -218,13 +230,21 @@ fn open_log(
             Err(pixelrate_runlog::Error::Missing { .. }) => Vec::new(),
             read => read?,
         };
+        let began = lost.first().map(|event| event.time_unix_ms);
         lost.retain(|event| event.step > keep_below);
         let log = RunLog::resume(folder, identity.clone(), keep_below)?;
-        Ok(OpenedLog { log, fresh, lost })
+        Ok(OpenedLog {
+            log,
+            fresh,
+            began,
+            lost,
+        })
     };
     let step = position.map_or(0, |(_, at)| at.step);
+    // One that was stopped before its first step has kept another checkpoint at the same.
     let forked = position.is_some_and(|(path, at)| {
-        path.ends_with(checkpoint::file_name(at.step, Some(checkpoint::FORK)))
+        path.with_file_name(checkpoint::file_name(at.step, Some(checkpoint::FORK)))
+            .exists()
     });
     if step > 0 && !forked {
         return resume(step, false);
@@ -233,6 +253,7 @@ fn open_log(
         Err(pixelrate_runlog::Error::Missing { .. }) => Ok(OpenedLog {
             log: RunLog::create(folder, identity.clone())?,
             fresh: true,
+            began: None,
             lost: Vec::new(),
         }),
         Err(problem) => Err(problem.into()),
@@ -306,7 +327,7 @@ fn held_at(
     let probation = waiting.try_map(|(before, takeover)| {
         let mut held = kept(before)?;
         if let Some(left) = &takeover.left {
-            held.schedule.restore(left)?;
+            held.schedule.restore(left).map_err(Error::Unrestored)?;
         }
         if let Some(row) = row_before(folder, takeover.step)? {
             held.hold(&row);
@@ -321,16 +342,9 @@ fn held_at(
 
 /// The step before `step`, as it was logged.
 fn row_before(folder: &Path, step: u64) -> Result<Option<StepRow>, Error> {
-    let Some(before) = step.checked_sub(1) else {
-        return Ok(None);
-    };
-    for row in steps(folder)? {
-        let row = row?;
-        if row.step == before {
-            return Ok(Some(row));
-        }
-    }
-    Ok(None)
+    let before = step.checked_sub(1);
+    let row = before.map(|before| read_step(folder, before)).transpose()?;
+    Ok(row.flatten())
 }
 
 impl InForce {

@@ -287,11 +287,10 @@ impl Attempt {
         if !again {
             self.takeovers.add(takeover)?;
         }
-        self.desk.took_over(takeover);
+        self.desk.took_over(takeover, again);
         Ok(())
     }
 
-    /// Logs that a schedule was refused. Whoever looks on hears of it here, unless that was told.
     /// Logs what was refused after the last step: somebody was told of it.
     pub(super) fn last_refusals(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         while let Some(order) = self.desk.order(self.at.step) {
@@ -302,6 +301,7 @@ impl Attempt {
         Ok(())
     }
 
+    /// Logs that a schedule was refused. Whoever looks on hears of it here, unless that was told.
     fn refused(&mut self, refusal: Refusal, observer: &mut dyn Observer) -> Result<(), Error> {
         let took = u64::try_from(refusal.took.as_nanos()).ok();
         let row = EventRow {
@@ -414,6 +414,11 @@ impl Attempt {
             }
             match self.in_force.schedule.save() {
                 Ok(state) => return Ok((self.in_force.sha256.to_string(), state)),
+                Err(fault)
+                    if !self.probation.is_on() && self.in_force.spec.on_fault == OnFault::Hold =>
+                {
+                    return Err(Error::Unsaved(fault));
+                }
                 Err(fault) => self.roll_back(fault, observer)?,
             }
         }
