@@ -58,12 +58,11 @@ impl Run {
         })
     }
 
-    /// When it began, in milliseconds since 1970.
+    /// When it began, in milliseconds since 1970: the same before its end and after, and however often it was taken up.
     pub(crate) fn started_ms(&self) -> i64 {
+        let told = self.summary.as_ref().map(|it| it.started_unix_ms);
         let first = self.events.first().map(|event| event.time_unix_ms);
-        self.summary
-            .as_ref()
-            .map_or(first.unwrap_or(0), |summary| summary.started_unix_ms)
+        first.or(told).unwrap_or(0)
     }
 
     /// Goes through the run's points, in the order of their steps; an evaluation after so many steps comes before the next

@@ -44,7 +44,8 @@ pub(crate) fn write(run: &Run, out: &Path, tell: &mut dyn FnMut(u64)) -> Result<
         "events.out.tfevents.{:010}.pixelrate",
         run.started_ms().div_euclid(1000)
     );
-    let mut file = Draft::create(out.join(&run.study).join(&run.run).join(name))?;
+    let folder = out.join(&run.study).join(&run.run);
+    let mut file = Draft::create(folder.join(&name))?;
     let refused = file.refused();
     let first = Event {
         wall_time: run.started_ms() as f64 / 1e3,
@@ -67,7 +68,21 @@ pub(crate) fn write(run: &Run, out: &Path, tell: &mut dyn FnMut(u64)) -> Result<
         };
         record(&mut file, &event.encode_to_vec()).map_err(&refused)
     })?;
-    file.finish()
+    file.finish()?;
+    remove_others(&folder, &name)
+}
+
+/// Removes what older exports of the run called otherwise: TensorBoard would read them beside this one.
+fn remove_others(folder: &Path, name: &str) -> Result<(), Error> {
+    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let path = entry.map_err(Error::io("list", folder))?.path();
+        let found = path.file_name().unwrap_or_default().to_string_lossy();
+        let ours = found.starts_with("events.out.tfevents.") && found.ends_with(".pixelrate");
+        if ours && found != name {
+            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// A TFRecord: length, its checksum, the bytes, their checksum (tensorflow/core/lib/io/record_writer.h).

@@ -1,4 +1,5 @@
-//! What is exported, read back: by TensorBoard's own reader, and by the eye of whoever wrote the formats.
+//! What is exported, read back: by TensorBoard's own reader, MLflow's own client and W&B's own package, and by the eye of
+//! whoever wrote the formats.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +11,7 @@ mod common;
 #[path = "../../../tests/python.rs"]
 mod python;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +19,7 @@ use std::process::Command;
 use common::{eval_row, event_row, identity, step_row, summary_row};
 use pixelrate_export::{Error, Format, Progress, Written, export};
 use pixelrate_runlog::{RunLog, StepRow};
+use serde_json::Value;
 
 const STEPS: u64 = 250;
 
@@ -87,6 +90,45 @@ fn exported(format: Format) -> (tempfile::TempDir, PathBuf) {
     (place, out)
 }
 
+/// What a Python program that is given a path answers, in JSON.
+fn answer(python: &OsStr, program: &str, path: &Path, set: &[(&str, &Path)]) -> Value {
+    let output = Command::new(python)
+        .args(["-c", program])
+        .arg(path)
+        .envs(set.iter().copied())
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    // TensorBoard's reader stops at a damaged record and says so.
+    assert!(!errors.contains("DataLoss"), "{errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The steps and values of a metric, as a program tells them: values as Python writes them, which has a word for NaN.
+fn points(told: &Value) -> Vec<(u64, String)> {
+    let points = told.as_array().unwrap().iter();
+    points
+        .map(|point| {
+            let value: f64 = point[1].as_str().unwrap().parse().unwrap();
+            (point[0].as_u64().unwrap(), value.to_string())
+        })
+        .collect()
+}
+
+/// What a metric of the run must be, of all steps that have it.
+fn held(get: impl Fn(&StepRow) -> Option<f64>) -> Vec<(u64, String)> {
+    let rows = (0..STEPS).map(row);
+    rows.filter_map(|row| Some((row.step, get(&row)?.to_string())))
+        .collect()
+}
+
+fn held_accuracy(as_kept: impl Fn(f64) -> f64) -> Vec<(u64, String)> {
+    let rows = (1..=STEPS / 50).map(|n| eval_row(50 * n));
+    rows.map(|row| (row.step, as_kept(row.accuracy).to_string()))
+        .collect()
+}
+
 #[test]
 fn tensorboard_reads_every_scalar() {
     let Some(python) = python::python() else {
@@ -98,30 +140,14 @@ import json, sys
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 events = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0})
 events.Reload()
-print(json.dumps({tag: [(e.step, e.wall_time, repr(e.value)) for e in events.Scalars(tag)]
+print(json.dumps({tag: [(e.step, repr(e.value), e.wall_time) for e in events.Scalars(tag)]
                   for tag in events.Tags()["scalars"]}))
 "#;
-    let output = Command::new(python)
-        .args(["-c", program])
-        .arg(out.join("seed/cyclic-1"))
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    // Its reader stops at a damaged record and says so.
-    assert!(!errors.contains("DataLoss"), "{errors}");
-    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let tag = |name: &str| {
-        let points = found[name].as_array().unwrap().iter();
-        let number = |value: &serde_json::Value| value.as_str().unwrap().parse::<f64>().unwrap();
-        let point = |p: &serde_json::Value| (p[0].as_u64().unwrap(), number(&p[2]).to_string());
-        points.map(point).collect::<Vec<_>>()
-    };
-    let steps = |get: fn(&StepRow) -> Option<f64>| {
-        let rows = (0..STEPS).map(row);
-        rows.filter_map(|row| Some((row.step, f64::from(get(&row)? as f32).to_string())))
-            .collect::<Vec<_>>()
-    };
+    let found = answer(&python, program, &out.join("seed/cyclic-1"), &[]);
+    let tag = |name: &str| points(&found[name]);
+    // Its scalars are of single precision.
+    let single = |value: f64| f64::from(value as f32);
+    let steps = |get: fn(&StepRow) -> Option<f64>| held(|row| get(row).map(single));
     assert_eq!(
         tag("schedule/learning_rate"),
         steps(|row| Some(row.learning_rate))
@@ -130,15 +156,25 @@ print(json.dumps({tag: [(e.step, e.wall_time, repr(e.value)) for e in events.Sca
     assert_eq!(tag("train/loss"), steps(|row| row.train_loss));
     assert_eq!(tag("train/grad_norm"), steps(|row| row.grad_norm));
     assert!(found.get("schedule/weight_decay").is_none());
-    let accuracy: Vec<_> = (1..=STEPS / 50)
-        .map(|n| eval_row(50 * n))
-        .map(|row| (row.step, f64::from(row.accuracy as f32).to_string()))
-        .collect();
-    assert_eq!(tag("eval/test/accuracy"), accuracy);
+    assert_eq!(tag("eval/test/accuracy"), held_accuracy(single));
     let times = found["train/grad_norm"].as_array().unwrap().iter();
-    let times: Vec<f64> = times.map(|point| point[1].as_f64().unwrap()).collect();
+    let times: Vec<f64> = times.map(|point| point[2].as_f64().unwrap()).collect();
     assert!(times.is_sorted());
     assert!(times[0] >= 1_525_132_800.0 && times[0] < 1_525_132_801.0);
+}
+
+#[test]
+fn a_run_is_exported_once_however_its_times_were_told_before() {
+    let (place, out) = exported(Format::TensorBoard);
+    let older = out.join("seed/cyclic-1/events.out.tfevents.1525132799.pixelrate");
+    let another = out.join("seed/cyclic-1/events.out.tfevents.1525132799.mine");
+    for path in [&older, &another] {
+        fs::write(path, "").unwrap();
+    }
+    let run = place.path().join("runs/seed/cyclic-1");
+    export(&[run], Format::TensorBoard, &out, &mut |_| {}).unwrap();
+    assert!(!older.exists() && another.exists());
+    assert_eq!(files(&out).len(), 2);
 }
 
 #[test]
@@ -205,6 +241,106 @@ fn mlflow_has_metrics_params_and_tags() {
         assert_eq!(parts[2], row.step.to_string());
     }
     assert!(lines.next().is_none());
+}
+
+#[test]
+fn mlflow_s_own_client_reads_every_metric() {
+    let Some(python) = python::python() else {
+        return;
+    };
+    let (_place, out) = exported(Format::MlFlow);
+    let program = r#"
+import json, pathlib, sys
+from mlflow.tracking import MlflowClient
+client = MlflowClient(pathlib.Path(sys.argv[1]).as_uri())
+[experiment] = client.search_experiments()
+[run] = client.search_runs([experiment.experiment_id])
+def history(name):
+    return [(point.step, repr(point.value)) for point in client.get_metric_history(run.info.run_id, name)]
+print(json.dumps({"experiment": experiment.name, "run": run.info.run_name, "status": run.info.status,
+                  "params": run.data.params, "metrics": {name: history(name) for name in run.data.metrics}}))
+"#;
+    // Its file store is in maintenance, which it wants to hear acknowledged.
+    let allowed = [("MLFLOW_ALLOW_FILE_STORE", Path::new("true"))];
+    let told = answer(&python, program, &out, &allowed);
+    assert_eq!(told["experiment"], "seed");
+    assert_eq!(
+        (&told["run"], &told["status"]),
+        (&"cyclic-1".into(), &"FINISHED".into())
+    );
+    assert_eq!(told["params"]["training.model"], "resnet-32");
+    let metric = |name: &str| points(&told["metrics"][name]);
+    assert_eq!(
+        metric("schedule/learning_rate"),
+        held(|row| Some(row.learning_rate))
+    );
+    assert_eq!(metric("train/loss"), held(|row| row.train_loss));
+    assert_eq!(metric("train/grad_norm"), held(|row| row.grad_norm));
+    assert_eq!(metric("eval/test/accuracy"), held_accuracy(|value| value));
+}
+
+#[test]
+fn wandb_s_own_package_logs_every_number() {
+    let Some(python) = python::python() else {
+        return;
+    };
+    let (place, out) = exported(Format::Wandb);
+    // What is logged offline is what `wandb sync` uploads: records of the file format of LevelDB's log, each a message.
+    let program = r#"
+import contextlib, json, os, pathlib, runpy, struct, sys
+from wandb.proto.wandb_internal_pb2 import Record
+with contextlib.redirect_stdout(sys.stderr):
+    runpy.run_path(sys.argv[1], run_name="__main__")
+[file] = pathlib.Path(os.environ["WANDB_DIR"]).glob("wandb/offline-run-*/*.wandb")
+data, at, message, told = file.read_bytes(), 7, b"", {"metrics": {}, "summary": {}}
+while at + 7 <= len(data):
+    left = 32768 - at % 32768
+    if left < 7:
+        at += left
+        continue
+    _, size, kind = struct.unpack_from("<IHB", data, at)
+    message += data[at + 7 : at + 7 + size]
+    at += 7 + size
+    if kind not in (1, 4):
+        continue
+    record, message = Record.FromString(message), b""
+    match record.WhichOneof("record_type"):
+        case "run":
+            told |= {"group": record.run.run_group, "run": record.run.display_name}
+            told["config"] = {item.key: item.value_json for item in record.run.config.update}
+        case "summary":
+            told["summary"] |= {item.key: item.value_json for item in record.summary.update}
+        case "history":
+            line = {item.key or item.nested_key[0]: json.loads(item.value_json) for item in record.history.item}
+            for name, value in line.items():
+                told["metrics"].setdefault(name, []).append((line["_step"], repr(float(value))))
+print(json.dumps(told))
+"#;
+    let told = answer(
+        &python,
+        program,
+        &out.join("import.py"),
+        &[
+            ("WANDB_MODE", Path::new("offline")),
+            ("WANDB_DIR", place.path()),
+            ("WANDB_CONFIG_DIR", place.path()),
+            ("WANDB_CACHE_DIR", place.path()),
+            ("WANDB_SILENT", Path::new("true")),
+        ],
+    );
+    assert_eq!(
+        (&told["group"], &told["run"]),
+        (&"seed".into(), &"cyclic-1".into())
+    );
+    assert_eq!(told["config"]["training.model"], "\"resnet-32\"");
+    assert_eq!(told["summary"]["status"], "\"finished\"");
+    let metric = |name: &str| points(&told["metrics"][name]);
+    assert_eq!(
+        metric("schedule/learning_rate"),
+        held(|row| Some(row.learning_rate))
+    );
+    assert_eq!(metric("train/loss"), held(|row| row.train_loss));
+    assert_eq!(metric("eval/test/accuracy"), held_accuracy(|value| value));
 }
 
 #[test]
