@@ -4,8 +4,9 @@
 //! `cargo bench --profile dev --package pixelrate --bench split -- [MODEL …]`; on a machine that does nothing else, since
 //! what is measured on a busy one is not what it will be. Run as a test (no `--bench`), its studies are a few steps.
 //!
-//! The last lines are `ratio NAME VALUE`: the best split's time over the found one's, without and with the time that the
-//! search took.
+//! The last lines are `ratio NAME VALUE`: the best split's time over that of the one that is found by a search that was
+//! asked for (`--jobs auto`), without and with what the search took; and over that of a study that says nothing, which
+//! searches only as far as it is long enough for.
 
 #![allow(
     clippy::unwrap_used,
@@ -43,15 +44,17 @@ fn main() {
 }
 
 /// Takes the time of all splits, and of the study that finds its own.
-fn compare(model: &str, epochs: f64, cores: usize) -> [(String, f64); 2] {
+fn compare(model: &str, epochs: f64, cores: usize) -> [(String, f64); 3] {
     println!("{model}:");
     let mut times = Vec::new();
     for (runs, threads) in splits(cores) {
-        let (seconds, _) = study(model, epochs, cores, Some((runs, threads)));
+        let (seconds, _) = study(model, epochs, cores, Jobs::Split(runs, threads));
         println!("  {runs:3} side by side of {threads:3} threads {seconds:8.2} s");
         times.push(((runs, threads), seconds));
     }
-    let (whole, told) = study(model, epochs, cores, None);
+    let (unasked, told) = study(model, epochs, cores, Jobs::Unsaid);
+    println!("  by default:                 {unasked:8.2} s\n    {told}");
+    let (whole, told) = study(model, epochs, cores, Jobs::Auto);
     println!("  found:                      {whole:8.2} s, the search and all\n    {told}");
     // Any split of the same threads with as many rounds is the same study.
     let found = number(&told, |words| {
@@ -67,7 +70,7 @@ fn compare(model: &str, epochs: f64, cores: usize) -> [(String, f64); 2] {
     let known = times.iter().find(|(split, _)| *split == (found, threads));
     // One that is not of those above has its time taken, too.
     let chosen = known.map_or_else(
-        || study(model, epochs, cores, Some((found, threads))).0,
+        || study(model, epochs, cores, Jobs::Split(found, threads)).0,
         |&(_, seconds)| seconds,
     );
     [
@@ -78,6 +81,10 @@ fn compare(model: &str, epochs: f64, cores: usize) -> [(String, f64); 2] {
         (
             format!("split-{model}-with-its-search"),
             best.min(chosen) / whole,
+        ),
+        (
+            format!("split-{model}-by-default"),
+            best.min(chosen) / unasked,
         ),
     ]
 }
@@ -103,13 +110,25 @@ fn splits(cores: usize) -> Vec<(usize, usize)> {
     all
 }
 
-/// Seconds of the whole study with this split, or with one that it finds, and what it told of it.
-fn study(model: &str, epochs: f64, cores: usize, split: Option<(usize, usize)>) -> (f64, String) {
+/// What a study is told of how its runs share the machine.
+#[derive(Clone, Copy)]
+enum Jobs {
+    /// So many runs of so many threads.
+    Split(usize, usize),
+    /// To find it.
+    Auto,
+    Unsaid,
+}
+
+/// Seconds of the whole study, and what it told of its split.
+fn study(model: &str, epochs: f64, cores: usize, jobs: Jobs) -> (f64, String) {
     let place = tempfile::tempdir().unwrap();
     let seeds: Vec<String> = (0..RUNS * cores).map(|seed| seed.to_string()).collect();
-    let (jobs, threads) = split.map_or(("auto".to_owned(), String::new()), |(runs, threads)| {
-        (runs.to_string(), format!("threads = {threads}\n"))
-    });
+    let (jobs, threads) = match jobs {
+        Jobs::Split(runs, threads) => (Some(runs.to_string()), format!("threads = {threads}\n")),
+        Jobs::Auto => (Some("auto".to_owned()), String::new()),
+        Jobs::Unsaid => (None, String::new()),
+    };
     let text = format!(
         "[study]\nname = \"split\"\nseeds = [{}]\n\n[training]\ndataset = \"synthetic\"\nmodel = \"{model}\"\n\
          epochs = {epochs:?}\neval_every_epochs = 1000.0\ndevice = \"cpu\"\n{threads}\n\
@@ -119,7 +138,8 @@ fn study(model: &str, epochs: f64, cores: usize, split: Option<(usize, usize)>) 
     std::fs::write(place.path().join("split.toml"), text).unwrap();
     let began = Instant::now();
     let output = pixelrate(place.path())
-        .args(["study", "split.toml", "--jobs", &jobs])
+        .args(["study", "split.toml"])
+        .args(jobs.iter().flat_map(|jobs| ["--jobs", jobs]))
         .output()
         .unwrap();
     let seconds = began.elapsed().as_secs_f64();

@@ -22,6 +22,8 @@ const WARM_UP: f64 = 0.3;
 const SECONDS: f64 = 1.0;
 const SECONDS_AT_MOST: f64 = 6.0;
 const STEPS: f64 = 20.0;
+/// Seconds that tell whether a study is worth the measurement of a split: warming up, and counted.
+const GLANCE: (f64, f64) = (0.1, 0.2);
 
 /// A process that says nothing for so long is given up: the largest model's data are read and its steps done by then.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -100,30 +102,44 @@ impl<'a> Measuring<'a> {
         }
     }
 
-    /// Whether it is worth the time to measure once more.
-    fn may_go_on(&mut self) -> bool {
+    /// Whether it is worth the time to measure `split`, too.
+    fn may_go_on(&mut self, split: Split) -> Result<bool, Error> {
         if self.began.is_none() {
             self.busy = machine::busy(4 * LOOK);
         }
         let Some(allowance) = &self.allowance else {
-            return true;
+            return Ok(true);
         };
         // What others leave now is not what they leave for the hours of a study.
         if self.busy > BUSY {
-            return false;
+            return Ok(false);
         }
+        let least = allowance.least.as_secs_f64();
         // What one run does alone tells how long the study will take.
-        let Some(alone) = self.asked.first() else {
-            return true;
+        let Some(&alone) = self.asked.first() else {
+            let (warm_up, seconds) = GLANCE;
+            let steps_per_second = self.measure(split, warm_up, seconds)?;
+            let alone = Measured {
+                split,
+                steps_per_second,
+            };
+            return Ok(self.allowed(alone) >= least);
         };
-        let threads = f64::from(alone.split.threads);
-        let quickest = alone.steps_per_second * self.cores as f64 / threads;
-        let allowed = allowance.share * allowance.steps / quickest;
+        let allowed = self.allowed(alone);
         let spent = self
             .began
             .map_or(0.0, |began| began.elapsed().as_secs_f64());
         let next = WARM_UP + self.window(alone.split.threads);
-        allowed >= allowance.least.as_secs_f64() && spent + next <= allowed
+        Ok(allowed >= least && spent + next <= allowed)
+    }
+
+    /// Seconds that may be spent on a study of which one run does as `alone` says.
+    fn allowed(&self, alone: Measured) -> f64 {
+        let threads = f64::from(alone.split.threads);
+        let quickest = alone.steps_per_second * self.cores as f64 / threads;
+        self.allowance.as_ref().map_or(f64::INFINITY, |allowance| {
+            allowance.share * allowance.steps / quickest
+        })
     }
 
     /// Seconds to count steps in, of runs with so many threads.
@@ -136,8 +152,9 @@ impl<'a> Measuring<'a> {
         (STEPS * step).clamp(SECONDS, SECONDS_AT_MOST)
     }
 
-    /// Lets as many processes as the split has runs train with its threads.
-    fn measure(&mut self, split: Split) -> Result<f64, Error> {
+    /// Lets as many processes as the split has runs train with its threads, for so many seconds that warm up and so many
+    /// that are counted.
+    fn measure(&mut self, split: Split, warm_up: f64, seconds: f64) -> Result<f64, Error> {
         self.began.get_or_insert_with(Instant::now);
         let fresh = self.processes.len();
         while self.processes.len() < split.runs {
@@ -150,8 +167,8 @@ impl<'a> Measuring<'a> {
         }
         let order = Order::Train {
             threads: split.threads,
-            warm_up: WARM_UP,
-            seconds: self.window(split.threads),
+            warm_up,
+            seconds,
         };
         let used = &mut self.processes[..split.runs];
         used.iter_mut()
@@ -220,9 +237,10 @@ impl Paces for Measuring<'_> {
     fn pace(&mut self, split: Split) -> Result<Answer, Error> {
         let steps_per_second = match self.known.get(split) {
             Some(pace) => pace,
-            None if !self.may_go_on() => return Ok(Answer::Enough),
+            None if !self.may_go_on(split)? => return Ok(Answer::Enough),
             None => {
-                let steps_per_second = self.measure(split)?;
+                let seconds = self.window(split.threads);
+                let steps_per_second = self.measure(split, WARM_UP, seconds)?;
                 let measured = Measured {
                     split,
                     steps_per_second,
