@@ -1,12 +1,13 @@
 //! `pixelrate fork`: schedules compared from one point of a run.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::ArgGroup;
 use pixelrate_study::engine::{self, RunEnd};
-use pixelrate_study::fork;
+use pixelrate_study::fork::{self, Branch};
 use pixelrate_study::plan::Plan;
 use pixelrate_study::report::Options;
 use pixelrate_study::steer::Wish;
@@ -67,34 +68,45 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             carry_state: !args.fresh,
         })
         .collect();
-    let mut branches = Vec::new();
+    // Those of a study train together.
+    let mut studies: BTreeMap<PathBuf, Vec<Branch>> = BTreeMap::new();
     for folder in args.runs.folders()?.folders {
-        match fork::fork(&folder, at, &wishes, &mut run::Bar::new(), &stop)? {
-            Some(made) => branches.extend(made),
-            None => return Ok(ExitCode::from(130)),
+        let made = fork::fork(&folder, at, &wishes, &mut run::Bar::new(), &stop);
+        let not_trained = || {
+            if !studies.is_empty() {
+                eprintln!("nothing was trained: `pixelrate resume` takes each of those up");
+            }
+        };
+        let made = made.inspect_err(|_| not_trained())?;
+        let Some(made) = made else {
+            not_trained();
+            return Ok(ExitCode::from(130));
+        };
+        for branch in made {
+            println!("{}", branch.folder.display());
+            let study = branch.folder.parent().unwrap_or(Path::new("")).to_owned();
+            studies.entry(study).or_default().push(branch);
         }
     }
-    for branch in &branches {
-        println!("{}", branch.folder.display());
+    let mut code = ExitCode::SUCCESS;
+    if !args.only_prepare {
+        for (study, branches) in studies {
+            let trained = train(&study, branches, args.jobs, &stop)?;
+            if trained != ExitCode::SUCCESS {
+                code = trained;
+            }
+        }
     }
-    if args.only_prepare {
-        return Ok(ExitCode::SUCCESS);
-    }
-    train(branches, args.jobs, &stop)
+    Ok(code)
 }
 
+/// Trains the branches in a study's folder.
 fn train(
-    branches: Vec<fork::Branch>,
+    study: &Path,
+    branches: Vec<Branch>,
     jobs: Option<usize>,
     stop: &pixelrate_trainer::train::Stop,
 ) -> Result<ExitCode> {
-    let Some(study) = branches
-        .first()
-        .and_then(|b| b.folder.parent())
-        .map(PathBuf::from)
-    else {
-        bail!("no run was forked");
-    };
     let threads = branches
         .iter()
         .map(|b| b.spec.training.threads as usize)
@@ -110,14 +122,7 @@ fn train(
         report: Options::default(),
     };
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let ends = engine::run(
-        &plan,
-        None,
-        &std::path::absolute(&study)?,
-        &program,
-        jobs,
-        stop,
-    )?;
+    let ends = engine::run(&plan, None, study, &program, jobs, stop)?;
     let mut code = ExitCode::SUCCESS;
     for (spec, end) in plan.runs.iter().zip(ends) {
         match end {

@@ -37,6 +37,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         let runs = [args.folder.clone()];
         return Ok(chosen::tell(&runs, vec![answer], "goes on", "went on"));
     }
+    steer::not_over(&args.folder)?;
     if let Some(data) = &args.data_folder {
         train::move_data(&args.folder, data)?;
     }

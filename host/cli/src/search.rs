@@ -47,7 +47,7 @@ pub(crate) struct Args {
 }
 
 /// What a search's file says itself.
-const FLAGS: [&str; 14] = [
+const FLAGS: [&str; 16] = [
     "schedule",
     "epochs",
     "seeds",
@@ -62,6 +62,8 @@ const FLAGS: [&str; 14] = [
     "weight_decay",
     "device",
     "threads",
+    "precision",
+    "deterministic",
 ];
 
 /// A search of one schedule, without a file.
@@ -271,5 +273,19 @@ impl Quick {
                 training: Default::default(),
             }],
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FLAGS, training};
+
+    #[test]
+    fn a_file_takes_no_flag_that_says_what_is_trained() {
+        let command = <training::Args as clap::Args>::augment_args(clap::Command::new("search"));
+        for argument in command.get_arguments() {
+            let name = argument.get_id().as_str();
+            assert!(FLAGS.contains(&name), "{name} would be passed over");
+        }
     }
 }

@@ -3,22 +3,41 @@
 use anyhow::{Context, Result};
 use pixelrate_trainer::train::Stop;
 
-/// Calls `act` when Ctrl-C (or SIGTERM) comes, instead of ending.
+/// Calls `act` when Ctrl-C (or SIGTERM, or the terminal's end) comes, instead of ending. What was ignored when the program
+/// began stays so: the terminal's end under `nohup`, Ctrl-C behind a script's `&`.
 pub(crate) fn on_interrupt(act: impl Fn() + Send + 'static) -> Result<()> {
-    ctrlc::set_handler(act).context("cannot listen for Ctrl-C")
+    let ignored: Vec<_> = [libc::SIGHUP, libc::SIGINT]
+        .into_iter()
+        .filter(|&signal| is_ignored(signal))
+        .collect();
+    ctrlc::set_handler(act).context("cannot listen for Ctrl-C")?;
+    for signal in ignored {
+        // SAFETY: `SIG_IGN` is no function that could run at a wrong moment.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    Ok(())
 }
 
-/// A stop that Ctrl-C (or SIGTERM) asks for.
+fn is_ignored(signal: libc::c_int) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: Without a new action it only writes the one in force; zeros are a valid one, should it fail.
+    let action = unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    action.sa_sigaction == libc::SIG_IGN
+}
+
+/// A stop that Ctrl-C (or another of [`on_interrupt`]'s signals) asks for.
 pub(crate) fn stop() -> Result<Stop> {
     let stop = Stop::default();
     let asked = stop.clone();
-    ctrlc::set_handler(move || {
+    on_interrupt(move || {
         if asked.asked() {
             std::process::exit(130);
         }
         asked.ask();
-    })
-    .context("cannot listen for Ctrl-C")?;
+    })?;
     Ok(stop)
 }
 

@@ -66,12 +66,19 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     plan.report.keep(&folder)?;
     queue::keep(&plan, &folder)?;
     let ends = engine::run(&plan, None, &folder, &program, split.runs, &stop)?;
-    let report = report::report(&folder, &folder.join("report"), &plan.report)?;
-    println!("{}", report.markdown);
-    report
-        .files
-        .iter()
-        .for_each(|file| println!("{}", file.display()));
+    let whole = |end: &RunEnd| !matches!(end, RunEnd::Stopped | RunEnd::Failed(_));
+    match report::report(&folder, &folder.join("report"), &plan.report) {
+        Ok(report) => {
+            println!("{}", report.markdown);
+            report
+                .files
+                .iter()
+                .for_each(|file| println!("{}", file.display()));
+        }
+        Err(problem) if ends.iter().all(whole) => return Err(problem.into()),
+        // What became of the runs tells why.
+        Err(problem) => eprintln!("no report yet: {problem}"),
+    }
     let mut code = ExitCode::SUCCESS;
     let stopped = ends
         .iter()

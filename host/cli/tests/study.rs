@@ -187,6 +187,67 @@ fn a_run_that_fails_ends_no_other_and_is_named() {
 }
 
 #[test]
+fn a_study_none_of_whose_runs_begins_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = study(40, "[0]", TWO).replace("\"synthetic\"", "\"cifar10\"");
+    fs::write(dir.path().join("tiny.toml"), text).unwrap();
+    let (good, _, err) = said(pixelrate(dir.path()).args(["study", "tiny.toml"]));
+    assert!(!good);
+    assert!(err.contains("no report yet: "), "{err}");
+    assert!(
+        err.contains("error: cyclic-seed0 failed: ") && err.contains("pixelrate data get cifar10"),
+        "{err}"
+    );
+}
+
+#[test]
+fn schedules_may_be_put_in_another_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tiny.toml");
+    let (cyclic, adam) = TWO.split_at(TWO.rfind("[[schedule]]").unwrap());
+    fs::write(&file, study(40, "[0]", TWO)).unwrap();
+    let run = || {
+        let (good, out, err) = said(pixelrate(dir.path()).args(["study", "tiny.toml"]));
+        assert!(good, "{err}");
+        let place = |label: &str| out.find(&format!("\n| {label} | "));
+        ["cyclic", "adam", "fixed"].map(place)
+    };
+    let [first, second, _] = run();
+    assert!(first < second);
+    let fixed = "[[schedule]]\nplugin = \"fixed\"\n\n";
+    let other = format!("{fixed}{adam}\n{cyclic}");
+    fs::write(&file, study(40, "[0]", &other)).unwrap();
+    let [cyclic, adam, fixed] = run();
+    assert!(fixed.is_some() && fixed < adam && adam < cyclic);
+}
+
+#[test]
+fn a_run_goes_on_when_the_terminal_that_nohup_was_typed_in_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("tiny.toml"), study(2_000, "[0]", TWO)).unwrap();
+    let program = env!("CARGO_BIN_EXE_pixelrate");
+    let mut child = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "trap '' HUP; exec \"$0\" study tiny.toml --jobs 1",
+            program,
+        ])
+        .current_dir(dir.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for_steps(&dir.path().join("runs/tiny"), &mut child);
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert!(
+        ended.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+}
+
+#[test]
 fn what_is_wrong_is_told_with_file_line_and_key() {
     let cyclic = "[[schedule]]\nplugin = \"cyclic\"\n";
     let good = study(40, "[0]", cyclic);
@@ -228,6 +289,11 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             format!("{good}{cyclic}"),
             "[[schedule]]",
             vec!["cyclic", "label"],
+        ),
+        (
+            format!("{good}[grid]\nepochs = [2, 1, 1.0]\n"),
+            "epochs = [",
+            vec!["`epochs` has 1.0 twice"],
         ),
         (
             good.replace("\"cyclic\"", "\"cyclik.wasm\""),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use pixelrate_control::{Takeover, Takeovers, pictures_folder, plugin_path};
 use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::spec::{Found, RunFile, RunSpec};
+use pixelrate_trainer::train;
 
 use crate::Error;
 
@@ -59,6 +60,7 @@ impl Copy<'_> {
             record.add(takeover)?;
         }
         record.sync()?;
+        train::leave_log(self.to, &self.spec, &self.found)?;
         let file = RunFile {
             spec: self.spec.clone(),
             found: Some(self.found.clone()),

@@ -19,7 +19,7 @@ use pixelrate_trainer::train::{Herald, Progress, Refusal, Stop};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::ended::EndedRuns;
+use crate::ended::{EndedRuns, run_file};
 use crate::plan::Plan;
 use crate::rebuild;
 use crate::report::KeptCurves;
@@ -323,6 +323,9 @@ fn start(
     }
     if folder.join("run.toml").exists() {
         command.arg("--resume").arg(folder);
+    } else if spec.parent.is_some() {
+        // A new run would train its trunk's steps under its name.
+        return Err(pixelrate_trainer::Error::NoRun(folder.to_owned()).into());
     } else {
         let specs = folder.with_file_name(".specs");
         std::fs::create_dir_all(&specs).map_err(|source| Error::io("make", &specs, source))?;
@@ -393,8 +396,14 @@ fn same(began: &RunSpec, spec: &RunSpec, folder: &Path) -> Result<(), Error> {
     if began == spec {
         return Ok(());
     }
-    match difference("", &comparable(began), &comparable(spec)) {
-        None => Ok(()),
+    // Where a label stands in the study may change: it is the order of tables, and of nothing that was trained.
+    let moved = RunSpec {
+        label_index: spec.label_index,
+        ..began.clone()
+    };
+    match difference("", &comparable(&moved), &comparable(spec)) {
+        None if began.label_index == spec.label_index => Ok(()),
+        None => renumber(folder, spec.label_index),
         Some((key, was, is)) => Err(Error::Changed {
             folder: folder.to_owned(),
             key,
@@ -402,6 +411,15 @@ fn same(began: &RunSpec, spec: &RunSpec, folder: &Path) -> Result<(), Error> {
             is,
         }),
     }
+}
+
+/// Tells the run in `folder` where its label stands in the study now.
+fn renumber(folder: &Path, label_index: u32) -> Result<(), Error> {
+    if let Some(mut file) = run_file(folder)? {
+        file.spec.label_index = label_index;
+        file.write(folder)?;
+    }
+    Ok(())
 }
 
 /// What may not change of a run. Where things lie and how often they are kept may; the number of threads may not: it

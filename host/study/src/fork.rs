@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use pixelrate_control::{Cause, ScheduleSpec, Takeover, Takeovers};
+use pixelrate_control::{Cause, ScheduleSpec, Takeover, Takeovers, in_force};
+use pixelrate_runlog::{Held, held};
 use pixelrate_sandbox::Schedule;
 use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::spec::{Found, Parent, RunSpec};
@@ -36,6 +37,8 @@ pub fn fork(
     observer: &mut dyn Observer,
     stop: &Stop,
 ) -> Result<Option<Vec<Branch>>, Error> {
+    // Branches lie beside it, wherever it is named from.
+    let folder = &std::path::absolute(folder).map_err(|e| Error::io("find", folder, e))?;
     let (spec, found, stage) = train::stage(folder)?;
     let done = pixelrate_runlog::steps(folder)?
         .last()
@@ -61,9 +64,9 @@ pub fn fork(
             found.total_steps
         )));
     }
-    let mut branches = Vec::new();
+    let mut branches: Vec<Wanted> = Vec::new();
     for wish in wishes {
-        let (schedule, bytes) = steer::offered(folder, &spec, &found, wish)?;
+        let (schedule, bytes) = steer::offered(folder, &spec, &found, wish, Some(step))?;
         let schedule_run = stage
             .admit(folder, &schedule, bytes.as_deref(), step)
             .map_err(|problem| refuse(format!("{}: {problem}", schedule.told())))?;
@@ -79,11 +82,7 @@ pub fn fork(
             ..spec.clone()
         };
         let to = folder.with_file_name(&branch.run);
-        if to.exists()
-            || branches
-                .iter()
-                .any(|(b, ..): &(Branch, _, _, _)| b.folder == to)
-        {
+        if to.exists() || branches.iter().any(|(branch, ..)| branch.folder == to) {
             return Err(refuse(format!(
                 "{} is there already: fork at another step, or move it away",
                 to.display()
@@ -98,41 +97,62 @@ pub fn fork(
     let Some(base) = base(folder, &spec, &found, step, observer, stop)? else {
         return Ok(None);
     };
-    let left = match &base.checkpoint {
-        Some(path) => checkpoint::schedule_state(path)?,
-        None => None,
-    };
-    let trunk = Takeovers::read(folder)?;
-    let mut made = Vec::new();
-    for (branch, schedule, mut live, carries) in branches {
-        let state = left
-            .clone()
-            .filter(|_| carries && live.plugin().exports().restore);
-        takes(&mut live, state.as_deref(), &branch)?;
-        let sha256 = live.plugin().sha256().to_owned();
-        let mut takeovers: Vec<_> = trunk.iter().filter(|t| t.step < step).cloned().collect();
-        takeovers.push(fork_takeover(step, schedule, sha256, state, left.clone()));
-        Copy {
-            from: folder,
-            to: &branch.folder,
-            spec: branch.spec.clone(),
-            found: found.clone(),
-            checkpoint: base.checkpoint.clone(),
-            takeovers,
-        }
-        .make()?;
-        made.push(branch);
-    }
+    let made = base.branch(folder, &found, step, branches);
     if let Some(scratch) = base.scratch {
         copy::remove(&scratch)?;
     }
-    Ok(Some(made))
+    made.map(Some)
 }
+
+/// A branch that is to be made: its schedule, an instance of that, and whether that is given the trunk's state.
+type Wanted = (Branch, ScheduleSpec, Schedule, bool);
 
 /// Where branches begin: a checkpoint at exactly the step, or nothing for the first.
 struct Base {
     checkpoint: Option<PathBuf>,
     scratch: Option<PathBuf>,
+}
+
+impl Base {
+    /// Makes the branches of the run in `folder`, once all their schedules have taken its schedule's state.
+    fn branch(
+        &self,
+        folder: &Path,
+        found: &Found,
+        step: u64,
+        wanted: Vec<Wanted>,
+    ) -> Result<Vec<Branch>, Error> {
+        let left = match &self.checkpoint {
+            Some(path) => checkpoint::schedule_state(path)?,
+            None => None,
+        };
+        let trunk = Takeovers::read(folder)?;
+        let mut ready = Vec::new();
+        for (branch, schedule, mut live, carries) in wanted {
+            let state = left
+                .clone()
+                .filter(|_| carries && live.plugin().exports().restore);
+            takes(&mut live, state.as_deref(), &branch)?;
+            let sha256 = live.plugin().sha256().to_owned();
+            let mut takeovers = trunk[..in_force(&trunk, step)].to_vec();
+            takeovers.push(fork_takeover(step, schedule, sha256, state, left.clone()));
+            ready.push((branch, takeovers));
+        }
+        let mut made = Vec::new();
+        for (branch, takeovers) in ready {
+            Copy {
+                from: folder,
+                to: &branch.folder,
+                spec: branch.spec.clone(),
+                found: found.clone(),
+                checkpoint: self.checkpoint.clone(),
+                takeovers,
+            }
+            .make()?;
+            made.push(branch);
+        }
+        Ok(made)
+    }
 }
 
 /// `None` if it was stopped on the way.
@@ -161,6 +181,15 @@ fn base(
         }));
     }
     let scratch = folder.join(format!(".fork-{step}"));
+    if let Held::By(process) = held(&scratch)? {
+        let process = process.map_or_else(String::new, |id| format!(" {id}"));
+        return Err(Error::Fork {
+            folder: folder.to_owned(),
+            problem: format!(
+                "process{process} trains the way to step {step} for another fork: wait for that"
+            ),
+        });
+    }
     copy::remove(&scratch)?;
     Copy {
         from: folder,
@@ -171,7 +200,10 @@ fn base(
         takeovers: Takeovers::read(folder)?,
     }
     .make()?;
-    let outcome = train::replay(&scratch, Some(step), observer, stop)?;
+    let outcome = train::replay(&scratch, Some(step), observer, stop).inspect_err(|_| {
+        // The problem is what the user must read.
+        let _ = copy::remove(&scratch);
+    })?;
     let reached = copy::checkpoint_before(&scratch, step)?
         .filter(|path| checkpoint::step_of(path) == Some(step));
     match (outcome.ending, reached) {
@@ -179,14 +211,18 @@ fn base(
             checkpoint: Some(path),
             scratch: Some(scratch),
         })),
-        (Ending::Stopped, None) => {
+        (ending, _) => {
             copy::remove(&scratch)?;
-            Ok(None)
+            if ending == Ending::Stopped {
+                return Ok(None);
+            }
+            Err(Error::Fork {
+                folder: folder.to_owned(),
+                problem: format!(
+                    "its way to step {step}, trained once more, ended before that step"
+                ),
+            })
         }
-        _ => Err(Error::Fork {
-            folder: folder.to_owned(),
-            problem: format!("its way to step {step}, trained once more, ended before that step"),
-        }),
     }
 }
 

@@ -214,6 +214,11 @@ impl Planner<'_> {
                 let problem = format!("`{key}` must have at least one value");
                 return Err(self.wrong(&[&["grid", key]], problem));
             }
+            let twice = |place: usize| values[..place].iter().any(|one| alike(one, &values[place]));
+            if let Some(place) = (1..values.len()).find(|&place| twice(place)) {
+                let problem = format!("`{key}` has {} twice: name each value once", values[place]);
+                return Err(self.wrong(&[&["grid", key]], problem));
+            }
             for (index, entry) in study.schedule.iter().enumerate() {
                 let own = toml::Table::try_from(&entry.training).unwrap_or_default();
                 if own.contains_key(key) {
@@ -359,6 +364,15 @@ impl Planner<'_> {
             }
             _ => self.wrong_in(index, &["plugin"], e.to_string()),
         })
+    }
+}
+
+/// Whether two values are one: 1 and 1.0 are.
+fn alike(one: &toml::Value, other: &toml::Value) -> bool {
+    let number = |value: &toml::Value| value.as_float().or(value.as_integer().map(|n| n as f64));
+    match (number(one), number(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
     }
 }
 

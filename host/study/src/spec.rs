@@ -143,12 +143,7 @@ impl ScheduleEntry {
         let table: toml::Table = keys.into_iter().filter_map(given).collect();
         match &self.plugin {
             Some(toml::Value::String(plugin)) if table.len() == 1 => {
-                let there = place.join(plugin).is_file();
-                if there || pixelrate_compose::is_composition(plugin) {
-                    pixelrate_compose::located(plugin, place)
-                } else {
-                    plugin.clone()
-                }
+                pixelrate_compose::located(plugin, place)
             }
             _ => pixelrate_compose::written(table, place),
         }

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use pixelrate_control::{Mailbox, Offer, Reply, ScheduleSpec, Takeovers, What, plugin_path};
+use pixelrate_control::{
+    Mailbox, Offer, Reply, ScheduleSpec, Takeovers, What, in_force, plugin_path,
+};
 use pixelrate_runlog::{Held, RunStatus, held, read_summary};
 use pixelrate_sandbox::Value;
 use pixelrate_trainer::checkpoint;
@@ -82,7 +84,7 @@ pub fn swap(folder: &Path, wish: &Wish, stop: &Stop) -> Result<Answer, Error> {
     // Looked up before its summary, which it writes before it ends.
     let runs = held(folder)? != Held::No;
     not_over(folder)?;
-    let (schedule, bytes) = offered(folder, &spec, &found, wish)?;
+    let (schedule, bytes) = offered(folder, &spec, &found, wish, None)?;
     let offer = Offer {
         at_step: wish.at.step(&spec, &found),
         carry_state: wish.carry_state,
@@ -168,7 +170,8 @@ pub fn ask(folder: &Path, what: What, plugin: Option<&[u8]>, stop: &Stop) -> Res
     }
 }
 
-/// The schedule that is wished for in the run of `spec`, and its file's bytes unless it is built in.
+/// The schedule that is wished for in the run of `spec`, and its file's bytes unless it is built in. Where the wish names
+/// none, it is the one in force before `step`, or now.
 ///
 /// # Errors
 /// Its file cannot be read.
@@ -177,12 +180,16 @@ pub fn offered(
     spec: &RunSpec,
     found: &Found,
     wish: &Wish,
+    step: Option<u64>,
 ) -> Result<(ScheduleSpec, Option<Vec<u8>>), Error> {
-    let takeovers = Takeovers::read(folder)?;
-    let in_force = takeovers
+    let mut takeovers = Takeovers::read(folder)?;
+    if let Some(step) = step {
+        takeovers.truncate(in_force(&takeovers, step));
+    }
+    let mut schedule = takeovers
         .last()
-        .map_or(&spec.schedule, |takeover| &takeover.schedule);
-    let mut schedule = in_force.clone();
+        .map_or(&spec.schedule, |takeover| &takeover.schedule)
+        .clone();
     let read = |path: &Path| fs::read(path).map_err(|source| Error::io("read", path, source));
     let bytes = match &wish.schedule {
         None => {
@@ -202,7 +209,11 @@ pub fn offered(
     Ok((schedule, bytes))
 }
 
-fn not_over(folder: &Path) -> Result<(), Error> {
+/// Refuses a run that is over.
+///
+/// # Errors
+/// [`Error::Over`], or its summary cannot be read.
+pub fn not_over(folder: &Path) -> Result<(), Error> {
     match read_summary(folder)? {
         Some(summary) if matches!(summary.status, RunStatus::Finished | RunStatus::Diverged) => {
             Err(Error::Over {

@@ -63,6 +63,12 @@ fn extent(groups: &[Group<'_>], report: &Report) -> String {
             count(report.missing.len(), "run")
         ));
     }
+    if !report.copies.is_empty() {
+        text.push_str(&format!(
+            " Not counted, since they are copies of other runs: {}.",
+            list(report.copies.iter().cloned())
+        ));
+    }
     text
 }
 

@@ -1,6 +1,7 @@
 //! The runs of a study, and which of them belong together.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use pixelrate_control::{Cause, Takeover, Takeovers};
@@ -140,7 +141,16 @@ pub(crate) fn runs(study: &Path) -> Result<Vec<Run>, Error> {
         .map(|folder| one(&ended, &folder))
         .collect();
     let mut runs: Vec<Run> = read?.into_iter().flatten().collect();
-    runs.sort_by(|a, b| a.file.spec.run.cmp(&b.file.spec.run));
+    // Of a run and its copy, the one comes first whose folder has its name.
+    let order = |run: &Run| {
+        let name = &run.file.spec.run;
+        (
+            name.clone(),
+            !run.folder.ends_with(name),
+            run.folder.clone(),
+        )
+    };
+    runs.sort_by_cached_key(order);
     if runs.is_empty() && study.join("run.toml").is_file() {
         return Err(Error::OneRun(study.to_owned()));
     }
@@ -148,6 +158,32 @@ pub(crate) fn runs(study: &Path) -> Result<Vec<Run>, Error> {
         return Err(Error::NoRuns(study.to_owned()));
     }
     Ok(runs)
+}
+
+/// Takes copies of a run's folder out, which would count as one seed more: runs of one name that began and ended in the
+/// same moments. Gives their folders' names, each with that of the run that is left.
+pub(crate) fn take_copies(runs: &mut Vec<Run>) -> Vec<String> {
+    let mut first: HashMap<(String, i64, i64), String> = HashMap::new();
+    let mut copies = Vec::new();
+    runs.retain(|run| {
+        let Some(summary) = &run.summary else {
+            return true;
+        };
+        let folder = run.folder.file_name().unwrap_or_default();
+        let folder = folder.to_string_lossy().into_owned();
+        let moments = (summary.started_unix_ms, summary.finished_unix_ms);
+        match first.entry((run.file.spec.run.clone(), moments.0, moments.1)) {
+            Entry::Vacant(new) => {
+                new.insert(folder);
+                true
+            }
+            Entry::Occupied(known) => {
+                copies.push(format!("{folder} (of {})", known.get()));
+                false
+            }
+        }
+    });
+    copies
 }
 
 /// The run in `folder`, if it is one.

@@ -75,6 +75,8 @@ pub struct Report {
     pub branches: Vec<Branch>,
     /// Runs without a result, and why.
     pub missing: Vec<String>,
+    /// Folders that are copies of other runs, and are in no number.
+    pub copies: Vec<String>,
     /// What was trained, on what data and where, a line each.
     pub trained: Vec<String>,
     /// Places of the rows that tables list, in their order.
@@ -137,7 +139,8 @@ impl Report {
 /// is called so; else what cannot be read or written.
 pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Error> {
     options.check().map_err(Error::Report)?;
-    let runs = gather::runs(study)?;
+    let mut runs = gather::runs(study)?;
+    let copies = gather::take_copies(&mut runs);
     std::fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
     let groups = gather::by_label(&runs);
     let families = Families::of(study, &runs)?;
@@ -180,6 +183,7 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
         target,
         branches: families.branches(),
         missing: runs.iter().filter_map(Run::missing).collect(),
+        copies,
         trained: trained_lines(&runs),
         markdown: String::new(),
         files,

@@ -138,8 +138,8 @@ fn climb(
 fn tell_runs(folder: &Path, choice: &Choice) -> Result<(), Error> {
     for seed in &choice.seeds {
         let run = folder.join(format!("{}-seed{seed}", choice.candidate));
-        // A run that ended needs nobody to tell it so, and its log is whole.
-        if read_summary(&run)?.is_some() {
+        // A run that ended needs nobody to tell it so, and its log is whole; nor does one whose folder was cleared away.
+        if read_summary(&run)?.is_some() || !run.join("run.toml").exists() {
             continue;
         }
         if choice.goes_on {
@@ -186,6 +186,7 @@ fn tuning(search: &Search, folder: &Path, decided: &[Choice]) -> Result<Tuning, 
         .filter(|best| best.rung == best.rungs && best.goes_on)
         .and_then(|best| Some((best, best.mean?)))
         .ok_or_else(|| Error::NothingFound(folder.to_owned()))?;
+    let before = record::tuning(folder)?;
     let mut cost = Cost::default();
     for candidate in &search.candidates {
         for seed in &search.seeds {
@@ -208,7 +209,10 @@ fn tuning(search: &Search, folder: &Path, decided: &[Choice]) -> Result<Tuning, 
         seeds: search.seeds.clone(),
         candidates: search.candidates.len(),
         refused: search.refused.len(),
-        cost,
+        // Runs that were cleared away since have cost what they did.
+        cost: (before.as_ref().map(|tuning| tuning.cost))
+            .filter(|known| known.runs > cost.runs)
+            .unwrap_or(cost),
         best: Best {
             candidate: best.candidate.clone(),
             schedule: best.schedule.clone(),
@@ -217,6 +221,6 @@ fn tuning(search: &Search, folder: &Path, decided: &[Choice]) -> Result<Tuning, 
             half_width: best.half_width,
         },
         // What was confirmed before stays so: the search is the same.
-        confirmed: record::tuning(folder)?.map_or_else(Vec::new, |tuning| tuning.confirmed),
+        confirmed: before.map_or_else(Vec::new, |tuning| tuning.confirmed),
     })
 }

@@ -1,0 +1,165 @@
+//! What is claimed, and of how many runs.
+
+use super::*;
+
+#[test]
+fn claims_are_those_of_paired_and_corrected_tests() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    three(&study);
+    let found = report(&study, &out, &Options::default()).unwrap();
+    let verdicts: Vec<_> = found
+        .comparisons
+        .rows
+        .iter()
+        .map(|row| row.verdict)
+        .collect();
+    assert_eq!(verdicts, [Verdict::Better, Verdict::Unclear]);
+    let better = &found.comparisons.rows[0];
+    // scipy.stats.ttest_1samp([0.099, 0.1, 0.101], 0).pvalue = 3.333167e-05, times two comparisons.
+    assert!(
+        (better.p_holm.unwrap() - 6.666_333e-5).abs() < 1e-9,
+        "{better:?}"
+    );
+    assert_eq!(better.seeds_corrected, Some(2));
+    let all = found.claims.join("\n");
+    for words in [
+        "9 runs of 3 schedules, in 3 seeds",
+        "1 run diverged (1 of so-so): they are not left out",
+        "better has the highest mean test accuracy, 91.00 %",
+        "Shown to be better than base (paired over seeds, corrected for 2 comparisons by Holm's method): better (+10.00 \
+         points, p < 0.001).",
+        "No schedule is shown to be worse than base",
+        "Not told apart from base: so-so. That is not to say that they are equal.",
+        "The study shows no tuning",
+    ] {
+        assert!(all.contains(words), "{words}\n{all}");
+    }
+    // The diverged run is in the mean with what it ended with.
+    let row = &found.rows[2];
+    assert_eq!((row.diverged, row.accuracy.unwrap().count), (1, 3));
+    assert!((row.accuracy.unwrap().min - 0.31).abs() < 1e-12);
+    // All seeds of the baseline came to the least of them, and the diverged run never did.
+    assert_eq!(found.target, Some(0.8));
+    let reached = found.rows.iter().map(|row| row.reached.unwrap());
+    let reached: Vec<_> = reached
+        .map(|r| (r.runs, r.of, r.steps, r.seconds))
+        .collect();
+    assert_eq!(reached[0], (3, 3, Some(1_000.0), Some(1.0)));
+    assert_eq!(reached[2], (2, 3, Some(1_000.0), Some(1.0)));
+    for file in [
+        "report.html",
+        "report.md",
+        "report.json",
+        "bars.svg",
+        "bars.png",
+        "differences.svg",
+    ] {
+        assert!(out.join(file).metadata().unwrap().len() > 1_000, "{file}");
+    }
+}
+
+#[test]
+fn another_baseline_and_target_are_taken_and_a_wrong_one_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    three(&study);
+    let options = |baseline: &str, target| Options {
+        baseline: Some(baseline.to_owned()),
+        target: Some(target),
+    };
+    let found = report(&study, &out, &options("better", 0.5)).unwrap();
+    assert_eq!(found.comparisons.baselines, ["better"]);
+    assert_eq!(found.comparisons.rows[0].verdict, Verdict::Worse);
+    assert_eq!(found.rows[0].reached.unwrap().steps, Some(800.0));
+    let problem = report(&study, &out, &options("bettr", 0.5))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        problem.contains("bettr") && problem.contains("base, better, so-so"),
+        "{problem}"
+    );
+    let problem = report(&study, &out, &options("better", 90.0))
+        .unwrap_err()
+        .to_string();
+    assert!(problem.contains("such as 0.9"), "{problem}");
+    // A study's choice stays with it, and a word on the command line comes before it.
+    options("better", 0.5).keep(&study).unwrap();
+    let asked = Options {
+        target: Some(0.6),
+        ..Options::default()
+    };
+    assert_eq!(asked.over_study(&study).unwrap(), options("better", 0.6));
+}
+
+#[test]
+fn a_copy_of_a_run_is_no_seed_more() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    three(&study);
+    let before = report(&study, &out, &Options::default()).unwrap();
+    // Its name comes before that of the run itself.
+    let copy = study.join("a copy");
+    fs::create_dir(&copy).unwrap();
+    for entry in fs::read_dir(study.join("better-seed1")).unwrap() {
+        let file = entry.unwrap();
+        if file.path().is_file() {
+            fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+        }
+    }
+    let found = report(&study, &out, &Options::default()).unwrap();
+    assert_eq!(found.copies, ["a copy (of better-seed1)"]);
+    assert_eq!(found.rows[1].runs, 3);
+    let told = " Not counted, since they are copies of other runs: a copy (of better-seed1).";
+    assert_eq!(found.claims[0], format!("{}{told}", before.claims[0]));
+    assert_eq!(found.claims[1..], before.claims[1..]);
+}
+
+#[test]
+fn labels_of_a_grid_are_compared_with_the_baseline_of_their_own_values() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    for (index, label) in ["base", "other"].iter().enumerate() {
+        for smoothing in [0.0, 0.1] {
+            for seed in 0..2 {
+                let name = format!("{label}-label_smoothing={smoothing}");
+                let mut spec = labelled(&name, index as u32, seed);
+                spec.training.label_smoothing = smoothing;
+                // The optimizer is the second schedule's own.
+                spec.training.momentum -= 0.1 * index as f64;
+                run(&study, &spec, 0.8, RunStatus::Finished);
+            }
+        }
+    }
+    let found = report(&study, &out, &Options::default()).unwrap();
+    let pairs: Vec<_> = (found.comparisons.rows.iter())
+        .map(|row| (row.schedule.as_str(), row.baseline.as_str()))
+        .collect();
+    assert_eq!(
+        pairs,
+        [
+            ("other-label_smoothing=0", "base-label_smoothing=0"),
+            ("other-label_smoothing=0.1", "base-label_smoothing=0.1")
+        ]
+    );
+}
+
+#[test]
+fn single_runs_of_one_training_are_compared_with_one_another() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("run"), place.path().join("report"));
+    for label in ["cosine", "fixed"] {
+        for seed in 0..2 {
+            run(&study, &labelled(label, 0, seed), 0.8, RunStatus::Finished);
+        }
+    }
+    let found = report(&study, &out, &Options::default()).unwrap();
+    assert_eq!(found.comparisons.baselines, ["cosine"]);
+    assert_eq!(found.comparisons.rows[0].schedule, "fixed");
+    let options = Options {
+        baseline: Some("fixed".to_owned()),
+        ..Options::default()
+    };
+    let found = report(&study, &out, &options).unwrap();
+    assert_eq!(found.comparisons.baselines, ["fixed"]);
+}
