@@ -289,8 +289,9 @@ fn wandb_s_own_package_logs_every_number() {
     let program = r#"
 import contextlib, json, os, pathlib, runpy, struct, sys
 from wandb.proto.wandb_internal_pb2 import Record
+sys.argv = sys.argv[1:]
 with contextlib.redirect_stdout(sys.stderr):
-    runpy.run_path(sys.argv[1], run_name="__main__")
+    runpy.run_path(sys.argv[0], run_name="__main__")
 [file] = pathlib.Path(os.environ["WANDB_DIR"]).glob("wandb/offline-run-*/*.wandb")
 data, at, message, told = file.read_bytes(), 7, b"", {"metrics": {}, "summary": {}}
 while at + 7 <= len(data):
