@@ -3,17 +3,14 @@
 use anyhow::{Context, Result};
 use pixelrate_trainer::train::Stop;
 
-/// Calls `act` when Ctrl-C (or SIGTERM, or the terminal's end) comes, instead of ending. What was ignored when the program
-/// began stays so: the terminal's end under `nohup`, Ctrl-C behind a script's `&`.
+/// Calls `act` when Ctrl-C (or SIGTERM, or the terminal's end) comes, instead of ending. The terminal's end stays ignored
+/// where it was when the program began, as under `nohup`.
 pub(crate) fn on_interrupt(act: impl Fn() + Send + 'static) -> Result<()> {
-    let ignored: Vec<_> = [libc::SIGHUP, libc::SIGINT]
-        .into_iter()
-        .filter(|&signal| is_ignored(signal))
-        .collect();
+    let hangs_on = is_ignored(libc::SIGHUP);
     ctrlc::set_handler(act).context("cannot listen for Ctrl-C")?;
-    for signal in ignored {
+    if hangs_on {
         // SAFETY: `SIG_IGN` is no function that could run at a wrong moment.
-        unsafe { libc::signal(signal, libc::SIG_IGN) };
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
     }
     Ok(())
 }
