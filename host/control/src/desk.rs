@@ -128,9 +128,10 @@ impl Desk {
         self.send(Message::Done(request.to_owned(), step));
     }
 
-    /// Answers a request that could not be done.
-    pub fn refuse(&self, request: &str, reason: &str) {
-        self.send(Message::Refused(request.to_owned(), reason.to_owned()));
+    /// Answers a request that could not be done. Of a schedule that nobody asked for, the file's change is refused.
+    pub fn refuse(&self, request: Option<&str>, reason: &str) {
+        let request = request.map(str::to_owned);
+        self.send(Message::Refused(request, reason.to_owned()));
     }
 
     fn send(&self, message: Message) {

@@ -27,7 +27,7 @@ pub struct Options {
     pub batch_rows: usize,
     /// A row that is older than this takes the gathered ones along when the next is logged. Default 0.5 s.
     pub batch_time: Duration,
-    /// Step rows that make a part. Default 65,536.
+    /// Rows of a table that make a part. Default 65,536. Events of 64 MiB of messages make one, too.
     pub part_rows: usize,
     /// Rows older than this become a part however few they are, so that other programs see a run that is under way.
     /// Grows to a sixteenth of the run's age. Default 30 s.

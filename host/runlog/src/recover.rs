@@ -47,10 +47,8 @@ pub(crate) fn recover<R: Record>(
     if !rows.is_empty() {
         parts.push(part::add(&dir, &folder.scratch(), identity, end, &rows)?);
     }
-    if !segments.is_empty() {
-        for (path, ..) in &segments {
-            remove_file(path)?;
-        }
+    for (path, ..) in &segments {
+        remove_file(path)?;
     }
     if folder.wal().exists() {
         // Also what a process before this one removed, and did not come to sync.

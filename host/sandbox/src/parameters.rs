@@ -57,6 +57,22 @@ impl Parameter {
     }
 }
 
+impl Parameter {
+    /// Whether `name` is a member of this family, and `given` has all from the first to it.
+    fn has_all_up_to(&self, name: &str, given: &BTreeMap<String, Value>) -> bool {
+        let Some(stem) = self.name.strip_suffix('*') else {
+            return false;
+        };
+        let Some(Ok(number)) = name.strip_prefix(stem).map(str::parse::<u32>) else {
+            return false;
+        };
+        // As it is written: 01 is none.
+        number > 0
+            && name == format!("{stem}{number}")
+            && (1..number).all(|n| given.contains_key(&format!("{stem}{n}")))
+    }
+}
+
 /// The parameters that the text of a plugin's `parameters` declares.
 ///
 /// # Errors
@@ -142,7 +158,8 @@ pub(crate) fn check_values(whole: &Plugin, role: &Role) -> Result<(), Error> {
 }
 
 /// The first parameter of the study that is neither declared nor was asked for. A member of a family must have been asked
-/// for: one that its plugin never reads changes nothing. `asked` is `None` of a plugin that did not come to ask.
+/// for, or be one of those from 1 on without a gap, which its plugin may read later: any other changes nothing, ever.
+/// `asked` is `None` of a plugin that did not come to ask.
 pub(crate) fn unknown<'a>(
     declared: &[Parameter],
     asked: Option<&BTreeMap<String, Option<f64>>>,
@@ -152,7 +169,10 @@ pub(crate) fn unknown<'a>(
     let opens_pictures = declared.iter().any(|p| p.kind == ParameterKind::Picture)
         || was_asked(crate::pictures::FILTER);
     facts.params.keys().map(String::as_str).find(|name| {
-        let declares = |p: &Parameter| p.is_called(name) && (p.name == *name || asked.is_none());
+        let declares = |p: &Parameter| {
+            p.is_called(name)
+                && (p.name == *name || asked.is_none() || p.has_all_up_to(name, &facts.params))
+        };
         let known = declared.iter().any(declares) || was_asked(name);
         !(known || opens_pictures && *name == crate::pictures::FILTER)
     })

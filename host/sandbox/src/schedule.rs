@@ -271,8 +271,8 @@ impl Schedule {
     }
 }
 
-/// A parameter that a plugin never asked for is misspelt. One that declares nothing may ask late: it is called once, in
-/// an instance of its own, before that is said.
+/// A parameter that a plugin neither declares nor ever asked for is misspelt. It may ask late: it is called once, in an
+/// instance of its own, before that is said.
 fn check_names(
     whole: &Plugin,
     cast: &Cast,

@@ -327,6 +327,13 @@ fn a_state_lives_on_where_what_is_repeated_has_another_length_now() {
             assert_eq!(rate(&mut second, restarts), 1.0, "{every:?}");
         }
     }
+    // It takes over where it would begin anew, as it does.
+    (250..360).for_each(|step| assert!(rate(&mut first, step) > 0.0));
+    let state = first.save().unwrap().unwrap();
+    let mut second = start(&of(Some(120)), &facts).unwrap();
+    second.restore(&state).unwrap();
+    assert_eq!(rate(&mut second, 360), 1.0);
+    assert_eq!(rate(&mut second, 361), 2.0);
 }
 
 #[test]

@@ -138,18 +138,24 @@ impl Base {
             takeovers.push(fork_takeover(step, schedule, sha256, state, left.clone()));
             ready.push((branch, takeovers));
         }
-        let mut made = Vec::new();
+        let mut made: Vec<Branch> = Vec::new();
         for (branch, takeovers) in ready {
-            Copy {
+            let copy = Copy {
                 from: folder,
                 to: &branch.folder,
                 spec: branch.spec.clone(),
                 found: found.clone(),
                 checkpoint: self.checkpoint.clone(),
                 takeovers,
-            }
-            .make()?;
+            };
+            let copied = copy.make();
             made.push(branch);
+            copied.inspect_err(|_| {
+                for branch in &made {
+                    // The problem is what the user must read.
+                    let _ = copy::remove(&branch.folder);
+                }
+            })?;
         }
         Ok(made)
     }

@@ -48,8 +48,10 @@ pub enum Error {
         "{0}\n  the study says on_fault = \"abort\"; \"hold\" would go on with the last good value"
     )]
     Fault(#[from] sandbox::Fault),
-    /// The schedule's state cannot be saved, in a study that says `hold`: there is no last good state to go on with.
-    #[error("its state could not be saved, and without it the run could not go on from here: {0}")]
+    /// The schedule's state cannot be saved, in a study that says `hold`: a value can be held, and a state cannot.
+    #[error(
+        "the schedule's state could not be saved for a checkpoint, and it is lost by that: {0}"
+    )]
     Unsaved(sandbox::Fault),
     /// The schedule does not take the state back that a checkpoint has of it.
     #[error("the run cannot go on, since its schedule does not take its own state back: {0}")]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use pixelrate_control::{Cause, Mailbox, Offer, Reply, Status, Takeovers, What};
+use pixelrate_control::{Cause, Mailbox, Offer, Reply, Status, Takeover, Takeovers, What};
 use pixelrate_runlog::{
     EvalRow, EventKind, EventRow, StepRow, read_evals, read_events, read_steps, read_summary,
 };

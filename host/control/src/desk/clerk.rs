@@ -36,7 +36,8 @@ pub(super) enum Message {
     Retired(Box<Schedule>),
     Paused(bool),
     Done(String, u64),
-    Refused(String, String),
+    /// The request, if it was one and no file's change; and why.
+    Refused(Option<String>, String),
     Closed,
 }
 
@@ -77,6 +78,8 @@ pub(super) struct Clerk {
     reload: u64,
     /// Whether the file in force was saved, and what was saved has neither taken over nor been refused.
     edited: bool,
+    /// Whether the newest change of the file in force is being prepared.
+    preparing: bool,
     /// The status that was written last, and when that was tried.
     told: Option<Status>,
     tried: Option<Instant>,
@@ -112,6 +115,7 @@ impl Clerk {
             watch,
             reload: 0,
             edited: false,
+            preparing: false,
             told: None,
             tried: None,
         };
@@ -170,13 +174,11 @@ impl Clerk {
                 self.tell();
             }
             Message::Done(request, step) => self.answer(&request, &Reply::Done { step }),
-            Message::Refused(request, reason) => {
+            Message::Refused(Some(request), reason) => {
                 self.answer(&request, &Reply::Rejected { reason });
-                if self.edited {
-                    // It may have been put off for what was refused.
-                    self.look_for_a_change();
-                }
+                self.offer_what_was_put_off();
             }
+            Message::Refused(None, _) => self.settle_edit(),
             Message::Closed => {}
         }
     }
@@ -186,7 +188,7 @@ impl Clerk {
             return;
         };
         self.reload += 1;
-        self.edited = true;
+        (self.edited, self.preparing) = (true, true);
         self.orders.drop_reloads();
         // A composition is put together anew, and may be made of other files now.
         let composed = pixelrate_compose::is_composition(&self.schedule.plugin);
@@ -207,18 +209,21 @@ impl Clerk {
         let Ok(waiting) = self.mailbox.waiting() else {
             return;
         };
-        let waits = |id: &str| waiting.iter().any(|request| request.id == id);
         // What was taken back before it was read, and since.
+        let waits = |id: &str| waiting.iter().any(|request| request.id == id);
         self.orders
             .release_all_but(|id| self.taken.contains(id) || waits(id));
-        let orders = &self.orders;
+        let (orders, mailbox, before) = (&self.orders, &self.mailbox, self.taken.len());
         self.taken.retain(|id| {
-            let stays = waits(id);
+            let stays = mailbox.holds(id);
             if !stays {
                 orders.withdraw(id);
             }
             stays
         });
+        if self.taken.len() < before {
+            self.offer_what_was_put_off();
+        }
         for Request { id, what } in waiting {
             if !self.taken.insert(id.clone()) {
                 continue;
@@ -316,6 +321,7 @@ impl Clerk {
         if prepared.reload.is_some_and(|change| change != self.reload) {
             return; // The file has changed again.
         }
+        self.preparing &= prepared.reload.is_none();
         let request = prepared.request.as_deref();
         if let Some(id) = request.filter(|id| !self.mailbox.holds(id)) {
             // It was taken back.
@@ -326,7 +332,7 @@ impl Clerk {
         match prepared.outcome {
             Err(Refused { problem, sha256 }) => {
                 if prepared.reload.is_some() {
-                    self.edited = false;
+                    self.settle_edit();
                 }
                 // Most problems begin with the plugin's name.
                 let message = if problem.contains(&prepared.name) {
@@ -339,7 +345,7 @@ impl Clerk {
             Ok(candidate) => {
                 let same = candidate.schedule.plugin().sha256() == self.sha256;
                 if prepared.reload.is_some() && same {
-                    self.edited = false;
+                    self.settle_edit();
                     return; // It was changed back.
                 }
                 if prepared.reload.is_some() && self.orders.offers_at_once() {
@@ -399,8 +405,10 @@ impl Clerk {
         }
         // Its file may have been saved since it was read: nobody watched it, or what was saved was put off.
         let look = !again && other || wished && self.edited;
-        if other || takeover.cause == Cause::Reload {
-            self.edited = false;
+        if other {
+            (self.edited, self.preparing) = (false, false);
+        } else if takeover.cause == Cause::Reload {
+            self.settle_edit();
         }
         self.schedule = takeover.schedule.clone();
         self.sha256.clone_from(&takeover.sha256);
@@ -433,6 +441,18 @@ impl Clerk {
     fn close(&mut self, id: &str) {
         if self.mailbox.close(id).is_ok() {
             self.taken.remove(id);
+        }
+    }
+
+    /// What was saved last has taken over or was refused, unless a newer change is on its way.
+    fn settle_edit(&mut self) {
+        self.edited &= self.preparing;
+    }
+
+    /// Offers what was saved while somebody's own offer waited, if that came to nothing.
+    fn offer_what_was_put_off(&self) {
+        if self.edited && !self.preparing {
+            self.look_for_a_change();
         }
     }
 

@@ -29,6 +29,8 @@ struct Players {
     /// What they said, and nobody took yet.
     lines: Vec<String>,
     turn: Turn,
+    /// Whether the state that they were given is of another composition, and the first step that they were asked for since.
+    foreign: Option<Option<u64>>,
 }
 
 struct Player {
@@ -67,6 +69,7 @@ impl Ensemble {
                 began: 0,
                 anew: Allowance::of_init(limits),
             },
+            foreign: None,
         };
         for (index, role) in cast.roles.iter().enumerate() {
             let live = players.start(role)?;
@@ -82,6 +85,9 @@ impl Ensemble {
     /// Asks for the values of `step`.
     pub(crate) fn step(&mut self, step: u64, training: TrainingValues) -> Result<Raw, Fault> {
         self.players.begin(Some(step), training);
+        if let Some(first @ None) = &mut self.players.foreign {
+            *first = Some(step);
+        }
         let Some(plan) = &self.cast.plan else {
             return Ok(Raw::default());
         };
@@ -125,6 +131,7 @@ impl Ensemble {
         let all = read.parts;
         // Another composition may repeat otherwise: a part's state lives on until it begins anew the next time.
         let same = (read.sha256).is_none_or(|sha256| sha256 == self.players.whole.sha256());
+        self.players.foreign = (!same).then_some(None);
         let mut known = 0;
         for (index, role) in self.cast.roles.iter().enumerate() {
             let name = role.name.as_deref().unwrap_or_default();
@@ -295,8 +302,14 @@ impl Players {
         if scouting {
             return self.ask_live(index, at, TrainingValues::NONE);
         }
+        let since = self.foreign.flatten();
         let player = &mut self.players[index];
-        let anew = stateful && player.round.is_some_and(|round| round != at.round);
+        let anew = match player.round {
+            Some(round) => round != at.round,
+            // What is around it is repeated for the first time since it has a state of another composition.
+            None => at.round > 0 && since.is_some_and(|since| at.round >= since),
+        };
+        let anew = stateful && anew;
         player.round = Some(at.round);
         if anew {
             let cast = Arc::clone(&self.cast);

@@ -173,9 +173,14 @@ impl Attempt {
         stop: &Stop,
     ) -> Result<Outcome, Error> {
         observer.started(&self.found, self.at.step);
-        match self.steps(observer, stop) {
-            Ok(Ending::Stopped) => {
+        let ended = self.steps(observer, stop).and_then(|ending| {
+            if ending == Ending::Stopped {
                 self.checkpoint(observer)?;
+            }
+            Ok(ending)
+        });
+        match ended {
+            Ok(Ending::Stopped) => {
                 self.last_refusals(observer)?;
                 self.answer_stop();
                 self.event(
@@ -265,9 +270,9 @@ impl Attempt {
             }
             if keeps || last {
                 match self.checkpoint(observer) {
-                    Err(problem @ Error::Unsaved(_)) => {
-                        let message = format!("no checkpoint was kept: {problem}");
-                        self.event(observer, EventKind::Fault, message, None)?;
+                    // Nothing is left that it would be needed for.
+                    Err(problem @ Error::Unsaved(_)) if last => {
+                        self.event(observer, EventKind::Fault, problem.to_string(), None)?;
                     }
                     kept => kept?,
                 }

@@ -99,6 +99,8 @@ impl Attempt {
         let back = went_back(step, log.recovery().steps_dropped, &lost);
         let parent = spec.parent.as_ref().filter(|_| fresh);
         let (held, probation) = held_at(folder, &spec, &began, &takeovers[..done], &setup, step)?;
+        // Its loss is the run's last where no step is left, and its values are those that `hold` falls back on.
+        let last = row_before(folder, step)?;
         let mut start = Start {
             log,
             in_force: held,
@@ -110,8 +112,7 @@ impl Attempt {
             watch: watch && spec.watch,
             resumed: true,
             started_unix_ms: started,
-            // Its loss is the run's last where no step is left.
-            last: row_before(folder, step)?,
+            last,
         };
         if let Some(state) = start
             .position
@@ -122,9 +123,9 @@ impl Attempt {
             restored.map_err(Error::Unrestored)?;
         }
         if start.in_force.spec.on_fault == OnFault::Hold
-            && let Some(row) = row_before(folder, step)?
+            && let Some(row) = &start.last
         {
-            start.in_force.hold(&row);
+            start.in_force.hold(row);
         }
         // A replay goes by the record, whatever became of the files.
         let changed = watch

@@ -323,9 +323,7 @@ impl Attempt {
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         let message = format!("{}: {reason}", candidate.spec.told());
-        if let Some(request) = &candidate.request {
-            self.desk.refuse(request, &message);
-        }
+        self.desk.refuse(candidate.request.as_deref(), &message);
         let refusal = Refusal {
             message,
             sha256: Some(candidate.schedule.plugin().sha256().to_owned()),

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Long enough that what was asked for is prepared and waits for its turn, while the run stands in a step.
-const MEANWHILE: Duration = Duration::from_millis(1_500);
+const MEANWHILE: Duration = Duration::from_millis(300);
 
 /// A module whose rate is its parameter `rate` times `factor`, and that reads the loss.
 fn of_param(factor: u32) -> String {
@@ -32,7 +32,7 @@ fn a_request_that_is_taken_back_while_it_waits_for_its_turn_is_not_done() {
                 offer(&run, &second, None, true),
                 mailbox.post(What::Stop, None).unwrap(),
             ];
-            std::thread::sleep(MEANWHILE);
+            prepared(&run, &reading("f64.const 2e-6"));
             asked.iter().for_each(|id| mailbox.clear(id).unwrap());
             std::thread::sleep(MEANWHILE);
         }
@@ -45,6 +45,47 @@ fn a_request_that_is_taken_back_while_it_waits_for_its_turn_is_not_done() {
     assert_eq!(left.count(), 0, "answers that nobody waits for");
 }
 
+/// Waits until the desk has prepared this module for the run, and put it in its place.
+fn prepared(run: &Path, module: &str) {
+    let kept = run.join("plugins").join(format!("{}.wasm", sha256(module)));
+    let began = Instant::now();
+    while !kept.exists() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "it is not prepared"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(MEANWHILE);
+}
+
+/// Trains until two schedules took over, which must be a swap and then a change of its file. `at_step_10` is what happens
+/// meanwhile.
+fn swapped_and_reloaded(first: ScheduleSpec, run: &Path, at_step_10: &dyn Fn()) -> [Takeover; 2] {
+    let mut spec = spec(first);
+    // It ends long before.
+    spec.training.epochs = 10_000.0;
+    let (stop, mut taken) = (Stop::default(), 0);
+    let mut observer = Watching(|seen| match seen {
+        Seen::Steps(10) => at_step_10(),
+        Seen::Steps(100_000) => stop.ask(),
+        Seen::Event(row) if row.kind == EventKind::Swapped => {
+            taken += 1;
+            if taken == 2 {
+                stop.ask();
+            }
+        }
+        _ => {}
+    });
+    begin(&spec, run, &mut observer, &stop).unwrap();
+    let taken: [Takeover; 2] = Takeovers::read(run).unwrap().try_into().unwrap();
+    assert_eq!(
+        taken.each_ref().map(|it| it.cause),
+        [Cause::Swap, Cause::Reload]
+    );
+    taken
+}
+
 #[test]
 fn a_file_that_is_saved_while_a_swap_waits_takes_over_after_it_under_its_parameters() {
     let place = Place::new();
@@ -52,23 +93,14 @@ fn a_file_that_is_saved_while_a_swap_waits_takes_over_after_it_under_its_paramet
     let first = place.plugin("edited.wat", &of_param(1));
     let mut swapped = first.clone();
     swapped.params = [("rate".to_owned(), Value::Number(3e-6))].into();
-    let mut observer = Watching(|seen| match seen {
-        Seen::Steps(10) => {
-            offer(&run, &swapped, None, true);
-            std::thread::sleep(MEANWHILE);
-            place.plugin("edited.wat", &of_param(2));
-            std::thread::sleep(MEANWHILE);
-        }
-        Seen::Event(row) if row.kind == EventKind::Swapped => std::thread::sleep(MEANWHILE),
-        _ => {}
+    let taken = swapped_and_reloaded(first, &run, &|| {
+        offer(&run, &swapped, None, true);
+        std::thread::sleep(MEANWHILE);
+        place.plugin("edited.wat", &of_param(2));
+        prepared(&run, &of_param(2));
     });
-    begin(&spec(first), &run, &mut observer, &Stop::default()).unwrap();
-    let taken = Takeovers::read(&run).unwrap();
-    let causes: Vec<_> = taken.iter().map(|takeover| takeover.cause).collect();
-    assert_eq!(causes, [Cause::Swap, Cause::Reload]);
     assert_eq!(taken[1].schedule.params, swapped.params);
     assert_eq!(taken[1].sha256, sha256(&of_param(2)));
-    assert_eq!(read_steps(&run).unwrap()[59].learning_rate, 2.0 * 3e-6);
 }
 
 #[test]
@@ -77,20 +109,44 @@ fn a_file_that_is_saved_between_its_offer_and_its_takeover_is_not_missed() {
     let run = place.run("run");
     let first = place.plugin("first.wat", &reading("f64.const 1e-6"));
     let second = place.plugin("second.wat", &reading("f64.const 2e-6"));
+    let saved = reading("f64.const 3e-6");
+    let taken = swapped_and_reloaded(first, &run, &|| {
+        offer(&run, &second, None, true);
+        prepared(&run, &reading("f64.const 2e-6"));
+        place.plugin("second.wat", &saved);
+    });
+    assert_eq!(taken[1].sha256, sha256(&saved));
+}
+
+#[test]
+fn a_file_that_is_saved_while_a_swap_waits_takes_over_if_the_swap_is_taken_back() {
+    let place = Place::new();
+    let run = place.run("run");
+    let first = place.plugin("edited.wat", &of_param(1));
+    let other = place.plugin("other.wat", &reading("f64.const 2e-6"));
+    let mut spec = spec(first);
+    spec.training.epochs = 10_000.0;
+    let stop = Stop::default();
     let mut observer = Watching(|seen| match seen {
         Seen::Steps(10) => {
-            offer(&run, &second, None, true);
+            let id = offer(&run, &other, None, true);
+            prepared(&run, &reading("f64.const 2e-6"));
+            place.plugin("edited.wat", &of_param(2));
+            prepared(&run, &of_param(2));
+            Mailbox::of(&run).clear(&id).unwrap();
             std::thread::sleep(MEANWHILE);
-            place.plugin("second.wat", &reading("f64.const 3e-6"));
         }
-        Seen::Event(row) if row.kind == EventKind::Swapped => std::thread::sleep(MEANWHILE),
+        Seen::Steps(100_000) => stop.ask(),
+        Seen::Event(row) if row.kind == EventKind::Swapped => stop.ask(),
         _ => {}
     });
-    begin(&spec(first), &run, &mut observer, &Stop::default()).unwrap();
+    begin(&spec, &run, &mut observer, &stop).unwrap();
     let taken = Takeovers::read(&run).unwrap();
-    let causes: Vec<_> = taken.iter().map(|takeover| takeover.cause).collect();
-    assert_eq!(causes, [Cause::Swap, Cause::Reload]);
-    assert_eq!(read_steps(&run).unwrap()[59].learning_rate, 3e-6);
+    assert_eq!(taken.len(), 1);
+    assert_eq!(
+        (taken[0].cause, &*taken[0].sha256),
+        (Cause::Reload, &*sha256(&of_param(2)))
+    );
 }
 
 #[test]
@@ -114,7 +170,7 @@ fn a_refusal_that_was_told_is_in_the_log_of_a_run_that_stops_then() {
 }
 
 #[test]
-fn a_state_that_cannot_be_saved_costs_a_checkpoint_and_not_a_run_that_holds() {
+fn a_state_that_cannot_be_saved_ends_a_run_that_holds_unless_it_is_at_its_end() {
     let place = Place::new();
     let run = place.run("run");
     // No made-up loss of a rehearsal is as high by then.
@@ -136,10 +192,22 @@ fn a_state_that_cannot_be_saved_costs_a_checkpoint_and_not_a_run_that_holds() {
     assert_eq!(outcome.ending, Ending::Finished);
     let told = &events(&run, EventKind::Fault)[0].message;
     assert!(
-        told.starts_with("no checkpoint was kept: its state could not be saved"),
+        told.starts_with("the schedule's state could not be saved"),
         "{told}"
     );
     assert_eq!(checkpoint::list(&run).unwrap(), Vec::<PathBuf>::new());
+    // One that goes on would do so from its schedule's beginning.
+    let run = place.run("stopped");
+    let stop = Stop::default().before(50);
+    let problem = begin(&of_the_run, &run, &mut (), &stop)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        problem.starts_with("the schedule's state could not be saved"),
+        "{problem}"
+    );
+    assert_eq!(read_steps(&run).unwrap().len(), 50);
+    assert_eq!(events(&run, EventKind::Failed)[0].message, problem);
 }
 
 #[test]
