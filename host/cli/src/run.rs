@@ -13,7 +13,7 @@ use pixelrate_study::engine::{Beat, News};
 use pixelrate_trainer::spec::{Found, RunSpec, ScheduleSpec};
 use pixelrate_trainer::train::{self, Ending, Herald, Observer, Outcome, Progress};
 
-use crate::{signals, training};
+use crate::{signals, training, trial};
 
 /// Train one run under one schedule.
 #[derive(clap::Args)]
@@ -166,6 +166,10 @@ fn from_flags(args: &Args) -> Result<RunSpec> {
     let plugin = pixelrate_compose::located(&plugin, Path::new(""));
     let label = pixelrate_compose::name(&plugin);
     let training = args.training.resolve(args.epochs)?;
+    args.pictures
+        .as_deref()
+        .map(trial::is_picture_folder)
+        .transpose()?;
     Ok(RunSpec {
         study: "run".to_owned(),
         run: format!("{label}-seed{}", args.seed),
@@ -176,7 +180,12 @@ fn from_flags(args: &Args) -> Result<RunSpec> {
         schedule: ScheduleSpec {
             plugin,
             params: params(&args.params)?,
-            picture_folder: args.pictures.clone(),
+            // As it is seen from wherever the run is taken up.
+            picture_folder: args
+                .pictures
+                .as_deref()
+                .map(std::path::absolute)
+                .transpose()?,
             max_learning_rate: args.max_learning_rate,
             on_fault: if args.hold {
                 OnFault::Hold

@@ -1,14 +1,12 @@
 //! A plugin outside any study: loaded while the user is told what takes so long, and told of a run that is not there.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
-use pixelrate_sandbox::{
-    Engine, EngineOptions, Limits, ParameterKind, Pictures, Plugin, RunFacts, Value,
-};
+use pixelrate_sandbox::{Engine, EngineOptions, Limits, ParameterKind, Plugin, RunFacts, Value};
 
 use crate::run;
 
@@ -94,6 +92,8 @@ pub(crate) fn facts(
     if steps == 0 || steps_per_epoch == 0 {
         anyhow::bail!("--steps and --steps-per-epoch must be at least 1");
     }
+    pictures.as_deref().map(is_picture_folder).transpose()?;
+    let data = std::env::var_os("PIXELRATE_DATA").map_or_else(|| "data".into(), PathBuf::from);
     Ok(RunFacts {
         total_steps: steps,
         steps_per_epoch,
@@ -101,10 +101,16 @@ pub(crate) fn facts(
         batch_size: BATCH,
         seed: 0,
         params,
-        pictures: Pictures::new(pictures)
-            .with_fallback(|name| pixelrate_trainer::pictures::builtin(name, &Limits::default()))
-            .offering(pixelrate_trainer::pictures::builtins()),
+        pictures: pixelrate_trainer::pictures::from(pictures, &data, &Limits::default()),
     })
+}
+
+/// Refuses what is no folder, for one of pictures.
+pub(crate) fn is_picture_folder(named: &Path) -> Result<()> {
+    if !named.is_dir() {
+        anyhow::bail!("--pictures: {} is no folder", named.display());
+    }
+    Ok(())
 }
 
 /// An engine as a trainer has it.

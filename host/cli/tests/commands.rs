@@ -283,6 +283,13 @@ fn what_cannot_be_drawn_or_is_misspelt_is_told() {
             assert!(err.contains(words), "{call:?}: {words}: {err}");
         }
     }
+    for call in [
+        &["preview", "image:image=puppy", "--pictures", "typo"][..],
+        &["run", "--schedule", "image", "--pictures", "typo"],
+    ] {
+        let err = refused(call);
+        assert!(err.contains("--pictures: typo is no folder"), "{err}");
+    }
     let composed = "{ plugin = \"image\", params = { image = \"puppy\" }, scale = 0.5 }";
     let err = refused(&["preview", composed, "--scan", "scan.png"]);
     assert!(

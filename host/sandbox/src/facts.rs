@@ -43,7 +43,8 @@ impl RunFacts {
             Some(Value::Text(name)) => name,
             Some(Value::Number(number)) => {
                 return Err(wrong(format!(
-                    "is {number}, and must be the name of a picture"
+                    "is {number}, and must be the name of a picture: one that is a number is named with its ending, as \
+                     {number}.png"
                 )));
             }
             None => {

@@ -140,9 +140,10 @@ pub(crate) fn check_values(whole: &Plugin, role: &Role) -> Result<(), Error> {
             }
             let problem = match (parameter.kind, value) {
                 (ParameterKind::Number, _) => number(declared, facts, name).err(),
-                (ParameterKind::Picture, Value::Number(number)) => {
-                    Some(format!("is {number}, and must be the name of a picture"))
-                }
+                (ParameterKind::Picture, Value::Number(number)) => Some(format!(
+                    "is {number}, and must be the name of a picture: one that is a number is named with its ending, \
+                         as {number}.png"
+                )),
                 (ParameterKind::Picture, Value::Text(_)) => None,
             };
             if let Some(problem) = problem {

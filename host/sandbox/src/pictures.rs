@@ -10,7 +10,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use image::codecs::png::PngEncoder;
-use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader};
+use image::{
+    ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat,
+    ImageReader,
+};
 
 pub use opened::Opened;
 pub use resize::Filter;
@@ -125,7 +128,7 @@ impl Pictures {
             let path = entry?.path();
             let extension = path.extension().and_then(|end| end.to_str());
             let (stem, name) = (path.file_stem(), path.file_name());
-            let known = extension.is_some_and(|end| EXTENSIONS.contains(&end));
+            let known = extension.is_some_and(is_known);
             if let (true, true, Some(stem), Some(name)) = (known, path.is_file(), stem, name) {
                 let text = |part: &std::ffi::OsStr| part.to_string_lossy().into_owned();
                 found.entry(text(stem)).or_default().push(text(name));
@@ -224,11 +227,13 @@ impl Pictures {
         }
     }
 
-    /// Whether the study's own picture of this name is another than `kept`. One that is gone has not changed.
+    /// Whether the study's own picture of this name is another than `kept`. One that is gone has not changed, whatever would
+    /// stand in for it now.
     fn changed(&self, name: &str, kept: &DecodedPicture, limits: &Limits) -> bool {
         let study = Self {
             kept: None,
             opened: None,
+            fallback: None,
             ..self.clone()
         };
         study.open(name, limits).is_ok_and(|now| now != *kept)
@@ -252,10 +257,10 @@ fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, String> {
     let with_extensions = EXTENSIONS
         .iter()
         .map(|extension| folder.join(format!("{name}.{extension}")));
-    let Some(file) = std::iter::once(exact)
+    let there = std::iter::once(exact)
         .chain(with_extensions)
-        .find(|path| path.is_file())
-    else {
+        .find(|path| path.is_file());
+    let Some(file) = there.or_else(|| find_in_capitals(folder, name)) else {
         return Ok(None);
     };
     let inside = |path: &Path| {
@@ -270,6 +275,37 @@ fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, String> {
             file.display()
         ))
     }
+}
+
+/// A file whose extension is known but for its case, as cameras write it.
+fn find_in_capitals(folder: &Path, name: &str) -> Option<PathBuf> {
+    let path = folder.join(name);
+    let mut found: Vec<PathBuf> = std::fs::read_dir(path.parent()?)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|file| file.file_stem() == path.file_name() && file.is_file())
+        .filter(|file| {
+            file.extension()
+                .and_then(|end| end.to_str())
+                .is_some_and(is_known)
+        })
+        .collect();
+    found.sort();
+    found.into_iter().next()
+}
+
+fn is_known(extension: &str) -> bool {
+    EXTENSIONS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(extension))
+}
+
+/// Whether a JPEG has no end after its last scan: what is missing would be decoded as grey.
+fn breaks_off(jpeg: &[u8]) -> bool {
+    // Of what is coded, an FF is followed by a 00, or by the number of a restart.
+    let last = |marker: u8| jpeg.windows(2).rposition(|pair| pair == [0xff, marker]);
+    let (scan, end) = (last(0xda), last(0xd9));
+    end.is_none() || end < scan
 }
 
 impl DecodedPicture {
@@ -296,6 +332,9 @@ impl DecodedPicture {
         let mut reader = ImageReader::new(Cursor::new(bytes))
             .with_guessed_format()
             .map_err(|e| fail(e.to_string()))?;
+        if reader.format() == Some(ImageFormat::Jpeg) && breaks_off(bytes) {
+            return Err(fail("its file breaks off: is it whole?".to_owned()));
+        }
         let mut allowed = image::Limits::default();
         // Eight bytes a pixel (16 bits, four channels), and what a decoder needs besides.
         allowed.max_alloc = Some(limits.picture_pixels.saturating_mul(16).max(1 << 20));

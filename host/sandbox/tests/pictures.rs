@@ -179,6 +179,62 @@ fn the_folder_comes_before_the_fallback() {
 }
 
 #[test]
+fn endings_in_capitals_are_found_as_cameras_write_them() {
+    let folder = tempdir().unwrap();
+    write(&folder.path().join("IMG_0042.JPG"), 4, 2);
+    write(&folder.path().join("mona_lisa.Png"), 3, 3);
+    let pictures = Pictures::new(Some(folder.path().to_owned()));
+    for (name, width) in [("IMG_0042", 4), ("IMG_0042.JPG", 4), ("mona_lisa", 3)] {
+        assert_eq!(
+            pictures.open(name, &Limits::default()).unwrap().width,
+            width
+        );
+    }
+    let names = Pictures::names(folder.path()).unwrap();
+    assert_eq!(names, ["IMG_0042", "mona_lisa"]);
+}
+
+#[test]
+fn what_would_stand_in_for_a_picture_that_is_gone_is_no_change_of_it() {
+    let (folder, kept) = (tempdir().unwrap(), tempdir().unwrap());
+    write(&kept.path().join("mona_lisa.jpg"), 5, 3);
+    let spare = DecodedPicture {
+        width: 1,
+        height: 1,
+        channels: 1,
+        values: vec![9],
+    };
+    let pictures = Pictures::new(Some(folder.path().to_owned()))
+        .with_fallback(move |_| Some(Ok(spare.clone())))
+        .with_kept(kept.path().to_owned())
+        .noting(&Opened::default());
+    let limits = Limits::default();
+    assert_eq!(pictures.open("mona_lisa", &limits).unwrap().width, 5);
+    write(&folder.path().join("mona_lisa.jpg"), 6, 3);
+    let problem = problem(&pictures, "mona_lisa", &limits);
+    assert!(problem.contains("has changed since"), "{problem}");
+}
+
+#[test]
+fn a_jpeg_that_breaks_off_is_refused_wherever_it_does() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("photo.jpg");
+    let noise = RgbImage::from_fn(64, 64, |x, y| {
+        image::Rgb([((x * 37) ^ (y * 91)) as u8, (x * y) as u8, 200])
+    });
+    noise.save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let decode = |bytes: &[u8]| DecodedPicture::decode("photo", bytes, &Limits::default());
+    assert!(decode(&whole).is_ok());
+    // What cameras put behind the end does no harm.
+    assert!(decode(&[&whole[..], b"more"].concat()).is_ok());
+    for end in (whole.len() / 3..whole.len()).step_by(7) {
+        let problem = decode(&whole[..end]).unwrap_err().to_string();
+        assert!(problem.contains("breaks off"), "{end}: {problem}");
+    }
+}
+
+#[test]
 fn size_is_limited_before_anything_is_unpacked() {
     let folder = tempdir().unwrap();
     write(&folder.path().join("wide.png"), 200, 100);

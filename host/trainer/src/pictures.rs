@@ -1,6 +1,6 @@
 //! Where a run's pictures come from: the study's folder, MNIST, and the built-in stand-ins, in this order.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pixelrate_sandbox::{DecodedPicture, Limits, PictureError, Pictures};
 
@@ -17,8 +17,12 @@ pub fn of(spec: &RunSpec) -> Pictures {
 
 /// The pictures that `schedule` may open, where the data sets lie in `data`.
 pub fn under(schedule: &ScheduleSpec, data: &Path, limits: &Limits) -> Pictures {
+    from(schedule.picture_folder.clone(), data, limits)
+}
+
+/// The pictures of `folder`, and those that there are besides, where the data sets lie in `data`.
+pub fn from(folder: Option<PathBuf>, data: &Path, limits: &Limits) -> Pictures {
     let (data, limits) = (data.to_owned(), limits.clone());
-    let folder = schedule.picture_folder.clone();
     Pictures::new(folder)
         .with_fallback(move |name| fallback(name, &data, &limits))
         .offering(builtins())

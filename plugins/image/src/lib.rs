@@ -42,7 +42,7 @@ export_schedule!(Image, parameters: [
     {"image" picture, "The picture: a file of the study's picture folder, or a built-in one."},
     {"base_lr" = 1e-5, "The rate of a black pixel."},
     {"max_lr" = 1e-2, "The rate of a white pixel."},
-    {"samples" = 0, "How many values the picture is resized to; 0 takes the run's steps."},
+    {"samples" = 0, "How many values the picture is resized to; 0 takes the run's steps. A pixel has three, one if it is grey."},
     {"order" = 0 in ["raster", "serpentine", "hilbert", "spiral", "columns", "column_serpentine", "zigzag", "spiral_out",
         "gilbert", "morton", "peano", "radial", "interlaced", "random"],
         "How the picture is scanned; raster is the post's."},
