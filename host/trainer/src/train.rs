@@ -1,6 +1,7 @@
 //! The step loop: ask, guard, forward, backward, change, log.
 
 mod attempt;
+mod caught;
 mod device_step;
 mod evaluate;
 mod gradients;
@@ -180,7 +181,7 @@ pub fn stage(folder: &Path) -> Result<(RunSpec, Found, Stage), Error> {
         RunSpec::read(&folder.join("run.toml"))?,
         setup::found(folder)?,
     );
-    let stage = setup::stage(&spec, folder, &setup::engine(&spec)?, found.train_examples);
+    let stage = setup::stage(&spec, folder, &setup::engine(&spec)?, &found);
     Ok((spec, found, stage))
 }
 

@@ -10,6 +10,7 @@ use pixelrate_runlog::{EvalRow, EventKind, EventRow, RunLog, RunStatus, StepRow,
 use pixelrate_sandbox::TrainingValues;
 use tch::Tensor;
 
+use super::caught::caught;
 use super::device_step::{Changed, DeviceStep};
 use super::evaluate::evaluate;
 use super::gradients::{Batch, gradients};
@@ -326,7 +327,7 @@ impl Attempt {
             weight_decay: said.weight_decay.unwrap_or(training.weight_decay),
         };
         let measured = match self.dry {
-            false => Some(self.learn(step, sizes, wants_norm)?),
+            false => Some(caught(|| self.learn(step, sizes, wants_norm))?),
             true => None,
         };
         let row = StepRow {
@@ -470,7 +471,7 @@ impl Attempt {
     }
 
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        let (loss, accuracy) = evaluate(&self.model, &self.test)?;
+        let (loss, accuracy) = caught(|| evaluate(&self.model, &self.test))?;
         let step = self.at.step;
         let row = EvalRow {
             step,

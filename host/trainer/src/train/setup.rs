@@ -60,7 +60,8 @@ impl Setup {
             data::load(&training.dataset, &training.data_folder)?
         };
         let examples = examples(training, &dataset)?;
-        let total_steps = training.total_steps(examples);
+        // A run that was begun is as long as it was then.
+        let total_steps = began.map_or_else(|| training.total_steps(examples), |it| it.total_steps);
         if total_steps == 0 {
             return Err(Error::Spec {
                 key: "epochs".to_owned(),
@@ -91,7 +92,7 @@ impl Setup {
             git_commit: option_env!("PIXELRATE_GIT_COMMIT").map(str::to_owned),
             machine: device::machine(),
         };
-        let stage = stage(spec, folder, engine, examples);
+        let stage = stage(spec, folder, engine, &found);
         Ok(Self {
             found,
             stage,
@@ -114,13 +115,13 @@ impl Setup {
     }
 }
 
-/// Where the schedules of the run in `folder` are prepared. `examples`: training pictures.
-pub(super) fn stage(spec: &RunSpec, folder: &Path, engine: &Engine, examples: u64) -> Stage {
+/// Where the schedules of the run in `folder` are prepared.
+pub(super) fn stage(spec: &RunSpec, folder: &Path, engine: &Engine, found: &Found) -> Stage {
     let training = &spec.training;
     let facts = RunFacts {
-        total_steps: training.total_steps(examples),
-        steps_per_epoch: training.steps_per_epoch(examples),
-        train_examples: examples,
+        total_steps: found.total_steps,
+        steps_per_epoch: training.steps_per_epoch(found.train_examples),
+        train_examples: found.train_examples,
         batch_size: training.batch_size,
         seed: spec.seed,
         ..RunFacts::default()
