@@ -13,18 +13,24 @@ use anyhow::{Context, Result, bail};
 use crate::steps::Steps;
 use crate::{libtorch, parity};
 
-/// A ratio that is smaller than what is kept by more than this share of it is worse.
+/// A ratio that is smaller than the least that is kept, by more than this share of it, is worse. The least, since one day's
+/// reading differs from another's by more than that where a peer's does.
 const MARGIN: f64 = 0.10;
+/// So many of a ratio's readings are kept.
+const READINGS: usize = 5;
 /// What the names of a GPU's ratios begin with.
 const GPU: &str = "cuda.";
 const KEPT: &str = "tests/bench/ratios.toml";
 const HEAD: &str = "\
-# What the benchmarks' ratios were: `cargo xtask bench --compare` fails where one is worse by more than a tenth, and
-# `cargo xtask bench --bless` writes this file. Greater is better.
+# What the benchmarks' ratios were, the newest reading last: `cargo xtask bench --compare` fails where one is below all of its
+# readings by more than a tenth, and `cargo xtask bench --bless` adds a reading. Greater is better.
 ";
 
 /// Names and values.
 type Ratios = BTreeMap<String, f64>;
+
+/// Names and readings, the newest last.
+type Kept = BTreeMap<String, Vec<f64>>;
 
 /// What is done with the ratios.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,12 +97,12 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
             let mut kept = if file.exists() {
                 read(&file)?
             } else {
-                Ratios::new()
+                Kept::new()
             };
-            kept.extend(found);
+            bless(&mut kept, found);
             let lines: String = kept
                 .iter()
-                .map(|(name, value)| format!("\"{name}\" = {value:?}\n"))
+                .map(|(name, readings)| format!("\"{name}\" = {readings:?}\n"))
                 .collect();
             fs::write(&file, format!("{HEAD}\n{lines}")).with_context(|| file.display().to_string())
         }
@@ -117,28 +123,41 @@ fn ratios(printed: &str) -> Result<Ratios> {
         .collect()
 }
 
-fn read(file: &Path) -> Result<Ratios> {
+/// Adds a reading to each ratio.
+fn bless(kept: &mut Kept, found: Ratios) {
+    for (name, value) in found {
+        let readings = kept.entry(name).or_default();
+        readings.push(value);
+        let old = readings.len().saturating_sub(READINGS);
+        readings.drain(..old);
+    }
+}
+
+fn read(file: &Path) -> Result<Kept> {
     let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
     toml::from_str(&text).with_context(|| file.display().to_string())
 }
 
 /// A table of all, and what is wrong: names that are worse, and, of a run of `all` benchmarks, names that are missing.
-fn compare(kept: &Ratios, found: &Ratios, all: bool) -> (String, Vec<String>) {
+fn compare(kept: &Kept, found: &Ratios, all: bool) -> (String, Vec<String>) {
     let (mut table, mut wrong) = (String::new(), Vec::new());
     for (name, &value) in found {
         // Writing to a text cannot fail.
-        let _ = match kept.get(name) {
+        let readings = kept.get(name).map_or(&[][..], Vec::as_slice);
+        let least = readings.iter().copied().reduce(f64::min);
+        let most = readings.iter().copied().reduce(f64::max);
+        let _ = match least.zip(most) {
             None => writeln!(table, "{name:<48} {value:>9.3}  new: --bless keeps it"),
-            Some(&before) => {
-                let is_worse = value < before * (1.0 - MARGIN);
+            Some((least, most)) => {
+                let is_worse = value < least * (1.0 - MARGIN);
                 if is_worse {
                     wrong.push(name.clone());
                 }
                 let word = if is_worse { "WORSE" } else { "" };
-                let change = 100.0 * (value / before - 1.0);
+                let change = 100.0 * (value / least - 1.0);
                 writeln!(
                     table,
-                    "{name:<48} {value:>9.3}  was {before:>9.3} {change:>+7.1} % {word}"
+                    "{name:<48} {value:>9.3}  was {least:>9.3} to {most:>9.3} {change:>+7.1} % {word}"
                 )
             }
         };
@@ -157,6 +176,17 @@ fn compare(kept: &Ratios, found: &Ratios, all: bool) -> (String, Vec<String>) {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_newest_readings_are_kept() {
+        let mut kept = Kept::new();
+        for value in 0..7 {
+            bless(&mut kept, of(&[("a", f64::from(value))]));
+        }
+        bless(&mut kept, of(&[("b", 1.0)]));
+        assert_eq!(kept["a"], [2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(kept["b"], [1.0]);
+    }
+
     fn of(pairs: &[(&str, f64)]) -> Ratios {
         let owned = pairs.iter().map(|&(name, value)| (name.to_owned(), value));
         owned.collect()
@@ -172,13 +202,14 @@ mod tests {
 
     #[test]
     fn what_is_worse_by_more_than_the_margin_is_named() {
-        let kept = of(&[
-            ("a", 2.0),
-            ("b", 2.0),
-            ("c", 2.0),
-            ("cuda.d", 2.0),
-            ("gone", 1.0),
-        ]);
+        let readings = [
+            ("a", vec![2.5, 2.0]),
+            ("b", vec![2.0, 2.5]),
+            ("c", vec![2.0]),
+            ("cuda.d", vec![2.0]),
+            ("gone", vec![1.0]),
+        ];
+        let kept: Kept = readings.map(|(name, all)| (name.to_owned(), all)).into();
         let found = of(&[("a", 1.79), ("b", 1.81), ("c", 3.0), ("new", 1.0)]);
         let (table, wrong) = compare(&kept, &found, true);
         assert_eq!(wrong, ["a", "gone (not measured)"]);
