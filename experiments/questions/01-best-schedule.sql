@@ -1,5 +1,5 @@
 -- Which schedule came out best, and how sure is that? The mean accuracy at the end over the seeds, with the half width of
--- its 95 % confidence interval (Student's t; 1.96 deviations beyond 31 seeds).
+-- its 95 % confidence interval (Student's t; 1.96 deviations beyond 31 seeds). Runs that a search dropped are left out.
 with t (freedom, quantile) as (
     values
     (1, 12.7062), (2, 4.3027), (3, 3.1824), (4, 2.7764), (5, 2.5706), (6, 2.4469), (7, 2.3646), (8, 2.3060), (9,
@@ -14,7 +14,7 @@ accuracies as (
         avg(final_eval_accuracy) as accuracy,
         stddev_samp(final_eval_accuracy) / sqrt(count(*)) as standard_error
     from runs
-    where final_eval_accuracy is not null
+    where status in ('finished', 'diverged') and final_eval_accuracy is not null
     group by schedule
 )
 select

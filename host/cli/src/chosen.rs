@@ -12,7 +12,7 @@ use pixelrate_study::{Error, queue};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(crate) struct Args {
-    /// A run's folder, or a study's, for all of its runs that are not over.
+    /// A run's folder, or a study's, for all of its runs that it can be done to.
     run: PathBuf,
     /// Only those runs that match; may be given again.
     #[arg(long = "where", value_name = "KEY=VALUE", value_parser = Filter::parse)]

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// The same in passes over the training set.
     #[arg(long)]
     at_epoch: Option<f64>,
-    /// A built-in schedule, or a .wasm or .wat file; each gives a run of its own. Without any, the schedule in force goes
+    /// A built-in schedule, a .wasm or .wat file, or a composition (.toml); each gives a run of its own. Without any, the schedule in force goes
     /// on with other parameters.
     #[arg(long = "schedule", group = "offer")]
     schedules: Vec<String>,

@@ -70,7 +70,7 @@ const FLAGS: [&str; 16] = [
 #[derive(clap::Args)]
 #[group(skip)]
 struct Quick {
-    /// A built-in schedule, or a .wasm or .wat file.
+    /// A built-in schedule, a .wasm or .wat file, or a composition (.toml).
     #[arg(long)]
     schedule: Option<String>,
     /// A parameter: a value, choices (A,B,C), or a range (MIN..MAX, MIN..MAX:log; whole numbers where both ends are). A
@@ -83,7 +83,7 @@ struct Quick {
     /// The search's name [default: search-SCHEDULE].
     #[arg(long, requires = "schedule")]
     name: Option<String>,
-    /// Candidates [default: 27 with ranges, or else all choices].
+    /// Candidates [default: all combinations of the choices, and with ranges at least 27].
     #[arg(long, requires = "schedule")]
     candidates: Option<usize>,
     /// By what candidates become fewer, and budgets larger, from rung to rung [default: 3].

@@ -10,7 +10,7 @@ use pixelrate_study::{plan, queue, report};
 
 use crate::{signals, trial};
 
-/// Run a study: every schedule with every seed, each in a process of its own. The same command goes on after a stop.
+/// Run a study: every schedule with every seed, each in a process of its own, or on a GPU in a thread of this one. The same command goes on after a stop.
 #[derive(clap::Args)]
 #[command(after_help = "Example: pixelrate study experiments/demo.toml --jobs 2")]
 pub(crate) struct Args {
@@ -66,6 +66,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     plan.report.keep(&folder)?;
     queue::keep(&plan, &folder)?;
     let ends = engine::run(&plan, None, &folder, &program, split.runs, &stop)?;
+    engine::put_in_order(&plan, &folder)?;
     let whole = |end: &RunEnd| !matches!(end, RunEnd::Stopped | RunEnd::Failed(_));
     match report::report(&folder, &folder.join("report"), &plan.report) {
         Ok(report) => {

@@ -219,6 +219,15 @@ fn schedules_may_be_put_in_another_order() {
     fs::write(&file, study(40, "[0]", &other)).unwrap();
     let [cyclic, adam, fixed] = run();
     assert!(fixed.is_some() && fixed < adam && adam < cyclic);
+    // One that is gone from the study stands behind all others, and is no part of their grid.
+    let text = study(40, "[0]", adam_alone());
+    fs::write(&file, text).unwrap();
+    let [cyclic, adam, fixed] = run();
+    assert!(adam.is_some() && adam < fixed && fixed < cyclic);
+}
+
+fn adam_alone() -> &'static str {
+    &TWO[TWO.rfind("[[schedule]]").unwrap()..]
 }
 
 #[test]
@@ -289,6 +298,14 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             format!("{good}{cyclic}"),
             "[[schedule]]",
             vec!["cyclic", "label"],
+        ),
+        (
+            good.replace(
+                "name = \"tiny\"\n",
+                "name = \"tiny\"\npictures = \"pictrues\"\n",
+            ),
+            "pictures",
+            vec!["pictrues is no folder"],
         ),
         (
             format!("{good}[grid]\nepochs = [2, 1, 1.0]\n"),

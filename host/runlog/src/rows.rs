@@ -123,9 +123,9 @@ pub struct SummaryRow {
     pub started_unix_ms: i64,
     /// When it ended, in milliseconds since 1970 (UTC).
     pub finished_unix_ms: i64,
-    /// Why it failed, if it did.
+    /// Why it failed or was dropped, if it was.
     pub error: Option<String>,
-    /// "cpu" or the GPU's name.
+    /// `cpu`, or `cuda:0` and so on.
     pub device: String,
     /// Threads that computed.
     pub threads: u32,

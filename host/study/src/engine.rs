@@ -142,11 +142,9 @@ pub fn run(
         ended: EndedRuns::of(folder),
         curves: KeptCurves::of(folder),
     };
-    let mut moved = false;
     for spec in &plan.runs {
-        moved |= kept.unchanged(spec, folder)?;
+        kept.unchanged(spec, folder)?;
     }
-    kept.renumber(plan, moved, folder)?;
     let screen = Screen::new(plan.runs.len());
     let next = AtomicUsize::new(0);
     let ends = Mutex::new(vec![RunEnd::Stopped; plan.runs.len()]);
@@ -206,6 +204,49 @@ pub fn run(
         .unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
+/// Tells the runs in a study's folder where their labels stand in its plan now, whose order may be another: a branch beside
+/// its trunk, and what the plan has no more behind all that it has. Reports go by that.
+///
+/// # Errors
+/// A run's `run.toml` cannot be read, or written.
+pub fn put_in_order(plan: &Plan, study: &Path) -> Result<(), Error> {
+    let (mut labels, mut runs) = (HashMap::new(), HashMap::new());
+    for spec in &plan.runs {
+        labels.insert(&*spec.label, spec.label_index);
+        runs.insert(&*spec.run, spec.label_index);
+    }
+    let behind = labels.values().max().map_or(0, |last| last + 1);
+    let all = EndedRuns::of(study);
+    let entries = std::fs::read_dir(study).map_err(|e| Error::io("list", study, e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::io("list", study, e))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let ended = all.get(&name).ok().flatten();
+        let file = match ended.and_then(|ended| ended.file) {
+            None => run_file(&entry.path())?,
+            known => known,
+        };
+        let Some(mut file) = file else { continue };
+        let spec = &mut file.spec;
+        let stands = match spec.parent.as_ref().map(|trunk| &*trunk.run) {
+            // A trunk of another study, or one that is gone, tells nothing.
+            Some(trunk) => runs.get(trunk).copied().unwrap_or(spec.label_index),
+            None => (labels.get(&*spec.label).copied()).unwrap_or_else(|| {
+                let stands_among = spec.label_index < behind;
+                spec.label_index + if stands_among { behind } else { 0 }
+            }),
+        };
+        if spec.label_index != stands {
+            spec.label_index = stands;
+            file.write(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// What the study's runs left that have ended, so that neither going on with a study nor its report opens each of them.
 struct Kept {
     ended: EndedRuns,
@@ -214,7 +255,7 @@ struct Kept {
 
 impl Kept {
     /// As [`unchanged`], with what is known of a run that has ended.
-    fn unchanged(&self, spec: &RunSpec, study: &Path) -> Result<bool, Error> {
+    fn unchanged(&self, spec: &RunSpec, study: &Path) -> Result<(), Error> {
         let folder = study.join(&spec.run);
         // What is wrong with its files is told by its own process.
         let ended = self.ended.get(&spec.run).ok().flatten();
@@ -222,49 +263,6 @@ impl Kept {
             Some(began) => same(&began.spec, spec, &folder),
             None => unchanged(spec, &folder),
         }
-    }
-
-    /// Tells the runs in `study` where their labels stand now: in the plan, some of whose may have `moved`; a branch beside
-    /// its trunk; what the plan has no more, behind it.
-    fn renumber(&self, plan: &Plan, moved: bool, study: &Path) -> Result<(), Error> {
-        let (mut labels, mut runs) = (HashMap::new(), HashMap::new());
-        for spec in &plan.runs {
-            labels.insert(&*spec.label, spec.label_index);
-            runs.insert(&*spec.run, spec.label_index);
-        }
-        let behind = labels.values().max().map_or(0, |last| last + 1);
-        let entries = std::fs::read_dir(study).map_err(|e| Error::io("list", study, e))?;
-        for entry in entries {
-            let entry = entry.map_err(|e| Error::io("list", study, e))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-            if is_file || !moved && runs.contains_key(&*name) {
-                continue;
-            }
-            let ended = self.ended.get(&name).ok().flatten();
-            let file = match ended.and_then(|ended| ended.file) {
-                None => run_file(&entry.path())?,
-                known => known,
-            };
-            let Some(mut file) = file else { continue };
-            let spec = &mut file.spec;
-            let trunk = spec.parent.as_ref().map(|parent| &*parent.run);
-            let known = match trunk {
-                // A trunk of another study, or one that is gone, tells nothing.
-                Some(trunk) => Some(runs.get(trunk).copied().unwrap_or(spec.label_index)),
-                None => labels.get(&*spec.label).copied(),
-            };
-            let stands = known.unwrap_or(if spec.label_index < behind {
-                behind + spec.label_index
-            } else {
-                spec.label_index
-            });
-            if spec.label_index != stands {
-                spec.label_index = stands;
-                file.write(&entry.path())?;
-            }
-        }
-        Ok(())
     }
 
     /// The end of a run that has a result. One that failed runs again.
@@ -426,21 +424,20 @@ fn follow(mut child: Child, spec: &RunSpec, screen: &Screen) -> Result<(), Strin
     })
 }
 
-/// Refuses a folder whose run was begun under another spec. Says whether its label stands elsewhere in the study now.
-pub(crate) fn unchanged(spec: &RunSpec, folder: &Path) -> Result<bool, Error> {
+/// Refuses a folder whose run was begun under another spec.
+pub(crate) fn unchanged(spec: &RunSpec, folder: &Path) -> Result<(), Error> {
     let file = folder.join("run.toml");
     if !file.exists() {
-        return Ok(false);
+        return Ok(());
     }
     same(&RunSpec::read(&file)?, spec, folder)
 }
 
-/// Refuses to go on with the run in `folder`, which began as `began`, under a spec that differs. Says whether its label
-/// stands elsewhere now.
-fn same(began: &RunSpec, spec: &RunSpec, folder: &Path) -> Result<bool, Error> {
+/// Refuses to go on with the run in `folder`, which began as `began`, under a spec that differs.
+fn same(began: &RunSpec, spec: &RunSpec, folder: &Path) -> Result<(), Error> {
     // Most are the same to the letter.
     if began == spec {
-        return Ok(false);
+        return Ok(());
     }
     // Where a label stands in the study may change: it is the order of tables, and of nothing that was trained.
     let moved = RunSpec {
@@ -448,7 +445,7 @@ fn same(began: &RunSpec, spec: &RunSpec, folder: &Path) -> Result<bool, Error> {
         ..began.clone()
     };
     match difference("", &comparable(&moved), &comparable(spec)) {
-        None => Ok(began.label_index != spec.label_index),
+        None => Ok(()),
         Some((key, was, is)) => Err(Error::Changed {
             folder: folder.to_owned(),
             key,

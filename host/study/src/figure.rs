@@ -38,6 +38,8 @@ const POINTS: usize = 600;
 const UPRIGHTS: usize = 24;
 /// Pixels that a legend is wide.
 const LEGEND: u32 = 250;
+/// Letters of a line's name beside a plot that fit into one row.
+const LETTERS: usize = 20;
 
 /// One small panel a series, side by side, each on a vertical axis of its own: for shapes that would hide one another,
 /// and that differ in size.
@@ -104,7 +106,12 @@ pub fn panels(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> 
 /// [`Error::Figure`], if the file cannot be written.
 pub fn lines(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> Result<(), Error> {
     let (xs, ys) = bounds(series);
-    let height = 480.max(60 + 22 * series.len() as u32);
+    let names: Vec<Vec<String>> = series
+        .iter()
+        .map(|line| wrapped(&line.name, LETTERS))
+        .collect();
+    let rows: usize = names.iter().map(Vec::len).sum();
+    let height = 480.max(60 + 22 * rows as u32);
     draw(path, (980, height), title, |area| {
         let (plot, legend) = area.split_horizontally(810);
         let mut chart = ChartBuilder::on(&plot)
@@ -113,10 +120,11 @@ pub fn lines(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> R
             .y_label_area_size(60)
             .build_cartesian_2d(xs, ys)?;
         axes(&mut chart, 8, 6, x, y)?;
+        let mut row = 0;
         for (index, line) in series.iter().enumerate() {
             chart.draw_series(band(line, colour(index)))?;
             let style = colour(index).stroke_width(2);
-            let y = 20 + 22 * index as i32;
+            let y = 20 + 22 * row;
             match palette::DASHES[index % palette::DASHES.len()] {
                 None => {
                     chart.draw_series(LineSeries::new(thinned(&line.points), style))?;
@@ -132,11 +140,14 @@ pub fn lines(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> R
                     }
                 }
             }
-            legend.draw(&Text::new(
-                line.name.clone(),
-                (28, y - 7),
-                ("sans-serif", 14).into_font().color(&INK),
-            ))?;
+            for part in &names[index] {
+                legend.draw(&Text::new(
+                    part.clone(),
+                    (28, 13 + 22 * row),
+                    ("sans-serif", 14).into_font().color(&INK),
+                ))?;
+                row += 1;
+            }
         }
         Ok(())
     })
@@ -487,7 +498,7 @@ pub fn short(value: f64) -> String {
     } else if size >= 1e4 {
         format!("{}k", (value / 100.0).round() / 10.0)
     } else if size < 1e-2 {
-        format!("{value:.0e}")
+        format!("{value:.1e}").replace(".0e", "e")
     } else {
         format!("{}", (value * 1e4).round() / 1e4)
     }
@@ -513,7 +524,8 @@ pub fn span(values: impl Iterator<Item = f64>) -> Range<f64> {
     match low.partial_cmp(&high) {
         Some(std::cmp::Ordering::Less) => low..high,
         Some(std::cmp::Ordering::Equal) => {
-            low - 0.5 * low.abs().max(1e-3)..high + 0.5 * high.abs().max(1e-3)
+            let room = if low == 0.0 { 1e-3 } else { low.abs() };
+            low - 0.5 * room..high + 0.5 * room
         }
         _ => 0.0..1.0,
     }

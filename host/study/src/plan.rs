@@ -281,11 +281,7 @@ impl Planner<'_> {
             schedule: ScheduleSpec {
                 plugin,
                 params: schedule.params.clone(),
-                picture_folder: study
-                    .study
-                    .pictures
-                    .as_ref()
-                    .map(|folder| PathBuf::from(absolute(&self.place.join(folder)))),
+                picture_folder: self.pictures(study)?,
                 max_learning_rate: study.guard.max_learning_rate,
                 on_fault: study.guard.on_fault,
                 rollback_steps: study.study.rollback_steps,
@@ -315,6 +311,19 @@ impl Planner<'_> {
             other => other.into(),
         })?;
         Ok(spec)
+    }
+
+    /// The whole path of the study's folder of pictures.
+    fn pictures(&self, study: &StudyFile) -> Result<Option<PathBuf>, Error> {
+        let Some(folder) = &study.study.pictures else {
+            return Ok(None);
+        };
+        let folder = PathBuf::from(absolute(&self.place.join(folder)));
+        if !folder.is_dir() {
+            let problem = format!("`pictures`: {} is no folder", folder.display());
+            return Err(self.wrong(&[&["study", "pictures"]], problem));
+        }
+        Ok(Some(folder))
     }
 
     /// The whole path of the search's folder, which must hold what the search cost.

@@ -250,6 +250,32 @@ impl StudyFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::file::SearchKeys;
+
+    /// The keys that a table may have, as its parser tells them to who misspells one.
+    fn keys_of<T: serde::de::DeserializeOwned>() -> Vec<String> {
+        let told = toml::from_str::<T>("no_such_key = 1").map(drop);
+        let told = told.unwrap_err().message().to_owned();
+        let (_, keys) = told.split_once("expected one of ").unwrap();
+        keys.split(", ").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_key_is_on_the_page_that_lists_them() {
+        let page = include_str!("../../../experiments/README.md");
+        let all = [
+            keys_of::<Study>(),
+            keys_of::<TrainingKeys>(),
+            keys_of::<ScheduleEntry>(),
+            keys_of::<Limits>(),
+            keys_of::<SearchKeys>(),
+        ];
+        let all = all.concat();
+        assert!(all.len() > 50, "{all:?}");
+        for key in all {
+            assert!(page.contains(&key), "{key} is not on the page");
+        }
+    }
 
     #[test]
     fn a_schedules_own_keys_go_before_the_studys() {

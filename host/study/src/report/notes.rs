@@ -52,7 +52,16 @@ pub(super) fn comparisons(report: &Report) -> String {
 pub(super) fn mixed(row: &Row) -> Vec<String> {
     let changed = (row.changed > 0).then(|| changed(row));
     let edited = (row.plugins > 1).then(|| edited(row));
-    changed.into_iter().chain(edited).collect()
+    let redrawn = (row.pictures > 1).then(|| redrawn(row));
+    changed.into_iter().chain(edited).chain(redrawn).collect()
+}
+
+fn redrawn(row: &Row) -> String {
+    format!(
+        ": its {} runs have {} different pictures, since a picture's file was another when the last of them began, and its means \
+         are over all of them: each run keeps its own in `pictures`.",
+        row.runs, row.pictures
+    )
 }
 
 fn edited(row: &Row) -> String {

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pixelrate_control::pictures_folder;
 use pixelrate_runlog::{RunStatus, SummaryRow};
+use pixelrate_sandbox::Value;
 use serde::Serialize;
 
-use super::gather::Group;
+use super::gather::{Group, Run};
 use super::trace::{Reach, Trace};
 use crate::statistics::{Estimate, bca, estimate};
 
@@ -40,6 +42,9 @@ pub struct Row {
     /// Plugins that the runs began under, told apart by their hashes: more than one if a file was edited before the last of
     /// them began.
     pub plugins: usize,
+    /// Sets of pictures that the runs have kept, told apart by their files' names and sizes: more than one if a picture was
+    /// another before the last of them began.
+    pub pictures: usize,
     /// Accuracy of each seed's run.
     pub accuracies: BTreeMap<u64, f64>,
     /// The least accuracy of a run that did not diverge.
@@ -67,7 +72,7 @@ pub(super) fn row(group: &Group<'_>) -> Row {
         values.filter(|value| value.is_finite()).collect()
     };
     let accuracies = over(|row| row.final_eval_accuracy);
-    let changed = |run: &&&super::gather::Run| !run.takeovers.is_empty();
+    let changed = |run: &&&Run| !run.takeovers.is_empty();
     let plugins: BTreeSet<&str> = (group.runs.iter())
         .filter_map(|run| run.schedule_sha256.as_deref())
         .collect();
@@ -88,6 +93,7 @@ pub(super) fn row(group: &Group<'_>) -> Row {
         runs: group.runs.len(),
         changed: group.runs.iter().filter(changed).count(),
         plugins: plugins.len(),
+        pictures: pictures(group),
         accuracies: results
             .iter()
             .filter_map(|row| Some((row.seed, row.final_eval_accuracy?)))
@@ -98,6 +104,25 @@ pub(super) fn row(group: &Group<'_>) -> Row {
             .filter_map(|row| row.final_eval_accuracy)
             .min_by(f64::total_cmp),
     }
+}
+
+/// How many sets of pictures the runs have kept, of a schedule that names one.
+fn pictures(group: &Group<'_>) -> usize {
+    let named = |run: &&&Run| {
+        let mut values = run.schedule.params.values();
+        // What took over meanwhile may have brought its own.
+        run.takeovers.is_empty() && values.any(|value| matches!(value, Value::Text(_)))
+    };
+    let sets = group.runs.iter().filter(named).map(|run| {
+        let entries = std::fs::read_dir(pictures_folder(&run.folder));
+        let files = entries.into_iter().flatten().flatten();
+        files
+            .map(|file| (file.file_name(), file.metadata().map_or(0, |it| it.len())))
+            .collect::<BTreeSet<_>>()
+    });
+    // A run that has not begun has none.
+    let kept = sets.filter(|set| !set.is_empty());
+    kept.collect::<BTreeSet<_>>().len()
 }
 
 impl Row {

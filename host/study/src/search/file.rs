@@ -36,7 +36,7 @@ pub struct SearchFile {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchKeys {
-    /// Candidates of each schedule; by default 27 where it has ranges, or else all combinations of its choices.
+    /// Candidates of each schedule; by default all combinations of its choices, and where it has ranges at least 27.
     pub candidates: Option<usize>,
     /// By what candidates become fewer, and budgets larger, from rung to rung; 3 by default.
     pub eta: Option<u32>,
