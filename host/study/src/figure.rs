@@ -120,11 +120,11 @@ pub fn lines(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> R
             .y_label_area_size(60)
             .build_cartesian_2d(xs, ys)?;
         axes(&mut chart, 8, 6, x, y)?;
-        let mut row = 0;
+        let mut below = 20;
         for (index, line) in series.iter().enumerate() {
             chart.draw_series(band(line, colour(index)))?;
             let style = colour(index).stroke_width(2);
-            let y = 20 + 22 * row;
+            let y = below;
             match palette::DASHES[index % palette::DASHES.len()] {
                 None => {
                     chart.draw_series(LineSeries::new(thinned(&line.points), style))?;
@@ -143,11 +143,12 @@ pub fn lines(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> R
             for part in &names[index] {
                 legend.draw(&Text::new(
                     part.clone(),
-                    (28, 13 + 22 * row),
+                    (28, below - 7),
                     ("sans-serif", 14).into_font().color(&INK),
                 ))?;
-                row += 1;
+                below += 16;
             }
+            below += 6;
         }
         Ok(())
     })
