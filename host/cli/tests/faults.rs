@@ -299,8 +299,13 @@ impl<'a> Round<'a> {
         command
     }
 
-    /// Begins the run, or goes on with it. `wrapper`: what runs the program.
+    /// Begins the run, or goes on with it, unless it came to its end before its process was killed. `wrapper`: what runs the
+    /// program.
     fn start(&mut self, wrapper: &[&str]) {
+        let ended = read_summary(&self.run).unwrap();
+        if ended.is_some_and(|row| row.status != RunStatus::Failed) {
+            return;
+        }
         self.starts += 1;
         self.said_before = self.said().len();
         let mut command = match wrapper {

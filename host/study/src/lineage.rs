@@ -11,10 +11,14 @@ use crate::Error;
 use crate::figure::{Family, Legend, Series};
 use crate::report::Run;
 
+/// Families at most that the picture shows, the first by their trunks' names: a panel each, and a reading of their logs.
+const DRAWN: usize = 12;
 /// Tests that a run must have for a curve of them; with fewer the training loss is drawn.
 const TESTS: usize = 4;
 /// Tests that a branch must have after its fork.
 const BRANCH_TESTS: usize = 2;
+/// Stretches of which a run's lowest and highest rate are kept for the picture.
+const RATE_STRETCHES: u64 = 2_000;
 /// Stretches into which a run's losses are averaged for the picture.
 const STRETCHES: u64 = 120;
 
@@ -131,7 +135,7 @@ impl Families {
             return Ok(None);
         }
         let tested = self.tested()?;
-        let trunks: BTreeSet<&str> = (self.families.keys())
+        let trunks: BTreeSet<&str> = (self.families.keys().take(DRAWN))
             .filter_map(|trunk| Some(self.runs.get(trunk)?.file.spec.label.as_str()))
             .collect();
         // One colour for all trunks: where they are of several labels, each panel's title names its own.
@@ -144,7 +148,7 @@ impl Families {
             note: "trunk".to_owned(),
         }];
         let mut families = Vec::new();
-        for (trunk, branches) in &self.families {
+        for (trunk, branches) in self.families.iter().take(DRAWN) {
             let mut family = Family {
                 title: trunk.1.clone(),
                 ..Family::default()
@@ -222,7 +226,7 @@ impl Families {
 
     /// Whether all runs were tested often enough for curves of their accuracy.
     fn tested(&self) -> Result<bool, Error> {
-        for (trunk, branches) in &self.families {
+        for (trunk, branches) in self.families.iter().take(DRAWN) {
             for name in std::iter::once(trunk).chain(branches) {
                 let Some(run) = self.runs.get(name) else {
                     continue;
@@ -271,7 +275,19 @@ pub(crate) fn markdown(branches: &[Branch]) -> String {
         "\nUp to its step a branch is the run that it was forked from. The last column is its accuracy less that of its \
          trunk, in percentage points, both after the last step.\n\n![Branches beside their trunks](lineage.svg)\n",
     );
+    if let Some(told) = left_out(branches) {
+        let _ = writeln!(text, "\n{told}");
+    }
     text
+}
+
+/// What the picture leaves out, in a sentence.
+pub(crate) fn left_out(branches: &[Branch]) -> Option<String> {
+    let trunks: BTreeSet<&str> = branches.iter().map(|branch| &*branch.trunk).collect();
+    let all = trunks.len();
+    (all > DRAWN).then(|| {
+        format!("The picture has {DRAWN} of {all} families, the first by their trunks' names.")
+    })
 }
 
 fn key(run: &Run) -> (String, String) {
@@ -319,14 +335,37 @@ fn curve(run: &Run, tested: bool, from: u64) -> Result<Vec<(f64, f64)>, Error> {
         .collect())
 }
 
+/// The run's learning rates from a step on: of each stretch the lowest and the highest, in their order.
 fn rates(run: &Run, from: u64) -> Result<Vec<(f64, f64)>, Error> {
-    let mut points = Vec::new();
+    let total = run.total_steps();
+    let mut stretches: Vec<(u64, [(f64, f64); 2])> = Vec::new();
     for row in steps(&run.folder)? {
         let row = row?;
-        if row.step >= from {
-            points.push((row.step as f64, row.learning_rate));
+        if row.step < from {
+            continue;
+        }
+        let (place, point) = (
+            row.step * RATE_STRETCHES / total,
+            (row.step as f64, row.learning_rate),
+        );
+        match stretches.last_mut() {
+            Some((last, [low, high])) if *last == place => {
+                if point.1 < low.1 {
+                    *low = point;
+                }
+                if point.1 > high.1 {
+                    *high = point;
+                }
+            }
+            _ => stretches.push((place, [point, point])),
         }
     }
+    let ends = stretches.into_iter().flat_map(|(_, mut ends)| {
+        ends.sort_by(|one, other| one.0.total_cmp(&other.0));
+        ends
+    });
+    let mut points: Vec<_> = ends.collect();
+    points.dedup();
     Ok(points)
 }
 
@@ -445,6 +484,20 @@ mod tests {
             request: None,
             time_unix_ms: 0,
         }
+    }
+
+    #[test]
+    fn of_many_families_all_are_told_and_the_first_are_drawn() {
+        let place = tempfile::tempdir().unwrap();
+        let (study, out) = (place.path().join("demo"), place.path().join("report"));
+        (10..23).for_each(|seed| family(&study, seed));
+        let found = report(&study, &out, &Options::default()).unwrap();
+        assert_eq!(found.branches.len(), 39);
+        let told = "The picture has 12 of 13 families";
+        let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+        assert!(found.markdown.contains(told) && page.contains(told));
+        let picture = std::fs::read_to_string(out.join("lineage.svg")).unwrap();
+        assert!(picture.contains("cyclic-seed21") && !picture.contains("cyclic-seed22"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::figures::{BARS, CURVES, DIFFERENCES, DOTS, Figure, LOSSES, RATES};
 use super::gather::Group;
 use super::trace::Trace;
 use super::{Report, SHOWN, notes};
-use crate::Error;
+use crate::{Error, lineage};
 use text::prose;
 
 const UPLOT: &str = include_str!("../../assets/uplot/uPlot.iife.min.js");
@@ -99,6 +99,7 @@ pub(super) fn page(
                             h2 id="forks" { "Forks" }
                             (tables::branches(report))
                             (drawn.figure(&LINEAGE)?)
+                            @if let Some(told) = lineage::left_out(&report.branches) { p.note { (told) } }
                         }
                         (foot(report))
                     }
