@@ -4,16 +4,14 @@ mod opened;
 mod resample;
 mod resize;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::Cursor;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use image::codecs::png::PngEncoder;
-use image::{
-    ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat,
-    ImageReader,
-};
+use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader};
 
 pub use opened::Opened;
 pub use resize::Filter;
@@ -180,6 +178,10 @@ impl Pictures {
             && let Some(file) = find(folder, name).map_err(fail)?
         {
             let bytes = read(&file, limits).map_err(fail)?;
+            // What a run has kept is what it trained on, whole or not.
+            if breaks_off(&bytes) {
+                return Err(fail("its file breaks off: is it whole?".to_owned()));
+            }
             let picture = DecodedPicture::decode(name, &bytes, limits)?;
             if let Some(opened) = &self.opened
                 && let Ok(place) = file.strip_prefix(folder)
@@ -277,21 +279,27 @@ fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, String> {
     }
 }
 
-/// A file whose extension is known but for its case, as cameras write it.
+/// A file whose ending is known but for its case, as cameras write it; `name` is with or without one.
 fn find_in_capitals(folder: &Path, name: &str) -> Option<PathBuf> {
     let path = folder.join(name);
-    let mut found: Vec<PathBuf> = std::fs::read_dir(path.parent()?)
-        .ok()?
+    let (own, wanted) = (path.extension().and_then(OsStr::to_str), path.file_name()?);
+    let place = |file: &Path| {
+        let ending = file.extension()?.to_str()?;
+        let place = EXTENSIONS
+            .iter()
+            .position(|known| known.eq_ignore_ascii_case(ending))?;
+        let alike = own.is_some_and(|own| own.eq_ignore_ascii_case(ending))
+            && file.file_stem() == path.file_stem();
+        (alike || file.file_stem() == Some(wanted)).then_some(place)
+    };
+    let entries = std::fs::read_dir(path.parent()?).ok()?;
+    let mut found: Vec<(usize, PathBuf)> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|file| file.file_stem() == path.file_name() && file.is_file())
-        .filter(|file| {
-            file.extension()
-                .and_then(|end| end.to_str())
-                .is_some_and(is_known)
-        })
+        .filter_map(|file| Some((place(&file)?, file)))
+        .filter(|(_, file)| file.is_file())
         .collect();
     found.sort();
-    found.into_iter().next()
+    Some(found.into_iter().next()?.1)
 }
 
 fn is_known(extension: &str) -> bool {
@@ -300,12 +308,40 @@ fn is_known(extension: &str) -> bool {
         .any(|known| known.eq_ignore_ascii_case(extension))
 }
 
-/// Whether a JPEG has no end after its last scan: what is missing would be decoded as grey.
-fn breaks_off(jpeg: &[u8]) -> bool {
-    // Of what is coded, an FF is followed by a 00, or by the number of a restart.
-    let last = |marker: u8| jpeg.windows(2).rposition(|pair| pair == [0xff, marker]);
-    let (scan, end) = (last(0xda), last(0xd9));
-    end.is_none() || end < scan
+/// Whether `bytes` are a JPEG that ends before its end of image: what is missing would be decoded as grey. What comes behind
+/// that end, as phones put a film there, is not looked at (ITU-T T.81, B.1).
+fn breaks_off(bytes: &[u8]) -> bool {
+    const FILL: u8 = 0xff;
+    let Some(mut rest) = bytes.strip_prefix(&[FILL, 0xd8]) else {
+        return false;
+    };
+    let mut scans = false;
+    loop {
+        // In a scan, an FF is followed by a 00, or by the number of a restart.
+        let is_marker = |pair: &[u8]| {
+            let within = matches!(pair[1], 0x00 | 0xd0..=0xd7);
+            pair[0] == FILL && pair[1] != FILL && !(scans && within)
+        };
+        let Some(place) = rest.windows(2).position(is_marker) else {
+            return true;
+        };
+        let (marker, after) = (rest[place + 1], &rest[place + 2..]);
+        if marker == 0xd9 {
+            return false;
+        }
+        scans = marker == 0xda;
+        // Those without a length: restarts, and two that are of no use.
+        let alone = matches!(marker, 0x00 | 0x01 | 0xd0..=0xd8);
+        let length = match after.first_chunk() {
+            _ if alone => 0,
+            Some(length) => usize::from(u16::from_be_bytes(*length)),
+            None => return true,
+        };
+        let Some(next) = after.get(length..) else {
+            return true;
+        };
+        rest = next;
+    }
 }
 
 impl DecodedPicture {
@@ -332,9 +368,6 @@ impl DecodedPicture {
         let mut reader = ImageReader::new(Cursor::new(bytes))
             .with_guessed_format()
             .map_err(|e| fail(e.to_string()))?;
-        if reader.format() == Some(ImageFormat::Jpeg) && breaks_off(bytes) {
-            return Err(fail("its file breaks off: is it whole?".to_owned()));
-        }
         let mut allowed = image::Limits::default();
         // Eight bytes a pixel (16 bits, four channels), and what a decoder needs besides.
         allowed.max_alloc = Some(limits.picture_pixels.saturating_mul(16).max(1 << 20));

@@ -327,6 +327,34 @@ fn a_state_lives_on_where_what_is_repeated_has_another_length_now() {
             assert_eq!(rate(&mut second, restarts), 1.0, "{every:?}");
         }
     }
+    // One that is stopped before the part has its turn goes on as it would have.
+    let late = |length| {
+        let mut maker = Maker::default();
+        let (first, part) = (
+            maker.built_in("fixed", &[("learning_rate", 7.0)]),
+            maker.wat("count", COUNTER),
+        );
+        let again = Node::Repeat {
+            every: Every::Length(Length::Steps(100)),
+            node: Box::new(part),
+        };
+        maker.load(chain(Length::Steps(length), first, again))
+    };
+    let mut before = start(&late(200), &facts).unwrap();
+    (0..330).for_each(|step| assert!(rate(&mut before, step) > 0.0));
+    let state = before.save().unwrap().unwrap();
+    let mut whole = start(&late(500), &facts).unwrap();
+    whole.restore(&state).unwrap();
+    let all: Vec<f64> = (330..700).map(|step| rate(&mut whole, step)).collect();
+    assert_eq!(all[170], 1.0, "it begins anew with its turn");
+    let mut stopped = start(&late(500), &facts).unwrap();
+    stopped.restore(&state).unwrap();
+    (330..400).for_each(|step| assert_eq!(rate(&mut stopped, step), 7.0));
+    let state = stopped.save().unwrap().unwrap();
+    let mut resumed = start(&late(500), &facts).unwrap();
+    resumed.restore(&state).unwrap();
+    let rest: Vec<f64> = (400..700).map(|step| rate(&mut resumed, step)).collect();
+    assert_eq!(rest, all[70..]);
     // It takes over where it would begin anew, as it does.
     (250..360).for_each(|step| assert!(rate(&mut first, step) > 0.0));
     let state = first.save().unwrap().unwrap();

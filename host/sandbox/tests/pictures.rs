@@ -184,7 +184,12 @@ fn endings_in_capitals_are_found_as_cameras_write_them() {
     write(&folder.path().join("IMG_0042.JPG"), 4, 2);
     write(&folder.path().join("mona_lisa.Png"), 3, 3);
     let pictures = Pictures::new(Some(folder.path().to_owned()));
-    for (name, width) in [("IMG_0042", 4), ("IMG_0042.JPG", 4), ("mona_lisa", 3)] {
+    for (name, width) in [
+        ("IMG_0042", 4),
+        ("IMG_0042.JPG", 4),
+        ("IMG_0042.jpg", 4),
+        ("mona_lisa", 3),
+    ] {
         assert_eq!(
             pictures.open(name, &Limits::default()).unwrap().width,
             width
@@ -224,14 +229,23 @@ fn a_jpeg_that_breaks_off_is_refused_wherever_it_does() {
     });
     noise.save(&path).unwrap();
     let whole = std::fs::read(&path).unwrap();
-    let decode = |bytes: &[u8]| DecodedPicture::decode("photo", bytes, &Limits::default());
-    assert!(decode(&whole).is_ok());
-    // What cameras put behind the end does no harm.
-    assert!(decode(&[&whole[..], b"more"].concat()).is_ok());
+    let pictures = Pictures::new(Some(folder.path().to_owned()));
+    let open = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        pictures.open("photo", &Limits::default())
+    };
+    assert!(open(&whole).is_ok());
+    // What cameras put behind the end does no harm, whatever it looks like.
+    for more in [&b"more"[..], &[0xff, 0xda, 0x00], &[0xff]] {
+        assert!(open(&[&whole[..], more].concat()).is_ok());
+    }
     for end in (whole.len() / 3..whole.len()).step_by(7) {
-        let problem = decode(&whole[..end]).unwrap_err().to_string();
+        let problem = open(&whole[..end]).unwrap_err().to_string();
         assert!(problem.contains("breaks off"), "{end}: {problem}");
     }
+    // What a run has kept is taken as it is.
+    let kept = Pictures::default().with_kept(folder.path().to_owned());
+    assert!(kept.open("photo", &Limits::default()).is_ok());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod flat;
 mod fused;
 
-use tch::{Tensor, no_grad};
+use tch::{Tensor, no_grad, no_grad_guard};
 
 use crate::spec::OptimizerKind;
 use flat::Flat;
@@ -87,13 +87,13 @@ impl Optimizer {
     /// The parameters are not those that the optimizer was made for.
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) {
         self.write(sizes);
-        no_grad(|| {
-            if self.flat.is_some() {
-                let _norm = self.change(gradients);
-            } else if !self.fused(parameters, gradients, sizes) {
-                unreachable!("on the CPU, parameters lie as they did when the optimizer was made")
-            }
-        });
+        // A guard, which what libtorch throws takes back, too.
+        let _off = no_grad_guard();
+        if self.flat.is_some() {
+            let _norm = self.change(gradients);
+        } else if !self.fused(parameters, gradients, sizes) {
+            unreachable!("on the CPU, parameters lie as they did when the optimizer was made")
+        }
     }
 
     /// Begins a step: an optimizer [on a device](Self::on_device) is told there what the next [`change`](Self::change) is
@@ -104,7 +104,8 @@ impl Optimizer {
             self.products[1] *= self.beta2;
         }
         if let Some(flat) = &mut self.flat {
-            no_grad(|| flat.write(sizes, self.products));
+            let _off = no_grad_guard();
+            flat.write(sizes, self.products);
         }
     }
 
@@ -116,7 +117,8 @@ impl Optimizer {
         let Some(flat) = &mut self.flat else {
             unreachable!("an optimizer that is not on a device changes parameters by `step`")
         };
-        no_grad(|| flat.change(gradients))
+        let _off = no_grad_guard();
+        flat.change(gradients)
     }
 
     /// The step in one pass over memory, where the tensors are on the CPU; else `false`.

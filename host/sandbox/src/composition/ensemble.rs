@@ -105,7 +105,8 @@ impl Ensemble {
             return Ok(None);
         }
         self.players.begin(step, TrainingValues::NONE);
-        let mut writer = Writer::new(self.players.whole.sha256());
+        let since = self.players.foreign.flatten();
+        let mut writer = Writer::new(self.players.whole.sha256(), since);
         for index in 0..self.players.players.len() {
             let player = self.players.allow(index);
             let (round, saved) = (player.round, player.live.save(step));
@@ -131,7 +132,11 @@ impl Ensemble {
         let all = read.parts;
         // Another composition may repeat otherwise: a part's state lives on until it begins anew the next time.
         let same = (read.sha256).is_none_or(|sha256| sha256 == self.players.whole.sha256());
-        self.players.foreign = (!same).then_some(None);
+        self.players.foreign = if same {
+            read.since.map(Some)
+        } else {
+            Some(None)
+        };
         let mut known = 0;
         for (index, role) in self.cast.roles.iter().enumerate() {
             let name = role.name.as_deref().unwrap_or_default();

@@ -1,9 +1,12 @@
 //! The state of a composition: that of each of its plugins which has some.
 //!
-//! A line that names the version, a line with the SHA-256 of the composition (which version 1 has not), and then for each
-//! plugin, its numbers little-endian:
+//! A line that names the version, and then, its numbers little-endian, what of the whole is known, which version 1 has not,
+//! and for each plugin what its own is:
 //!
 //! ```text
+//! 64 characters, \n       SHA-256 of the composition
+//! u64                     the first step under a state that another composition left; all ones: there was none
+//!
 //! u32 length, name        as messages call the part
 //! u64                     the step at which it began anew the last time; all ones before its first step
 //! u64 length, state       as its `save` gave it
@@ -30,6 +33,8 @@ pub(super) struct Saved<'a> {
 pub(super) struct State<'a> {
     /// The composition's SHA-256, in hexadecimal.
     pub(super) sha256: Option<&'a str>,
+    /// The first step that it was asked for under a state of another composition's, if it was given one.
+    pub(super) since: Option<u64>,
     pub(super) parts: Vec<Saved<'a>>,
 }
 
@@ -37,8 +42,9 @@ pub(super) struct State<'a> {
 pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(super) fn new(sha256: &str) -> Self {
-        Self([MAGIC, sha256.as_bytes(), b"\n"].concat())
+    pub(super) fn new(sha256: &str, since: Option<u64>) -> Self {
+        let since = number(since).to_le_bytes();
+        Self([MAGIC, sha256.as_bytes(), b"\n", &since].concat())
     }
 
     pub(super) fn add(&mut self, saved: &Saved<'_>) {
@@ -46,7 +52,7 @@ impl Writer {
         let length = u32::try_from(saved.name.len()).unwrap_or(u32::MAX);
         self.0.extend(length.to_le_bytes());
         self.0.extend(saved.name.as_bytes());
-        self.0.extend(saved.round.unwrap_or(u64::MAX).to_le_bytes());
+        self.0.extend(number(saved.round).to_le_bytes());
         self.0.extend((saved.state.len() as u64).to_le_bytes());
         self.0.extend(saved.state);
     }
@@ -56,38 +62,56 @@ impl Writer {
     }
 }
 
+/// A step as it is written, or none.
+fn number(step: Option<u64>) -> u64 {
+    step.unwrap_or(u64::MAX)
+}
+
 /// Reads a state.
 ///
 /// # Errors
 /// What is wrong with it, as a sentence.
 pub(super) fn read(bytes: &[u8]) -> Result<State<'_>, String> {
     const DAMAGED: &str = "the state of the composition is damaged";
-    let (sha256, mut rest) = match (bytes.strip_prefix(MAGIC), bytes.strip_prefix(FIRST)) {
-        (Some(mut rest), _) => (Some(hash(&mut rest).ok_or(DAMAGED)?), rest),
-        (None, Some(rest)) => (None, rest),
+    let (sha256, since, mut rest) = match (bytes.strip_prefix(MAGIC), bytes.strip_prefix(FIRST)) {
+        (Some(mut rest), _) => {
+            let (sha256, since) = whole(&mut rest).ok_or(DAMAGED)?;
+            (Some(sha256), since, rest)
+        }
+        (None, Some(rest)) => (None, None, rest),
         (None, None) => return Err("the state is not a composition's".to_owned()),
     };
     let mut parts = Vec::new();
     while !rest.is_empty() {
         parts.push(one(&mut rest).ok_or(DAMAGED)?);
     }
-    Ok(State { sha256, parts })
+    Ok(State {
+        sha256,
+        since,
+        parts,
+    })
 }
 
-fn hash<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+fn whole<'a>(rest: &mut &'a [u8]) -> Option<(&'a str, Option<u64>)> {
     let line = rest.split_off(..=HASH)?.strip_suffix(b"\n")?;
-    std::str::from_utf8(line).ok()
+    Some((std::str::from_utf8(line).ok()?, step(rest)?))
+}
+
+/// A step that may be none.
+fn step(rest: &mut &[u8]) -> Option<Option<u64>> {
+    let number = u64::from_le_bytes(*rest.split_off(..8)?.as_array()?);
+    Some((number != u64::MAX).then_some(number))
 }
 
 fn one<'a>(rest: &mut &'a [u8]) -> Option<Saved<'a>> {
     let length = u32::from_le_bytes(*rest.split_off(..4)?.as_array()?);
     let name = rest.split_off(..usize::try_from(length).ok()?)?;
-    let round = u64::from_le_bytes(*rest.split_off(..8)?.as_array()?);
+    let round = step(rest)?;
     let length = u64::from_le_bytes(*rest.split_off(..8)?.as_array()?);
     let state = rest.split_off(..usize::try_from(length).ok()?)?;
     Some(Saved {
         name: std::str::from_utf8(name).ok()?,
-        round: (round != u64::MAX).then_some(round),
+        round,
         state,
     })
 }
@@ -103,17 +127,18 @@ mod tests {
             [of("ä", None, &[1_u8, 2][..]), of("b", Some(7), &[])]
         };
         let sha256 = "ab".repeat(HASH / 2);
-        let mut writer = Writer::new(&sha256);
+        let mut writer = Writer::new(&sha256, Some(300));
         all().iter().for_each(|saved| writer.add(saved));
         let bytes = writer.finish();
-        let whole = |sha256| State {
+        let whole = |sha256, since| State {
             sha256,
+            since,
             parts: all().into(),
         };
-        assert_eq!(read(&bytes), Ok(whole(Some(&sha256))));
+        assert_eq!(read(&bytes), Ok(whole(Some(&*sha256), Some(300))));
         // As the first version wrote it.
-        let older = [FIRST, &bytes[MAGIC.len() + HASH + 1..]].concat();
-        assert_eq!(read(&older), Ok(whole(None)));
+        let older = [FIRST, &bytes[MAGIC.len() + HASH + 9..]].concat();
+        assert_eq!(read(&older), Ok(whole(None, None)));
         let mut cut = 0;
         for end in 0..bytes.len() {
             // Cut between two plugins it is a shorter state.
