@@ -65,8 +65,8 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     );
     plan.report.keep(&folder)?;
     queue::keep(&plan, &folder)?;
-    let ends = engine::run(&plan, None, &folder, &program, split.runs, &stop)?;
     engine::put_in_order(&plan, &folder)?;
+    let ends = engine::run(&plan, None, &folder, &program, split.runs, &stop)?;
     let whole = |end: &RunEnd| !matches!(end, RunEnd::Stopped | RunEnd::Failed(_));
     match report::report(&folder, &folder.join("report"), &plan.report) {
         Ok(report) => {

@@ -3,7 +3,7 @@
 
 mod here;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use pixelrate_runlog::{EventKind, EventRow, Held, RunStatus, held, read_summary};
 use pixelrate_trainer::checkpoint;
-use pixelrate_trainer::spec::RunSpec;
+use pixelrate_trainer::spec::{RunFile, RunSpec};
 use pixelrate_trainer::train::{Herald, Progress, Refusal, Stop};
 use serde::{Deserialize, Serialize};
 
@@ -138,10 +138,7 @@ pub fn run(
     jobs: usize,
     stop: &Stop,
 ) -> Result<Vec<RunEnd>, Error> {
-    let kept = Kept {
-        ended: EndedRuns::of(folder),
-        curves: KeptCurves::of(folder),
-    };
+    let kept = Kept::of(folder);
     for spec in &plan.runs {
         kept.unchanged(spec, folder)?;
     }
@@ -204,19 +201,17 @@ pub fn run(
         .unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
-/// Tells the runs in a study's folder where their labels stand in its plan now, whose order may be another: a branch beside
-/// its trunk, and what the plan has no more behind all that it has. Reports go by that.
+/// Tells the runs in a study's folder where their labels stand in its plan now, whose order may be another than when they
+/// began: a branch beside its trunk, and what the plan has no more behind all that it has. Reports go by that.
 ///
 /// # Errors
-/// A run's `run.toml` cannot be read, or written.
+/// [`Error::Changed`], as by [`run`], before anything is told; a run's `run.toml` cannot be read, or written.
 pub fn put_in_order(plan: &Plan, study: &Path) -> Result<(), Error> {
-    let (mut labels, mut runs) = (HashMap::new(), HashMap::new());
+    let kept = Kept::of(study);
     for spec in &plan.runs {
-        labels.insert(&*spec.label, spec.label_index);
-        runs.insert(&*spec.run, spec.label_index);
+        kept.unchanged(spec, study)?;
     }
-    let behind = labels.values().max().map_or(0, |last| last + 1);
-    let all = EndedRuns::of(study);
+    let mut files = BTreeMap::new();
     let entries = std::fs::read_dir(study).map_err(|e| Error::io("list", study, e))?;
     for entry in entries {
         let entry = entry.map_err(|e| Error::io("list", study, e))?;
@@ -224,27 +219,54 @@ pub fn put_in_order(plan: &Plan, study: &Path) -> Result<(), Error> {
             continue;
         }
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ended = all.get(&name).ok().flatten();
+        let ended = kept.ended.get(&name).ok().flatten();
         let file = match ended.and_then(|ended| ended.file) {
             None => run_file(&entry.path())?,
             known => known,
         };
-        let Some(mut file) = file else { continue };
-        let spec = &mut file.spec;
-        let stands = match spec.parent.as_ref().map(|trunk| &*trunk.run) {
-            // A trunk of another study, or one that is gone, tells nothing.
-            Some(trunk) => runs.get(trunk).copied().unwrap_or(spec.label_index),
-            None => (labels.get(&*spec.label).copied()).unwrap_or_else(|| {
-                let stands_among = spec.label_index < behind;
-                spec.label_index + if stands_among { behind } else { 0 }
-            }),
+        files.extend(file.map(|file| (name, file)));
+    }
+    let planned = plan.runs.iter();
+    let mut stands: HashMap<String, u32> = planned
+        .map(|spec| (spec.label.clone(), spec.label_index))
+        .collect();
+    let behind = stands.values().max().map_or(0, |last| last + 1);
+    let roots = files
+        .values()
+        .filter(|file| file.spec.parent.is_none())
+        .map(|file| (file.spec.label_index, file.spec.label.clone()));
+    let gone: BTreeSet<(u32, String)> = roots
+        .filter(|(_, label)| !stands.contains_key(label))
+        .collect();
+    for ((_, label), place) in gone.into_iter().zip(behind..) {
+        stands.entry(label).or_insert(place);
+    }
+    for (name, file) in &files {
+        let Some(&place) = stands.get(&root_of(name, &files).label) else {
+            // Its trunk lies in another study, or is gone.
+            continue;
         };
-        if spec.label_index != stands {
-            spec.label_index = stands;
-            file.write(&entry.path())?;
+        if file.spec.label_index != place {
+            let mut file = file.clone();
+            file.spec.label_index = place;
+            file.write(&study.join(name))?;
         }
     }
     Ok(())
+}
+
+/// What the run of this name came from first, as far as that is among `files`.
+fn root_of<'a>(name: &'a str, files: &'a BTreeMap<String, RunFile>) -> &'a RunSpec {
+    let mut at = &files[name].spec;
+    // Whoever edited a `run.toml` may have made a circle.
+    let mut seen = BTreeSet::from([name]);
+    while let Some(parent) = &at.parent
+        && let Some(file) = files.get(&parent.run)
+        && seen.insert(&parent.run)
+    {
+        at = &file.spec;
+    }
+    at
 }
 
 /// What the study's runs left that have ended, so that neither going on with a study nor its report opens each of them.
@@ -254,6 +276,13 @@ struct Kept {
 }
 
 impl Kept {
+    fn of(study: &Path) -> Self {
+        Self {
+            ended: EndedRuns::of(study),
+            curves: KeptCurves::of(study),
+        }
+    }
+
     /// As [`unchanged`], with what is known of a run that has ended.
     fn unchanged(&self, spec: &RunSpec, study: &Path) -> Result<(), Error> {
         let folder = study.join(&spec.run);

@@ -225,7 +225,8 @@ impl Clerk {
             self.offer_what_was_put_off();
         }
         for Request { id, what } in waiting {
-            if !self.taken.insert(id.clone()) {
+            // One that was taken back since it was listed is not taken again.
+            if !self.mailbox.holds(&id) || !self.taken.insert(id.clone()) {
                 continue;
             }
             let request = id.clone();

@@ -1,6 +1,7 @@
 //! The table: what each schedule came to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use pixelrate_control::pictures_folder;
 use pixelrate_runlog::{RunStatus, SummaryRow};
@@ -110,19 +111,32 @@ pub(super) fn row(group: &Group<'_>) -> Row {
 fn pictures(group: &Group<'_>) -> usize {
     let named = |run: &&&Run| {
         let mut values = run.schedule.params.values();
+        let may = values.any(|value| matches!(value, Value::Text(_)))
+            || pixelrate_compose::is_composition(&run.schedule.plugin);
         // What took over meanwhile may have brought its own.
-        run.takeovers.is_empty() && values.any(|value| matches!(value, Value::Text(_)))
+        run.takeovers.is_empty() && may
     };
     let sets = group.runs.iter().filter(named).map(|run| {
-        let entries = std::fs::read_dir(pictures_folder(&run.folder));
-        let files = entries.into_iter().flatten().flatten();
+        let mut files = BTreeSet::new();
+        list(&pictures_folder(&run.folder), Path::new(""), &mut files);
         files
-            .map(|file| (file.file_name(), file.metadata().map_or(0, |it| it.len())))
-            .collect::<BTreeSet<_>>()
     });
     // A run that has not begun has none.
     let kept = sets.filter(|set| !set.is_empty());
     kept.collect::<BTreeSet<_>>().len()
+}
+
+/// The files in a folder and below, as `place` in it, with their sizes.
+fn list(folder: &Path, place: &Path, files: &mut BTreeSet<(PathBuf, u64)>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, place) = (entry.path(), place.join(entry.file_name()));
+        match entry.metadata() {
+            Ok(it) if it.is_dir() => list(&path, &place, files),
+            Ok(it) => drop(files.insert((place, it.len()))),
+            // It is gone again.
+            Err(_) => {}
+        }
+    }
 }
 
 impl Row {
