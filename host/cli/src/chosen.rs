@@ -14,7 +14,8 @@ use pixelrate_study::{Error, queue};
 pub(crate) struct Args {
     /// A run's folder, or a study's, for all of its runs that it can be done to.
     run: PathBuf,
-    /// Only those runs that match; may be given again.
+    /// Only those runs that match; KEY is run, study, schedule (its label), seed, dataset, model or state. May be given
+    /// again.
     #[arg(long = "where", value_name = "KEY=VALUE", value_parser = Filter::parse)]
     filters: Vec<Filter>,
 }

@@ -37,7 +37,11 @@ use clap::{Parser, Subcommand};
 
 /// A research platform for learning-rate schedules: WASM plugins drive a libtorch trainer, every step is logged.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "Begin with:\n  pixelrate run --schedule cosine --epochs 4\n  pixelrate study experiments/demo.toml\n  pixelrate new my-schedule --lang rust"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

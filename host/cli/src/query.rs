@@ -33,7 +33,8 @@ pub(crate) struct Args {
     /// The folder of a run, of a study, or of all studies; may be given again.
     #[arg(long, value_name = "PATH", default_value = "runs")]
     runs: Vec<PathBuf>,
-    /// Only those runs that match; may be given again.
+    /// Only those runs that match; KEY is run, study, schedule (its label), seed, dataset, model or state. May be given
+    /// again.
     #[arg(long = "where", value_name = "KEY=VALUE", value_parser = Filter::parse)]
     filters: Vec<Filter>,
     /// table, csv, json, jsonlines or markdown; by default a table in a terminal, and CSV, which leaves no row out,

@@ -15,13 +15,13 @@ use pixelrate_trainer::train::{self, Ending, Herald, Observer, Outcome, Progress
 
 use crate::{signals, training, trial};
 
-/// Train one run under one schedule.
+/// Train one run under one schedule. Keys of training without a flag, such as momentum and label_smoothing, are a study's.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example: pixelrate run --schedule cyclic --param max_lr=0.1 --dataset synthetic --model convnet --epochs 4"
 )]
 pub(crate) struct Args {
-    /// A built-in schedule (cosine, cyclic, fixed, image, onecycle, piecewise, plateau, wsd, …), a .wasm or .wat file, or a
+    /// A built-in schedule (cosine, cyclic, fixed, image, onecycle, piecewise, plateau, wsd and more: plugins/README.md), a .wasm or .wat file, or a
     /// composition: a .toml file, or its TOML, as '{ plugin = "cyclic", warmup = { epochs = 1 } }'.
     #[arg(long, required_unless_present_any = ["spec", "resume"])]
     schedule: Option<String>,

@@ -73,8 +73,8 @@ struct Quick {
     /// A built-in schedule, a .wasm or .wat file, or a composition (.toml).
     #[arg(long)]
     schedule: Option<String>,
-    /// A parameter: a value, choices (A,B,C), or a range (MIN..MAX, MIN..MAX:log; whole numbers where both ends are). A
-    /// picture that is left out is any of those that there are.
+    /// A parameter: a value, choices (A,B,C), or a range (MIN..MAX, MIN..MAX:log; whole numbers where both ends are). If
+    /// no picture is given, all of them are candidates.
     #[arg(long = "param", value_name = "NAME=VALUES", requires = "schedule")]
     params: Vec<String>,
     /// Folder of pictures [default: the built-in ones].
@@ -86,10 +86,10 @@ struct Quick {
     /// Candidates [default: all combinations of the choices, and with ranges at least 27].
     #[arg(long, requires = "schedule")]
     candidates: Option<usize>,
-    /// By what candidates become fewer, and budgets larger, from rung to rung [default: 3].
+    /// From rung to rung, candidates are divided by this and epochs multiplied by it [default: 3].
     #[arg(long, requires = "schedule")]
     eta: Option<u32>,
-    /// The first rung is no shorter [default: epochs over the square of eta].
+    /// Epochs of the first rung, at the least [default: epochs over the square of eta].
     #[arg(long, requires = "schedule")]
     min_epochs: Option<f64>,
     /// Passes over the training set: the full budget.

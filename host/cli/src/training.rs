@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// auto, float32 or bfloat16; auto is bfloat16 on a CPU or GPU that computes with it.
     #[arg(long, default_value = "auto")]
     precision: PrecisionChoice,
-    /// On a GPU, compute the same bits each time, so that `replay` can agree. A CPU always does.
+    /// On a GPU, compute the same bits each time, so that `replay` can agree. One CPU always does.
     #[arg(long)]
     deterministic: bool,
 }

@@ -223,7 +223,8 @@ fn least_of(comparisons: &Comparisons, rows: &[Row]) -> Option<f64> {
     baseline.least_finished
 }
 
-/// Places of the baseline's rows and of the best others, `most` in all, in the study's order.
+/// Places of the baseline's rows and of the best others, `most` in all, in the study's order. Of a grid, which has as many
+/// baselines as combinations, they leave half of the room to the others.
 fn best_of(rows: &[Row], comparisons: &Comparisons, most: usize) -> Vec<usize> {
     let mut places: Vec<usize> = (0..rows.len()).collect();
     let baselines: BTreeSet<&str> = comparisons.baselines.iter().map(String::as_str).collect();
@@ -238,7 +239,9 @@ fn best_of(rows: &[Row], comparisons: &Comparisons, most: usize) -> Vec<usize> {
         let (a, b) = (rank(a), rank(b));
         a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
     });
-    places.truncate(most);
+    let others = places.split_off(baselines.len().min(places.len()));
+    places.truncate(most - others.len().min(most / 2));
+    places.extend(others.into_iter().take(most - places.len()));
     places.sort_unstable();
     places
 }

@@ -192,6 +192,26 @@ fn many_labels_are_all_in_the_table_and_the_best_in_the_pictures() {
 }
 
 #[test]
+fn the_many_baselines_of_a_grid_leave_room_for_the_others() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    let of = |label: &str, index, number: usize, accuracy| {
+        let mut spec = labelled(&format!("{label}-label_smoothing=0.{number:02}"), index, 0);
+        spec.training.label_smoothing = number as f64 / 100.0;
+        run(&study, &spec, accuracy, RunStatus::Finished);
+    };
+    for number in 0..SHOWN + 5 {
+        of("base", 0, number, 0.8);
+    }
+    (0..5).for_each(|number| of("other", 1, number, 0.5));
+    let found = report(&study, &out, &Options::default()).unwrap();
+    assert_eq!(found.comparisons.baselines.len(), SHOWN + 5);
+    let picture = fs::read_to_string(out.join("bars.svg")).unwrap();
+    let shown = |label: &str| picture.matches(&format!("{label}-label")).count();
+    assert_eq!((shown("base"), shown("other")), (SHOWN - 5, 5));
+}
+
+#[test]
 fn tables_of_a_thousand_schedules_list_the_best_and_the_baseline() {
     let place = tempfile::tempdir().unwrap();
     let (study, out) = (place.path().join("demo"), place.path().join("report"));
