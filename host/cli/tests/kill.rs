@@ -108,8 +108,11 @@ fn a_trainer_killed_at_any_moment_goes_on_to_the_same_bits() {
         reached.iter().any(|&steps| steps > 0),
         "no kill hit a run that trained"
     );
-    let (good, _, err) = said(pixelrate(dir.path()).arg("resume").arg(&killed));
-    assert!(good, "{err}");
+    // It may have come to its end just before the last kill.
+    if read_summary(&killed).unwrap().is_none() {
+        let (good, _, err) = said(pixelrate(dir.path()).arg("resume").arg(&killed));
+        assert!(good, "{err}");
+    }
     check_parts(&killed);
     assert_eq!(logged(&killed), (steps, evals));
     assert_eq!(weights(&killed), weights(&whole));
