@@ -16,42 +16,61 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{pixelrate, said};
-use pixelrate_author::{language, template};
+use pixelrate_author::language::{self, Language};
+use pixelrate_author::template;
 use pixelrate_sandbox::{
     Engine, EngineOptions, GuardOptions, Limits, Pictures, Plugin, RunFacts, Schedule,
     TrainingValues, Value,
 };
 
-/// Makes and builds every example; gives the plugins by example and language, and what failed.
-fn built(
-    place: &Path,
-) -> (
-    BTreeMap<String, BTreeMap<&'static str, PathBuf>>,
-    Vec<String>,
-) {
-    let (mut plugins, mut problems) = (BTreeMap::<String, BTreeMap<_, _>>::new(), Vec::new());
-    for one in language::ALL {
-        for example in template::examples(one) {
-            let folder = place.join(one.name).join(&example);
-            let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(folder.parent().unwrap()).unwrap();
-            let name = folder.to_string_lossy().into_owned();
-            let new = ["new", &name, "--lang", one.name, "--example", &example];
-            let (good, _, err) = said(pixelrate(place).args(new));
-            assert!(good, "{err}");
-            share(place, &folder, one.name);
-            let (good, out, err) = said(pixelrate(&folder).arg("build"));
-            if good {
-                let file = folder.join(format!("{example}.wasm"));
-                plugins.entry(example).or_default().insert(one.name, file);
-            } else {
-                problems.push(format!("{} {example}:\n{out}{err}", one.title));
-            }
+/// Plugins by example and language, and what failed.
+#[derive(Default)]
+struct Built {
+    plugins: BTreeMap<String, BTreeMap<&'static str, PathBuf>>,
+    problems: Vec<String>,
+}
+
+/// Makes and builds every example, as many languages at a time as there are cores.
+fn built(place: &Path) -> Built {
+    let (next, all) = (AtomicUsize::new(0), Mutex::default());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some(one) = language::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    build_examples(place, one, &all);
+                }
+            });
+        }
+    });
+    all.into_inner().unwrap()
+}
+
+fn build_examples(place: &Path, language: &Language, all: &Mutex<Built>) {
+    for example in template::examples(language) {
+        let folder = place.join(language.name).join(&example);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.parent().unwrap()).unwrap();
+        let name = folder.to_string_lossy().into_owned();
+        let new = ["new", &name, "--lang", language.name, "--example", &example];
+        let (good, _, err) = said(pixelrate(place).args(new));
+        assert!(good, "{err}");
+        share(place, &folder, language.name);
+        let (good, out, err) = said(pixelrate(&folder).arg("build"));
+        let mut all = all.lock().unwrap();
+        if good {
+            let file = folder.join(format!("{example}.wasm"));
+            let of_example = all.plugins.entry(example).or_default();
+            of_example.insert(language.name, file);
+        } else {
+            let problem = format!("{} {example}:\n{out}{err}", language.title);
+            all.problems.push(problem);
         }
     }
-    (plugins, problems)
 }
 
 /// What examples of one language fetch or compile alike is done once: Rust's dependencies, npm's packages.
@@ -215,7 +234,10 @@ fn every_example_in_every_language_agrees() {
     }
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("languages");
     fs::create_dir_all(&place).unwrap();
-    let (files, mut problems) = built(&place);
+    let Built {
+        plugins: files,
+        mut problems,
+    } = built(&place);
     let none = BTreeMap::new();
     let engine = Engine::new(&EngineOptions::default()).unwrap();
     let load = |file: &PathBuf| engine.load(&file.to_string_lossy()).unwrap();
