@@ -287,24 +287,38 @@ fn wandb_s_own_package_logs_every_number() {
     let (place, out) = exported(Format::Wandb);
     // What is logged offline is what `wandb sync` uploads: records of the file format of LevelDB's log, each a message.
     let program = r#"
-import contextlib, json, os, pathlib, runpy, struct, sys
+import contextlib, json, os, pathlib, runpy, struct, sys, time
+import wandb
 from wandb.proto.wandb_internal_pb2 import Record
+
 sys.argv = sys.argv[1:]
 with contextlib.redirect_stdout(sys.stderr):
     runpy.run_path(sys.argv[0], run_name="__main__")
+    wandb.teardown()
+
+def records(data):
+    at, message = 7, b""
+    while at + 7 <= len(data):
+        left = 32768 - at % 32768
+        if left < 7:
+            at += left
+            continue
+        _, size, kind = struct.unpack_from("<IHB", data, at)
+        message += data[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):
+            yield Record.FromString(message)
+            message = b""
+
 [file] = pathlib.Path(os.environ["WANDB_DIR"]).glob("wandb/offline-run-*/*.wandb")
-data, at, message, told = file.read_bytes(), 7, b"", {"metrics": {}, "summary": {}}
-while at + 7 <= len(data):
-    left = 32768 - at % 32768
-    if left < 7:
-        at += left
-        continue
-    _, size, kind = struct.unpack_from("<IHB", data, at)
-    message += data[at + 7 : at + 7 + size]
-    at += 7 + size
-    if kind not in (1, 4):
-        continue
-    record, message = Record.FromString(message), b""
+# A process of W&B's own writes it, and its last record says that the run has ended.
+for _ in range(300):
+    found = list(records(file.read_bytes()))
+    if any(record.WhichOneof("record_type") == "exit" for record in found):
+        break
+    time.sleep(0.1)
+told = {"metrics": {}, "summary": {}}
+for record in found:
     match record.WhichOneof("record_type"):
         case "run":
             told |= {"group": record.run.run_group, "run": record.run.display_name}
