@@ -77,8 +77,8 @@ pub enum Error {
     Newer {
         /// The file.
         path: PathBuf,
-        /// Its version, as written there.
-        version: String,
+        /// Its version.
+        version: u32,
     },
 
     /// A step row came twice or before its turn.

@@ -88,8 +88,8 @@ pub use folder::{Held, held};
 pub use log::{Options, Recovery, RunLog};
 pub use part::SCHEMA_VERSION;
 pub use read::{
-    Steps, read_evals, read_events, read_step, read_steps, read_summaries, read_summary, steps,
-    summaries, write_summaries,
+    Steps, logged_steps, read_evals, read_events, read_step, read_steps, read_summaries,
+    read_summary, steps, summaries, write_summaries,
 };
 pub use rows::{EvalRow, EventKind, EventRow, Identity, RunStatus, StepRow, SummaryRow};
 pub use schema::{Column, Table};

@@ -166,7 +166,7 @@ impl RunLog {
             create_folder(&folder.table(table))?;
         }
         // Dropping rows is the caller's decision only if they are there to go on from: look before touching them.
-        let logged = crate::read::logged_steps(&folder, &identity)?;
+        let logged = crate::read::logged_steps_of(&folder, Some(&identity))?;
         if logged < keep_below_step {
             let (folder, wanted) = (folder.root().to_owned(), keep_below_step);
             return Err(Error::MissingSteps {

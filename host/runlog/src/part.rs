@@ -323,15 +323,7 @@ pub(crate) fn open<R: Record>(path: &Path) -> Result<Opened, Error> {
                 "it was not written by pixelrate (no `pixelrate.schema`)",
             ));
         }
-        Some(text) => match text.parse::<u32>() {
-            Ok(1..=SCHEMA_VERSION) => {}
-            _ => {
-                return Err(Error::Newer {
-                    path: path.to_owned(),
-                    version: text.to_owned(),
-                });
-            }
-        },
+        Some(version) => check_version(path, version)?,
     }
     match opened.fact("pixelrate.table") {
         Some(table) if table == R::TABLE => Ok(opened),
@@ -403,6 +395,21 @@ impl Opened {
             path: self.path,
             reader,
         })
+    }
+}
+
+/// Refuses a schema that is newer than this version's; `version` is as the file has it.
+pub(crate) fn check_version(path: &Path, version: &str) -> Result<(), Error> {
+    match version.parse::<u32>() {
+        Ok(1..=SCHEMA_VERSION) => Ok(()),
+        Ok(version) if version > SCHEMA_VERSION => Err(Error::Newer {
+            path: path.to_owned(),
+            version,
+        }),
+        _ => Err(Error::damaged(
+            path,
+            format!("its schema version is \"{version}\""),
+        )),
     }
 }
 

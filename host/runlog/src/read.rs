@@ -184,15 +184,26 @@ pub fn write_summaries(path: &Path, rows: &[SummaryRow]) -> Result<(), Error> {
     remove_folder(&scratch)
 }
 
-/// One past the last step in the log; 0 if there is none. The log must be this run's.
-pub(crate) fn logged_steps(folder: &RunFolder, identity: &Identity) -> Result<u64, Error> {
+/// One past the last step that a run has logged; 0 if there is none. No row of the log's parts is read for it.
+///
+/// # Errors
+/// If the folder holds no log, or a damaged one.
+pub fn logged_steps(folder: &Path) -> Result<u64, Error> {
+    logged_steps_of(&RunFolder::new(folder), None)
+}
+
+/// The same. The log must be this run's, if that is named.
+pub(crate) fn logged_steps_of(
+    folder: &RunFolder,
+    identity: Option<&Identity>,
+) -> Result<u64, Error> {
     patiently(|| {
-        let (dir, spans, rest) = listed::<StepRow>(folder, Some(identity))?;
+        let (dir, spans, rest) = listed::<StepRow>(folder, identity)?;
         if let Some(last) = rest.last() {
             return Ok(last.step + 1);
         }
         for span in spans.iter().rev() {
-            if let Some((_, high)) = opened::<StepRow>(&dir, *span, Some(identity))?.steps() {
+            if let Some((_, high)) = opened::<StepRow>(&dir, *span, identity)?.steps() {
                 return Ok(high + 1);
             }
         }

@@ -20,9 +20,9 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::Schema;
 
 use crate::folder::{create_folder, names_in, remove_file, sync_folder};
-use crate::part::{check_run, facts, rows_of};
+use crate::part::{check_run, check_version, facts, rows_of};
 use crate::record::Record;
-use crate::{Error, Identity, SCHEMA_VERSION};
+use crate::{Error, Identity};
 
 /// A segment that is being written.
 pub(crate) struct Segment {
@@ -179,16 +179,7 @@ pub(crate) fn batches(
     };
     let schema = stream.schema();
     let fact = |key: &str| schema.metadata().get(key).map_or("", String::as_str);
-    match fact("pixelrate.schema").parse::<u32>() {
-        Ok(1..=SCHEMA_VERSION) => {}
-        _ => {
-            let version = fact("pixelrate.schema").to_owned();
-            return Err(Error::Newer {
-                path: path.to_owned(),
-                version,
-            });
-        }
-    }
+    check_version(path, fact("pixelrate.schema"))?;
     if let Some(identity) = identity {
         check_run(
             path,
