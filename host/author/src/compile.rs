@@ -87,7 +87,7 @@ pub fn build(
                 return Err(Error::Manifest {
                     path: folder.join(manifest::FILE),
                     problem: format!(
-                        "`name` is \"{name}\", and the package of Cargo.toml is called otherwise: let them agree"
+                        "`name` is \"{name}\", but Cargo.toml names the package differently: make them equal"
                     ),
                 });
             }

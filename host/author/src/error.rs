@@ -35,7 +35,7 @@ pub enum Error {
     #[error("\"{0}\" is the SDK's own name, which the plugin needs: choose another")]
     Taken(String),
     /// A folder that is in use.
-    #[error("{} is there and not empty: choose another name, or move it away", .0.display())]
+    #[error("{} exists and is not empty: choose another name, or move it away", .0.display())]
     InTheWay(PathBuf),
     /// No `pixelrate.toml`.
     #[error("{} holds no pixelrate.toml: `pixelrate new NAME --lang LANGUAGE` makes a folder that does", .0.display())]
@@ -70,7 +70,7 @@ pub enum Error {
         status: String,
     },
     /// A compiler that left nothing behind.
-    #[error("the compiler of {language} ended well, but {} is not there", path.display())]
+    #[error("the {language} compiler succeeded, but did not write {}", path.display())]
     NoOutput {
         /// The language.
         language: &'static str,

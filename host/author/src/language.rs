@@ -12,7 +12,7 @@ pub struct Language {
     pub name: &'static str,
     /// As its users write it.
     pub title: &'static str,
-    /// What `--lang` takes besides.
+    /// Other names that `--lang` accepts.
     pub aliases: &'static [&'static str],
     /// Whether its compiler reads the contract itself, in `wit/`.
     pub wants_wit: bool,

@@ -14,7 +14,7 @@ pub struct Tool {
     pub name: &'static str,
     /// Ways to call it, in the order in which they are tried: a program and its first arguments.
     pub(crate) ways: &'static [&'static [&'static str]],
-    /// Arguments with which it tells its version, does nothing else and ends well.
+    /// Arguments that make it print its version and exit successfully.
     pub(crate) probe: &'static [&'static str],
     /// The version that it must have, where older ones are known to fail.
     pub(crate) least: Option<Least>,

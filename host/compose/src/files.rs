@@ -88,9 +88,9 @@ impl Reader {
         let bytes = self.read(path)?;
         let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if self.within.contains(&whole) {
-            return Err(value(path, "it uses itself, so that it would never end"));
+            return Err(value(path, "it includes itself, and would never end"));
         }
-        let text = String::from_utf8(bytes).map_err(|_| value(path, "it is no text"))?;
+        let text = String::from_utf8(bytes).map_err(|_| value(path, "it is not UTF-8 text"))?;
         self.within.push(whole);
         let done = work(self, &text);
         self.within.pop();

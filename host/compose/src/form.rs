@@ -92,7 +92,7 @@ impl Form<'_> {
         depth: usize,
     ) -> Result<Node, Problem> {
         let Some(depth) = depth.checked_sub(1) else {
-            let problem = format!("its parts lie deeper than {MOST_DEPTH} in one another");
+            let problem = format!("its parts are nested more than {MOST_DEPTH} deep");
             return Err(Problem::at(&[], problem));
         };
         // Whatever is wrong here, the files that are named below are looked for: one of them may mend it.
@@ -118,7 +118,7 @@ impl Form<'_> {
             }
             [one, two, ..] => {
                 let problem = format!(
-                    "{of} has `{one}` and `{two}`, of which one gives the rate: put one into the other"
+                    "{of} has both `{one}` and `{two}`: keep one, or nest one inside the other"
                 );
                 return Err(Problem::at(&[two], problem));
             }

@@ -42,7 +42,7 @@ pub(crate) fn known(table: &Table, of: &str, may: &[&str]) -> Result<(), Problem
         Some(known) => format!("did you mean `{known}`? It may have "),
         None => "it may have ".to_owned(),
     };
-    let problem = format!("`{key}` is no key of {of}: {guess}{}", may.join(", "));
+    let problem = format!("{of} has no key `{key}`: {guess}{}", may.join(", "));
     Err(Problem::at(&[key], problem))
 }
 

@@ -162,13 +162,13 @@ fn what_cannot_be_is_told_with_its_place() {
     let built_in = builtin_names().collect::<Vec<_>>().join(", ");
     let known = "plugin, params, label, chain, multiply, repeat, scale, offset, clamp, warmup";
     for (text, told) in [
-        ("plugin = 'fixed'\nscal = 2\n", format!("bad.toml:2: `scal` is no key of a composition: did you mean `scale`? It may have {known}")),
+        ("plugin = 'fixed'\nscal = 2\n", format!("bad.toml:2: a composition has no key `scal`: did you mean `scale`? It may have {known}")),
         ("scale = 2\n", "bad.toml:1: a composition needs a `plugin`, a `chain` or a `multiply`, which gives the rate".to_owned()),
-        ("plugin = 'fixed'\n\nchain = []\n", "bad.toml:3: a composition has `plugin` and `chain`, of which one gives the rate: put one into the other".to_owned()),
+        ("plugin = 'fixed'\n\nchain = []\n", "bad.toml:3: a composition has both `plugin` and `chain`: keep one, or nest one inside the other".to_owned()),
         ("plugin = 5\n", "bad.toml:1: `plugin` is 5: must be a built-in schedule's name, a file, or a table".to_owned()),
         ("plugin = 'cylic'\n", format!("bad.toml:1: no schedule \"cylic\": it is neither a file nor a built-in schedule ({built_in}); did you mean `cyclic`?")),
         ("plugin = 'fixed'\nwarmup = 5\n", "bad.toml:2: `warmup` is 5: must be a table, such as { epochs = 5 }".to_owned()),
-        ("plugin = 'fixed'\n[warmup]\nepoch = 5\n", "bad.toml:3: `epoch` is no key of `warmup`: did you mean `epochs`? It may have steps, epochs, fraction, from, clock".to_owned()),
+        ("plugin = 'fixed'\n[warmup]\nepoch = 5\n", "bad.toml:3: `warmup` has no key `epoch`: did you mean `epochs`? It may have steps, epochs, fraction, from, clock".to_owned()),
         ("plugin = 'fixed'\nwarmup = { from = 0.1 }\n", "bad.toml:2: `warmup` needs a length: `steps`, `epochs` or `fraction`".to_owned()),
         ("plugin = 'fixed'\nwarmup = { steps = 2, epochs = 1 }\n", "bad.toml:2: `warmup` has more than one of `steps`, `epochs` and `fraction`".to_owned()),
         ("plugin = 'fixed'\nwarmup = { steps = 2, from = 3 }\n", "bad.toml:2: `from` is 3: must be from 0 to 1".to_owned()),
@@ -186,14 +186,14 @@ fn what_cannot_be_is_told_with_its_place() {
         ("chain = 'fixed'\n", "bad.toml:1: `chain` is \"fixed\": must be a list of schedules".to_owned()),
         ("chain = [5]\n", "bad.toml:1: each part of `chain` must be a table, such as { plugin = \"cyclic\" }, or a name".to_owned()),
         ("[[chain]]\nplugin = 'fixed'\n\n[[chain]]\nplugin = 'fixed'\n", "bad.toml:1: part 1 of the chain needs a length, `steps`, `epochs` or `fraction`: only the last takes what is left".to_owned()),
-        ("[[chain]]\nplugin = 'fixed'\nsteps = 3\n", "bad.toml:1: the last part of a chain takes what is left: let its `steps`, `epochs` or `fraction` be away".to_owned()),
-        ("[[chain]]\nplugin = 'fixed'\nsteps = 3\n[[chain]]\nplugin = 'fixed'\nstep = 3\n", format!("bad.toml:6: `step` is no key of a part of a chain: did you mean `steps`? It may have {known}, steps, epochs, fraction, clock")),
-        ("[[multiply]]\nplugin = 'fixed'\nsteps = 3\n", format!("bad.toml:3: `steps` is no key of a part of `multiply`: it may have {known}")),
+        ("[[chain]]\nplugin = 'fixed'\nsteps = 3\n", "bad.toml:1: the last part of a chain takes all remaining steps: remove its `steps`, `epochs` or `fraction`".to_owned()),
+        ("[[chain]]\nplugin = 'fixed'\nsteps = 3\n[[chain]]\nplugin = 'fixed'\nstep = 3\n", format!("bad.toml:6: a part of a chain has no key `step`: did you mean `steps`? It may have {known}, steps, epochs, fraction, clock")),
+        ("[[multiply]]\nplugin = 'fixed'\nsteps = 3\n", format!("bad.toml:3: a part of `multiply` has no key `steps`: it may have {known}")),
         ("params = { a = 1 }\nchain = ['fixed']\n", "bad.toml:1: `params` is a plugin's: give it to those in `chain`".to_owned()),
         ("label = 'a'\n[plugin]\nchain = ['fixed']\n", "bad.toml:1: `label` is a plugin's, and this is a composition: its own plugins have labels".to_owned()),
         ("params = { learning_rate = 1 }\n[plugin]\nmultiply = ['fixed', 'fixed']\n", "bad.toml:1: parameter `learning_rate` names no part: write it as PART.learning_rate, the parts are fixed, fixed-2".to_owned()),
-        ("plugin = 'self.toml'\n", "self.toml:1: it uses itself, so that it would never end".to_owned()),
-        ("plugin = 'study.toml'\n", format!("study.toml:1: `study` is no key of a composition: it may have {known} (is it a study? `pixelrate study` runs it)")),
+        ("plugin = 'self.toml'\n", "self.toml:1: it includes itself, and would never end".to_owned()),
+        ("plugin = 'study.toml'\n", format!("study.toml:1: a composition has no key `study`: it may have {known} (is it a study? `pixelrate study` runs it)")),
         ("plugin = 'none/at/all.wasm'\n", "bad.toml:1: cannot read none/at/all.wasm: No such file or directory (os error 2)".to_owned()),
     ] {
         assert_eq!(problem(text), told, "{text}");
@@ -204,7 +204,7 @@ fn what_cannot_be_is_told_with_its_place() {
         inline(
             "{ chain = [ { plugin = 'fixed', steps = 2 }, { plugin = 'fixed', warmup = { epoch = 1 } } ] }"
         ),
-        "`epoch` is no key of `warmup`: did you mean `epochs`? It may have steps, epochs, fraction, from, clock (at `chain[2].warmup.epoch`)"
+        "`warmup` has no key `epoch`: did you mean `epochs`? It may have steps, epochs, fraction, from, clock (at `chain[2].warmup.epoch`)"
     );
     assert!(inline("{ chain = [ }").starts_with("it is no table of TOML: "));
     assert!(inline("{ plugin = 'fixed' }\nmore = 1").contains("more than one table"));
@@ -237,7 +237,7 @@ fn compositions_that_grow_without_end_are_stopped() {
     place.write("level40.toml", "plugin = 'fixed'\n");
     let problem = place.load("level0.toml").unwrap_err().to_string();
     assert!(
-        problem.contains("too many files") || problem.contains("deeper"),
+        problem.contains("too many files") || problem.contains("nested more than"),
         "{problem}"
     );
     let wide = format!(
@@ -257,7 +257,7 @@ fn compositions_that_grow_without_end_are_stopped() {
     );
     let problem = place.load(&deep).unwrap_err().to_string();
     assert!(
-        problem.contains("deeper than 32") || problem.contains("recursion"),
+        problem.contains("nested more than 32") || problem.contains("recursion"),
         "{problem}"
     );
 }

@@ -11,7 +11,7 @@ use crate::{Cause, ScheduleSpec, Takeover, files};
 /// A schedule that was admitted, started and waits for its step.
 #[derive(Debug)]
 pub struct Candidate {
-    /// Its instance, which was asked for nothing yet. It aborts on a fault: it is on probation.
+    /// A started instance that has not been asked for a step. It aborts on any fault, since it takes over on probation.
     pub schedule: Schedule,
     /// What it is.
     pub spec: ScheduleSpec,

@@ -91,8 +91,8 @@ impl Desk {
         self.orders.put(step, order);
     }
 
-    /// Whether a schedule that was to take over before `step`, by a request that is older than this desk, is not ready yet:
-    /// the run waits for it rather than break its word. One that named no step was promised the first.
+    /// Whether a schedule that an earlier process promised for before `step` is still being prepared: the run waits for it. One
+    /// that named no step was promised for the first.
     pub fn awaits(&self, step: u64) -> bool {
         self.orders.awaits(step)
     }

@@ -90,10 +90,7 @@ impl ScheduleSpec {
         let params: Vec<String> = self
             .params
             .iter()
-            .map(|(name, value)| match value {
-                Value::Number(number) => format!("{name} = {number}"),
-                Value::Text(text) => format!("{name} = {text}"),
-            })
+            .map(|(name, value)| format!("{name} = {value}"))
             .collect();
         format!("{} ({})", self.name(), params.join(", "))
     }

@@ -26,7 +26,7 @@ impl Event {
     /// Waits until the device has done all that was in the stream before it.
     ///
     /// # Errors
-    /// What went wrong on the device by then.
+    /// What the device reported while it finished the earlier work.
     pub fn wait(&self) -> Result<(), Error> {
         told(|problem, room| {
             // SAFETY: the event lives until it is dropped.

@@ -19,7 +19,7 @@ pub use graph::{Graph, can_record};
 use native::told;
 pub use stream::{Entered, STREAMS, Stream};
 
-/// What libtorch, or CUDA, has against it.
+/// An error of libtorch's or CUDA's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("CUDA: {0}")]
 pub struct Error(String);
@@ -86,7 +86,8 @@ mod tests {
                 .unwrap_err(),
         ];
         for problem in problems {
-            assert!(problem.to_string().len() > 20, "{problem}");
+            let told = problem.to_string();
+            assert!(told.starts_with("CUDA: ") && told.len() > 20, "{told}");
         }
         let problem = Stream::new(1000).unwrap_err().to_string();
         assert_eq!(problem, "CUDA: there is no device 1000");

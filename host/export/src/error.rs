@@ -18,7 +18,7 @@ pub enum Error {
         source: Box<toml::de::Error>,
     },
     /// Two folders hold runs of one study and name, which would be written to one place.
-    #[error("{} and {} both hold the run {name}: export them apart", folders[0].display(), folders[1].display())]
+    #[error("{} and {} both hold the run {name}: export them into separate folders", folders[0].display(), folders[1].display())]
     Twice {
         /// `study/run`.
         name: String,

@@ -37,12 +37,13 @@ pub struct StepRow {
     pub grad_norm: Option<f64>,
     /// Wall time of the whole step, in nanoseconds.
     pub step_ns: u64,
-    /// Wall time of the call into the schedule, in nanoseconds.
+    /// Wall time spent on asking the schedule, in nanoseconds. It may have been asked for some steps at once in the first of
+    /// them.
     pub schedule_ns: u64,
     /// SHA-256 of the schedule in force, 64 hexadecimal digits.
     pub schedule: Arc<str>,
-    /// Schedules that had taken over before this step: 0 under the one that the run began with. Two of one file with
-    /// other parameters differ in this alone.
+    /// How many takeovers there were before this step; 0 under the first schedule. It alone tells two schedules apart that
+    /// have the same file and other parameters.
     pub swaps: u64,
 }
 
@@ -53,7 +54,7 @@ pub struct EvalRow {
     pub step: u64,
     /// Passes over the training set at that time.
     pub epoch: f64,
-    /// Which examples: "test", "train".
+    /// Which examples: "test", or "validation" where training examples are held back.
     pub split: String,
     /// Mean loss.
     pub loss: f64,
@@ -97,7 +98,7 @@ pub struct SummaryRow {
     pub dataset: String,
     /// The model, e.g. "resnet-32".
     pub model: String,
-    /// The optimizer's name, as the trainer has it: "momentum", "nesterov" or "adam".
+    /// The optimizer's name, as the trainer has it: "momentum", "nesterov", "adam" or "adamw".
     pub optimizer: String,
     /// Examples in a batch.
     pub batch_size: u32,
@@ -187,7 +188,7 @@ words! {
         Fault = "fault",
         /// A line that the schedule logged.
         Log = "log",
-        /// What whoever trains should know of how the run goes.
+        /// A remark for the user about how training is going.
         Note = "note",
         /// A checkpoint was written.
         Checkpoint = "checkpoint",

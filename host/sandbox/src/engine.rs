@@ -206,7 +206,7 @@ impl Engine {
             }),
             Err(RecvTimeoutError::Disconnected) => Err(Error::NotAPlugin {
                 plugin: name.to_owned(),
-                problem: "the compiler gave it up (its message is above): please report the file"
+                problem: "the compiler crashed (its message is above): please report this file"
                     .to_owned(),
             }),
         }

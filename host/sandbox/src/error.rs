@@ -41,7 +41,7 @@ pub enum Error {
     },
     /// The plugin takes too long to compile.
     #[error(
-        "the plugin {plugin} was not compiled within {milliseconds} ms (`compile_ms`): let it be smaller, or allow more"
+        "compiling the plugin {plugin} took over {milliseconds} ms: make it smaller, or raise `compile_ms`"
     )]
     CompileTime {
         /// The plugin's name.

@@ -1,6 +1,7 @@
 //! What a schedule is told: the run's facts, and what training has just shown.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,23 @@ pub enum Value {
     Number(f64),
     /// A picture's name, which the plugin reads by `image.open`, or one of a parameter's named choices.
     Text(String),
+}
+
+/// A number if the text is one.
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        text.parse()
+            .map_or_else(|_| Self::Text(text.to_owned()), Self::Number)
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
 }
 
 /// What training has just shown: the contract's interfaces `training` and `weights`. NaN where there is nothing yet.

@@ -203,7 +203,7 @@ pub(crate) fn misspelt(
     let family = declared.iter().find(|p| p.is_called(given));
     let family = family.map(|family| {
         format!(
-            "of `{}` it reads no such member: number them 1, 2, 3 and so on, without a gap",
+            "members of `{}` must be numbered 1, 2, 3 and so on, without gaps",
             family.name
         )
     });

@@ -159,7 +159,7 @@ impl Pictures {
                 .components()
                 .all(|part| matches!(part, Component::Normal(_)))
         {
-            return Err(fail("a picture is named by its place in the study's picture folder, without `..` and not from the root".to_owned()));
+            return Err(fail("name a picture by its path inside the study's picture folder: relative, and without `..`".to_owned()));
         }
         if let Some(kept) = &self.kept
             && let Some(file) = find(kept, name).map_err(fail)?

@@ -1,8 +1,9 @@
 //! A live schedule behind its guard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::composition::{Cast, Role};
 use crate::instance::Instance;
@@ -59,6 +60,21 @@ const SAYS: usize = 64 << 20;
 /// What an event takes besides its text.
 const EVENT: usize = 64;
 
+/// Steps that are asked for at once by a schedule that [asks ahead](Schedule::ask_ahead). In the trainer a call finds cold
+/// caches, and takes forty times as long as the next.
+const AHEAD: usize = 16;
+/// Time after which no more is asked for at once.
+const LONG: Duration = Duration::from_micros(100);
+
+/// What a schedule answered for a step.
+struct Answer {
+    step: u64,
+    raw: Result<Raw, Fault>,
+    /// What it said meanwhile.
+    lines: Vec<String>,
+    fuel: u64,
+}
+
 /// One instance of a plugin in a run, called once a step.
 pub struct Schedule {
     plugin: Plugin,
@@ -69,6 +85,12 @@ pub struct Schedule {
     live: Option<Instance>,
     last_good: Option<StepValues>,
     step: Option<u64>,
+    /// Fuel that the newest step burnt.
+    fuel: u64,
+    /// Whether it is asked for steps before their turn.
+    asks_ahead: bool,
+    /// Answers whose turn is to come.
+    ahead: VecDeque<Answer>,
     events: Vec<SandboxEvent>,
     /// Bytes that it may still say.
     may_say: usize,
@@ -110,6 +132,9 @@ impl Schedule {
             live: Some(live),
             last_good: None,
             step: None,
+            fuel: 0,
+            asks_ahead: false,
+            ahead: VecDeque::new(),
             events: Vec::new(),
             may_say: SAYS,
         };
@@ -117,25 +142,47 @@ impl Schedule {
         Ok(schedule)
     }
 
+    /// From now on asks for some steps at once, if the plugin's answers depend on the step alone: it sees nothing of training,
+    /// and has no state to save, so that [conformance](crate::conformance) has held it to that. What it says and what it does
+    /// wrong still come at their own steps.
+    pub fn ask_ahead(&mut self) {
+        let plugin = &self.plugin;
+        self.asks_ahead = plugin.composed().is_none()
+            && !plugin.exports().save
+            && !plugin.reads_training()
+            && !plugin.reads_weights();
+    }
+
     /// The values of `step`. With `hold`, a fault gives the last good ones, and an event tells of it.
     ///
     /// # Errors
     /// The fault, if the study says `abort`, or if there were no good values yet.
     pub fn step(&mut self, step: u64, training: TrainingValues) -> Result<StepValues, Fault> {
+        let follows = self
+            .step
+            .is_some_and(|last| last.checked_add(1) == Some(step));
         self.step = Some(step);
-        let answer = self
-            .instance()
-            .and_then(|live| live.step(step, training))
-            .and_then(|raw| self.guarded(step, &raw));
-        self.collect_lines();
-        let fault = match answer {
+        let answer = match self.ahead.pop_front() {
+            Some(answer) if answer.step == step => answer,
+            _ => {
+                self.ahead.clear();
+                let answer = self.ask(step, training);
+                if self.asks_ahead && follows && answer.raw.is_ok() {
+                    self.fill(step, training);
+                }
+                answer
+            }
+        };
+        self.fuel = answer.fuel;
+        self.keep_lines(answer.lines);
+        let guarded = answer.raw.and_then(|raw| self.guarded(step, &raw));
+        let fault = match guarded {
             Ok(values) => {
                 self.last_good = Some(values);
                 return Ok(values);
             }
             Err(fault) => fault,
         };
-        self.give_up_after(&fault);
         match (self.guard.on_fault, self.last_good) {
             (OnFault::Hold, Some(values)) => {
                 self.events.push(SandboxEvent::Held(fault));
@@ -196,7 +243,7 @@ impl Schedule {
 
     /// Fuel that the newest step burnt, over all its functions: about one unit an instruction.
     pub fn fuel_used(&self) -> u64 {
-        self.live.as_ref().map_or(0, Instance::fuel_used)
+        self.fuel
     }
 
     /// Bytes of linear memory that the instance holds.
@@ -208,6 +255,38 @@ impl Schedule {
     pub fn asked(&mut self) -> BTreeMap<String, Option<f64>> {
         let live = self.live.as_mut();
         live.map_or_else(BTreeMap::new, Instance::all_asked)
+    }
+
+    /// Asks for `step`.
+    fn ask(&mut self, step: u64, training: TrainingValues) -> Answer {
+        let raw = self.instance().and_then(|live| live.step(step, training));
+        let live = self.live.as_mut();
+        let (lines, fuel) = live.map_or_else(Default::default, |live| {
+            (live.take_lines(), live.fuel_used())
+        });
+        if let Err(fault) = &raw {
+            self.give_up_after(fault);
+        }
+        Answer {
+            step,
+            raw,
+            lines,
+            fuel,
+        }
+    }
+
+    /// Asks for the steps after `step`, up to the run's end or the first fault. No step waits long for others' answers.
+    fn fill(&mut self, step: u64, training: TrainingValues) {
+        let began = Instant::now();
+        let end = self.cast.roles[0].facts.total_steps;
+        for step in (step + 1..end).take(AHEAD - 1) {
+            let answer = self.ask(step, training);
+            let goes_on = answer.raw.is_ok() && began.elapsed() < LONG;
+            self.ahead.push_back(answer);
+            if !goes_on {
+                return;
+            }
+        }
     }
 
     /// The instance, made anew if a fault spoilt the last one.
@@ -253,11 +332,15 @@ impl Schedule {
     }
 
     fn collect_lines(&mut self) {
+        if let Some(live) = &mut self.live {
+            let lines = live.take_lines();
+            self.keep_lines(lines);
+        }
+    }
+
+    fn keep_lines(&mut self, lines: Vec<String>) {
         let step = self.step;
-        let Some(live) = &mut self.live else {
-            return;
-        };
-        for line in live.take_lines() {
+        for line in lines {
             if self.may_say == 0 {
                 return;
             }

@@ -151,12 +151,12 @@ fn memory_that_grows_with_steps_fails_however_it_grows() {
     let grows = |pages: &str| module("(memory 1)", &format!("{pages} f64.const 0.1"));
     let page = "(drop (memory.grow (i32.const 1)))";
     let every = format!("(if (i64.eqz (i64.rem_u (local.get 0) (i64.const 1000))) (then {page}))");
-    fails(&grows(&every), "memory", "keep something of every step");
+    fails(&grows(&every), "memory", "store something at every step");
     // By doubling, as vectors do: at steps that are powers of two.
     let doubling = "(if (i32.and (i64.gt_u (local.get 0) (i64.const 4096))
              (i64.eqz (i64.and (local.get 0) (i64.sub (local.get 0) (i64.const 1)))))
            (then (drop (memory.grow (memory.size)))))";
-    fails(&grows(doubling), "memory", "keep something of every step");
+    fails(&grows(doubling), "memory", "store something at every step");
     // What grows at first and then no more is a cache.
     let settles = format!("(if (i64.lt_u (local.get 0) (i64.const 100)) (then {page}))");
     let (verdict, detail) = of(&examined(&grows(&settles)), "memory");

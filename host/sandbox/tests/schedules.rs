@@ -332,6 +332,79 @@ fn hold_keeps_the_last_good_value_and_a_trap_gets_a_new_instance() {
     assert!(never.step(0, TrainingValues::NONE).is_err());
 }
 
+/// A module whose rate is a thousandth of the calls that it has had, with `more` in it.
+fn calls(more: &str) -> String {
+    format!(
+        r#"(module {more} (memory (export "memory") 1) (global $calls (mut i64) (i64.const 0))
+        (func (export "learning-rate") (param i64) (result f64)
+            (global.set $calls (i64.add (global.get $calls) (i64.const 1)))
+            (f64.div (f64.convert_i64_u (global.get $calls)) (f64.const 1000))))"#
+    )
+}
+
+#[test]
+fn what_depends_on_the_step_alone_is_asked_ahead_in_a_row() {
+    let after = |wat: &str, steps: &[u64], total_steps: u64| {
+        let mut facts = facts(&[]);
+        facts.total_steps = total_steps;
+        let mut schedule = start_with(wat, &facts, OnFault::Abort).unwrap();
+        schedule.ask_ahead();
+        for &step in steps {
+            rate(&mut schedule, step);
+        }
+        // Not what it was asked for before.
+        rate(&mut schedule, 40)
+    };
+    assert!(after(&calls(""), &[0, 1], 100) > 0.003);
+    // One step does not tell that another follows, and after the last none does.
+    assert_eq!(after(&calls(""), &[1], 100), 0.002);
+    assert_eq!(after(&calls(""), &[0, 1], 2), 0.003);
+    let reads = r#"(import "pixelrate:schedule/training@1.0.0" "train-loss" (func (result f64)))"#;
+    assert_eq!(after(&calls(reads), &[0, 1], 100), 0.003);
+    let saves = r#"(func (export "save") (result i32) (i32.const 0))
+        (func (export "restore") (param i32 i32))
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))"#;
+    let saves = calls("").replace("(global $calls", &format!("{saves} (global $calls"));
+    assert_eq!(after(&saves, &[0, 1], 100), 0.003);
+}
+
+#[test]
+fn what_is_asked_ahead_happens_at_its_own_step() {
+    // It speaks at step 5, traps at 9 and 11, and gives no number at 20.
+    let wat = r#"(module
+        (import "pixelrate:schedule/run@1.0.0" "log" (func $log (param i32 i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "five")
+        (func (export "learning-rate") (param $step i64) (result f64)
+            (if (i64.eq (local.get $step) (i64.const 5)) (then (call $log (i32.const 0) (i32.const 4))))
+            (if (i64.eq (local.get $step) (i64.const 9)) (then unreachable))
+            (if (i64.eq (local.get $step) (i64.const 11)) (then unreachable))
+            (if (i64.eq (local.get $step) (i64.const 20)) (then (return (f64.const nan))))
+            (f64.div (f64.convert_i64_u (local.get $step)) (f64.const 1000))))"#;
+    let run = |ahead: bool, on_fault: OnFault| {
+        let mut schedule = start_with(wat, &facts(&[]), on_fault).unwrap();
+        if ahead {
+            schedule.ask_ahead();
+        }
+        let mut seen = Vec::new();
+        for step in 0..30 {
+            let answer = schedule.step(step, TrainingValues::NONE);
+            let events = schedule.drain_events();
+            let over = answer.is_err();
+            let told = answer.map_err(|fault| fault.to_string());
+            seen.push((told, events, schedule.fuel_used(), schedule.last_good()));
+            if over {
+                break;
+            }
+        }
+        seen
+    };
+    for (on_fault, steps) in [(OnFault::Hold, 30), (OnFault::Abort, 10)] {
+        let plain = run(false, on_fault);
+        assert_eq!(plain.len(), steps);
+        assert_eq!(run(true, on_fault), plain);
+    }
+}
+
 #[test]
 fn a_resumed_run_holds_what_the_stopped_one_would_have() {
     let mut schedule = start_with(&body("f64.const nan"), &facts(&[]), OnFault::Hold).unwrap();
@@ -391,7 +464,7 @@ fn a_module_made_to_be_compiled_for_ever_is_given_up() {
     let error = engine.load_bytes("bomb", text.as_bytes()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the plugin bomb was not compiled within 1000 ms (`compile_ms`): let it be smaller, or allow more"
+        "compiling the plugin bomb took over 1000 ms: make it smaller, or raise `compile_ms`"
     );
     assert!(began.elapsed() < std::time::Duration::from_secs(10));
 }
@@ -507,7 +580,7 @@ fn a_member_of_a_family_that_is_never_read_is_refused() {
         let problem = of(&params).unwrap_err().to_string();
         assert!(
             problem.contains(&format!(
-                "`{name}`: of `boundary_*` it reads no such member"
+                "`{name}`: members of `boundary_*` must be numbered 1, 2, 3"
             )),
             "{problem}"
         );

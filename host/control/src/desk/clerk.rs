@@ -513,7 +513,7 @@ fn unless_it_panics<T>(prepare: impl FnOnce() -> Result<T, String>) -> Result<T,
         let text = panic.downcast_ref::<&str>().copied();
         let words = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         Err(format!(
-            "preparing it panicked, which is a defect of pixelrate's: {}",
+            "preparing it panicked, which is a bug in pixelrate: {}",
             words.unwrap_or("without a word")
         ))
     })
@@ -531,7 +531,7 @@ fn due(at_step: Option<u64>, step: u64, total: u64) -> Result<(), String> {
             "step {at} is over: the run is at step {step} of {total}"
         )),
         Some(at) if at >= total => Err(format!(
-            "the run has {total} steps, from 0: there is no {at}"
+            "the run has {total} steps, from 0: there is no step {at}"
         )),
         _ => Ok(()),
     }

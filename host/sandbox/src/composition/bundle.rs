@@ -239,7 +239,7 @@ mod tests {
         assert!(
             of(scaled(super::super::MOST_DEPTH))
                 .unwrap_err()
-                .contains("deeper")
+                .contains("nested more than")
         );
         let wide = |count| Node::Multiply(vec![leaf(0); count]);
         assert!(of(wide(super::super::MOST_PLUGINS)).is_ok());

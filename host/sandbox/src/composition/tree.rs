@@ -58,9 +58,7 @@ impl Node {
 
     fn check_below(&self, depth: usize) -> Result<(), String> {
         let Some(depth) = depth.checked_sub(1) else {
-            return Err(format!(
-                "its parts lie deeper than {MOST_DEPTH} in one another"
-            ));
+            return Err(format!("its parts are nested more than {MOST_DEPTH} deep"));
         };
         self.check_alone()?;
         self.below()
@@ -137,7 +135,7 @@ fn check_chain(links: &[Link]) -> Result<(), String> {
     match last.length {
         None => Ok(()),
         Some(_) => Err(
-            "the last part of a chain takes what is left: let its `steps`, `epochs` or `fraction` be away"
+            "the last part of a chain takes all remaining steps: remove its `steps`, `epochs` or `fraction`"
                 .to_owned(),
         ),
     }

@@ -50,7 +50,7 @@ impl Stage<'_> {
         match half {
             Some(&(steps, bytes)) if bytes < end => {
                 let detail = format!(
-                    "grows from {} after {steps} steps to {} after {done}: does it keep something of every step?",
+                    "grows from {} after {steps} steps to {} after {done}: does the schedule store something at every step?",
                     held(bytes),
                     held(end)
                 );

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Opened(Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>);
 
 impl Opened {
-    /// What was noted, which is forgotten by this.
+    /// Takes the noted files, and leaves none.
     pub fn take(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
