@@ -14,8 +14,7 @@ use pixelrate_study::{Error, queue};
 pub(crate) struct Args {
     /// A run's folder, or a study's, for all of its runs that it can be done to.
     run: PathBuf,
-    /// Only those runs that match; KEY is run, study, schedule (its label), seed, dataset, model or state. May be given
-    /// again.
+    /// Only runs that match (repeatable); KEY is run, study, schedule (its label), seed, dataset, model or state.
     #[arg(long = "where", value_name = "KEY=VALUE", value_parser = Filter::parse)]
     filters: Vec<Filter>,
 }
@@ -80,8 +79,8 @@ enum Others {
 impl Others {
     fn of_each(self) -> &'static str {
         match self {
-            Self::Over => "is over: `pixelrate fork` goes on from a step of one of them",
-            Self::NotRunning => "does not run now",
+            Self::Over => "is over: `pixelrate fork` starts new runs from a step of one",
+            Self::NotRunning => "is not running: `pixelrate resume` continues one",
         }
     }
 
@@ -122,13 +121,13 @@ impl Chosen {
     fn told(&self) -> String {
         let asked = self.folders.len();
         let all = asked + self.others + self.queued;
-        let mut text = format!("{asked} of {all} runs that match were asked");
+        let mut text = format!("asked {asked} of {all} matching runs");
         if self.others > 0 {
             text += &format!(", {} {}", self.others, self.why.of_some());
         }
         if self.queued > 0 {
             text += &format!(
-                ", {} queued and not reached: they begin as the study says, so ask again once `pixelrate ps` lists them",
+                ", {} not started: they begin as the study says, so ask again once `pixelrate ps` lists them",
                 self.queued
             );
         }
@@ -168,15 +167,13 @@ pub(crate) fn tell(
             Ok(Answer::Done(step)) => println!("{run}: {did} before step {step}"),
             Ok(Answer::Planned(step)) => println!("{run}: {will} before step {step}"),
             Ok(Answer::Kept(Some(step))) => {
-                println!(
-                    "{run}: {will} before step {step}, once `pixelrate resume` has taken the run up"
-                );
+                println!("{run}: {will} before step {step}, after `pixelrate resume` of the run");
             }
             Ok(Answer::Kept(None)) => {
-                println!("{run}: {will} when `pixelrate resume` takes the run up");
+                println!("{run}: {will} at its first step after `pixelrate resume`");
             }
             Ok(Answer::TakenBack) => {
-                eprintln!("{run}: taken back, before it was done");
+                eprintln!("{run}: withdrawn before it took effect");
                 code = ExitCode::from(130);
             }
             Ok(Answer::Rejected(reason)) => {

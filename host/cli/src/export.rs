@@ -25,8 +25,7 @@ pub(crate) struct Args {
     /// The folder to write into; made if it is not there. What was exported there before is written anew.
     #[arg(long)]
     out: PathBuf,
-    /// Only those runs that match; KEY is run, study, schedule (its label), seed, dataset, model or state. May be given
-    /// again.
+    /// Only runs that match (repeatable); KEY is run, study, schedule (its label), seed, dataset, model or state.
     #[arg(long = "where", value_name = "KEY=VALUE", value_parser = Filter::parse)]
     filters: Vec<Filter>,
 }

@@ -69,7 +69,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     };
     let stop = signals::stop()?;
     let Some(tested) = range_test::test(&options, &args.runs, &mut run::Bar::new(), &stop)? else {
-        eprintln!("stopped: the same command goes on");
+        eprintln!("stopped: the same command continues");
         return Ok(ExitCode::from(130));
     };
     let picture = match &args.out {

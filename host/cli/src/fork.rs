@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// on with other parameters.
     #[arg(long = "schedule", group = "offer")]
     schedules: Vec<String>,
-    /// A parameter of the schedules; may be given again.
+    /// A parameter of the schedules (repeatable).
     #[arg(long = "param", value_name = "NAME=VALUE", group = "offer")]
     params: Vec<String>,
     /// Begin without the state of the run's own schedule.
@@ -74,7 +74,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         let made = fork::fork(&folder, at, &wishes, &mut run::Bar::new(), &stop);
         let not_trained = || {
             if !studies.is_empty() {
-                eprintln!("nothing was trained: `pixelrate resume` takes each of those up");
+                eprintln!(
+                    "the forks above were created but not trained: `pixelrate resume FOLDER` trains one"
+                );
             }
         };
         let made = made.inspect_err(|_| not_trained())?;
@@ -92,12 +94,19 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     if !args.only_prepare {
         for (study, branches) in studies {
             let trained = train(&study, branches, args.jobs, &stop)?;
-            if trained != ExitCode::SUCCESS {
-                code = trained;
-            }
+            code = worse(code, trained);
         }
     }
     Ok(code)
+}
+
+/// Of two exit codes the one to tell: a failure before an interruption, and that before success.
+fn worse(one: ExitCode, other: ExitCode) -> ExitCode {
+    if one == ExitCode::FAILURE || other == ExitCode::SUCCESS {
+        one
+    } else {
+        other
+    }
 }
 
 /// Trains the branches in a study's folder.
@@ -135,7 +144,7 @@ fn train(
                     "{} is not finished: `pixelrate resume` takes it up",
                     spec.run
                 );
-                code = ExitCode::from(130);
+                code = worse(code, ExitCode::from(130));
             }
             RunEnd::Finished | RunEnd::Diverged => {}
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
+use chrono::DateTime;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use pixelrate_runlog::{EventKind, EventRow, read_events};
 use pixelrate_study::runs::{Look, RunFolder, State};
@@ -174,27 +175,11 @@ fn event(row: &EventRow) -> Event<'_> {
 
 /// The day and the time of milliseconds since 1970, in UTC.
 fn utc(unix_ms: i64) -> (String, String) {
-    const DAY: i64 = 86_400_000;
-    let (day, ms) = (unix_ms.div_euclid(DAY), unix_ms.rem_euclid(DAY));
-    // Days from 1 March of the year 0 on, in the 400-year cycle of the calendar: a leap day is a year's last (Howard
-    // Hinnant, "chrono-compatible low-level date algorithms").
-    let since = day + 719_468;
-    let (cycle, day) = (since.div_euclid(146_097), since.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + 400 * cycle + i64::from(month <= 2);
-    let (seconds, ms) = (ms / 1_000, ms % 1_000);
+    // What lies beyond the calendar was not written by a clock.
+    let at = DateTime::from_timestamp_millis(unix_ms).unwrap_or_default();
     (
-        format!("{year:04}-{month:02}-{date:02}"),
-        format!(
-            "{:02}:{:02}:{:02}.{ms:03}",
-            seconds / 3_600,
-            seconds / 60 % 60,
-            seconds % 60
-        ),
+        at.format("%Y-%m-%d").to_string(),
+        at.format("%H:%M:%S%.3f").to_string(),
     )
 }
 

@@ -16,11 +16,11 @@ pub(crate) struct Args {
     /// The folder of a run, of a study, or of all studies.
     #[arg(default_value = "runs")]
     path: PathBuf,
-    /// List the runs that have ended or were stopped too.
+    /// List runs that have ended or were stopped, too.
     #[arg(long)]
     all: bool,
-    /// Runs of this run, study, schedule (its label), seed, dataset, model or state only; may be given again. With a
-    /// state, runs that have ended are listed too.
+    /// Only runs that match (repeatable); KEY is run, study, schedule (its label), seed, dataset, model or state. With
+    /// a state, runs that have ended are listed too.
     #[arg(long = "where", value_name = "KEY=VALUE", value_parser = Filter::parse)]
     filters: Vec<Filter>,
     /// Print JSON.

@@ -30,11 +30,10 @@ pub(crate) struct Args {
     /// Read the query from this file.
     #[arg(long, value_name = "FILE.sql")]
     file: Option<PathBuf>,
-    /// The folder of a run, of a study, or of all studies; may be given again.
+    /// The folder of a run, of a study, or of all studies (repeatable).
     #[arg(long, value_name = "PATH", default_value = "runs")]
     runs: Vec<PathBuf>,
-    /// Only those runs that match; KEY is run, study, schedule (its label), seed, dataset, model or state. May be given
-    /// again.
+    /// Only runs that match (repeatable); KEY is run, study, schedule (its label), seed, dataset, model or state.
     #[arg(long = "where", value_name = "KEY=VALUE", value_parser = Filter::parse)]
     filters: Vec<Filter>,
     /// table, csv, json, jsonlines or markdown; by default a table in a terminal, and CSV, which leaves no row out,
@@ -51,8 +50,12 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let sql = args.sql()?;
     let mut folders = Vec::new();
     for path in &args.runs {
-        let found = runs::pick(path, &args.filters)?;
-        folders.extend(found.iter().map(|run| run.path().to_owned()));
+        for run in runs::pick(path, &args.filters)? {
+            // However its folder is spelt.
+            let path = run.path();
+            let path = path.canonicalize();
+            folders.push(path.with_context(|| format!("cannot find {}", run.path().display()))?);
+        }
     }
     // Named twice, by its own path and by its study's, a run's rows are still there once.
     folders.sort();

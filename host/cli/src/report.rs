@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// The schedule that the others are compared with [default: the study's `baseline`, or its first schedule].
     #[arg(long, value_name = "LABEL")]
     baseline: Option<String>,
-    /// The test accuracy, a share, to which the time is taken [default: the study's `target`, or the least that a
+    /// The accuracy, a share, to which the time is taken [default: the study's `target`, or the least that a
     /// finished run of the baseline ended with].
     #[arg(long, value_name = "SHARE")]
     target: Option<f64>,

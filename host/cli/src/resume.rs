@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use pixelrate_control::{Activity, Status, What};
 use pixelrate_runlog::{Held, held};
 use pixelrate_study::steer;
@@ -33,6 +33,12 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         && status.activity == Activity::Paused
         && process == Some(status.process)
     {
+        if args.data_folder.is_some() {
+            bail!(
+                "{} only waits, with its data: `pixelrate resume` lets it go on, or `pixelrate stop` it first to move its data",
+                args.folder.display()
+            );
+        }
         let answer = steer::ask(&args.folder, What::Continue, None, &signals::stop()?);
         let runs = [args.folder.clone()];
         return Ok(chosen::tell(&runs, vec![answer], "goes on", "went on"));

@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// composition: a .toml file, or its TOML, as '{ plugin = "cyclic", warmup = { epochs = 1 } }'.
     #[arg(long, required_unless_present_any = ["spec", "resume"])]
     schedule: Option<String>,
-    /// A parameter of the schedule; may be given again.
+    /// A parameter of the schedule (repeatable).
     #[arg(long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
     #[command(flatten)]
@@ -129,7 +129,7 @@ pub(crate) fn end(outcome: &Outcome, folder: &Path, json: bool, quiet: bool) -> 
                 "finished"
             };
             println!(
-                "{word} after {} steps: test accuracy {accuracy}, {:.1} s, in {}",
+                "{word} after {} steps: accuracy {accuracy}, {:.1} s, in {}",
                 row.steps_done,
                 row.wall_seconds,
                 folder.display()
@@ -151,11 +151,8 @@ pub(crate) fn params(given: &[String]) -> Result<BTreeMap<String, Value>> {
         let Some((name, value)) = text.split_once('=') else {
             bail!("--param {text}: write it as NAME=VALUE");
         };
-        let value = value
-            .parse()
-            .map_or_else(|_| Value::Text(value.to_owned()), Value::Number);
-        if params.insert(name.to_owned(), value).is_some() {
-            bail!("`{name}` is given twice: which of the two is meant?");
+        if params.insert(name.to_owned(), Value::from(value)).is_some() {
+            bail!("`--param {name}` is given twice: give it once");
         }
     }
     Ok(params)
@@ -247,8 +244,9 @@ impl Observer for Bar {
 
     fn evaluated(&mut self, row: &EvalRow) {
         self.say(&format!(
-            "epoch {:6.2}: test loss {:.4}, accuracy {:.2} %",
+            "epoch {:6.2}: {} loss {:.4}, accuracy {:.2} %",
             row.epoch,
+            row.split,
             row.loss,
             100.0 * row.accuracy
         ));

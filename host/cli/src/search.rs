@@ -47,7 +47,7 @@ pub(crate) struct Args {
 }
 
 /// What a search's file says itself.
-const FLAGS: [&str; 16] = [
+const FLAGS: [&str; 17] = [
     "schedule",
     "epochs",
     "seeds",
@@ -58,6 +58,7 @@ const FLAGS: [&str; 16] = [
     "data_folder",
     "model",
     "batch_size",
+    "validation_examples",
     "optimizer",
     "weight_decay",
     "device",
@@ -101,7 +102,7 @@ struct Quick {
     /// Seeds the draw of the candidates.
     #[arg(long, default_value_t = 0)]
     search_seed: u64,
-    /// What candidates are ranked by: accuracy or loss, on the test set.
+    /// What candidates are ranked by: accuracy or loss, on the pictures that are held back.
     #[arg(long, default_value = "accuracy", value_parser = metric)]
     metric: Metric,
     /// The highest learning rate that the trainer takes.
@@ -152,14 +153,14 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     }
     match end {
         End::Stopped => {
-            eprintln!("stopped: the same command goes on");
+            eprintln!("stopped: the same command continues");
             Ok(ExitCode::from(130))
         }
         End::Failed(runs) => {
             for (run, problem) in runs {
                 eprintln!("error: {run} failed: {problem}");
             }
-            bail!("nothing was decided by that: the same command tries these runs again");
+            bail!("nothing was ranked, since runs failed: the same command retries them");
         }
         End::Found(_) => {
             let report = search::report(&search, &folder)?;
@@ -227,9 +228,8 @@ impl Quick {
     /// The file that says the same.
     fn file(&self) -> Result<SearchFile> {
         let plugin = self.schedule.clone().unwrap_or_default();
-        let stem = Path::new(&plugin).file_stem().unwrap_or_default();
         let name = self.name.clone();
-        let name = name.unwrap_or_else(|| format!("search-{}", stem.to_string_lossy()));
+        let name = name.unwrap_or_else(|| format!("search-{}", pixelrate_compose::name(&plugin)));
         let mut params = std::collections::BTreeMap::new();
         for text in &self.params {
             let Some((name, values)) = text.split_once('=') else {

@@ -86,7 +86,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         .filter(|end| matches!(end, RunEnd::Stopped))
         .count();
     if stopped > 0 {
-        eprintln!("{stopped} runs are not finished: the same command goes on with them");
+        eprintln!("unfinished runs: {stopped}; the same command continues them");
         code = ExitCode::from(130);
     }
     for (spec, end) in plan.runs.iter().zip(&ends) {

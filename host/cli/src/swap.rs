@@ -35,7 +35,7 @@ struct Offered {
     /// A built-in schedule, a .wasm or .wat file, or a composition (.toml); by default the one in force, with other parameters.
     #[arg(long, group = "offer")]
     schedule: Option<String>,
-    /// A parameter of the schedule; may be given again.
+    /// A parameter of the schedule (repeatable).
     #[arg(long = "param", value_name = "NAME=VALUE", group = "offer")]
     params: Vec<String>,
     /// Begin without the state of the schedule before it.

@@ -23,7 +23,11 @@ pub(crate) struct Args {
     /// Pictures a step.
     #[arg(long, default_value_t = 128)]
     batch_size: u32,
-    /// momentum, nesterov or adam.
+    /// Evaluate on so many training pictures that are held back, the last, instead of the test set [default: 0; of a
+    /// search, a tenth].
+    #[arg(long, value_name = "N")]
+    validation_examples: Option<u64>,
+    /// momentum, nesterov, adam or adamw.
     #[arg(long, default_value = "momentum", value_parser = optimizer)]
     optimizer: OptimizerKind,
     /// L2 penalty.
@@ -52,6 +56,7 @@ impl Args {
             model: Some(self.model.clone()),
             batch_size: Some(self.batch_size),
             epochs: Some(epochs),
+            validation_examples: self.validation_examples,
             optimizer: Some(self.optimizer),
             weight_decay: Some(self.weight_decay),
             device: Some(self.device.clone()),
@@ -87,6 +92,7 @@ fn optimizer(word: &str) -> Result<OptimizerKind, String> {
         "momentum" => Ok(OptimizerKind::Momentum),
         "nesterov" => Ok(OptimizerKind::Nesterov),
         "adam" => Ok(OptimizerKind::Adam),
-        _ => Err("use momentum, nesterov or adam".to_owned()),
+        "adamw" => Ok(OptimizerKind::AdamW),
+        _ => Err("use momentum, nesterov, adam or adamw".to_owned()),
     }
 }

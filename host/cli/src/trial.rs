@@ -48,7 +48,7 @@ impl Run {
 #[derive(clap::Args)]
 #[group(skip)]
 pub(crate) struct Args {
-    /// A parameter of the schedule; may be given again.
+    /// A parameter of the schedule (repeatable).
     #[arg(long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
     #[command(flatten)]

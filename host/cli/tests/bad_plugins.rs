@@ -323,7 +323,8 @@ fn a_trap_after_a_million_steps_names_its_step() {
     );
 }
 
-const OUTSIDE: &str = "a picture is named by its place in the study's picture folder, without `..` and not from the root";
+const OUTSIDE: &str =
+    "name a picture by its path inside the study's picture folder: relative, and without `..`";
 
 /// A PNG of this size in 1-bit grey whose data are a few bytes.
 fn bomb(width: u32, height: u32) -> Vec<u8> {

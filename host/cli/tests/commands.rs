@@ -317,7 +317,10 @@ fn what_cannot_be_drawn_or_is_misspelt_is_told() {
         ],
     ] {
         let err = refused(call);
-        assert!(err.contains("`max_lr` is given twice"), "{call:?}: {err}");
+        assert!(
+            err.contains("`--param max_lr` is given twice"),
+            "{call:?}: {err}"
+        );
     }
 }
 
@@ -407,7 +410,7 @@ fn a_new_plugin_builds_at_once_and_its_test_can_fail() {
     );
 
     let (good, _, err) = said(pixelrate(dir.path()).args(new));
-    assert!(!good && err.contains("is there and not empty"), "{err}");
+    assert!(!good && err.contains("exists and is not empty"), "{err}");
     let (good, _, err) = said(pixelrate(dir.path()).args(["new", "x", "--lang", "pyton"]));
     assert!(!good && err.contains("did you mean `python`?"), "{err}");
     let (good, _, err) = said(pixelrate(dir.path()).arg("build"));
@@ -478,7 +481,7 @@ fn a_study_tells_where_a_composition_of_its_own_is_wrong() {
     for (schedule, problem) in [
         (
             "plugin = 'fixed'\nwarmup = { epoch = 5 }\n",
-            "s.toml:10: `epoch` is no key of `warmup`: did you mean `epochs`?",
+            "s.toml:10: `warmup` has no key `epoch`: did you mean `epochs`?",
         ),
         (
             "chain = [\n  { plugin = 'fixed', epochs = 1 },\n  { plugin = 'fixed', repeat = 0 },\n]\n",

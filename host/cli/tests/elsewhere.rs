@@ -72,7 +72,7 @@ fn a_run_goes_on_and_is_replayed_where_its_folder_was_carried_to() {
     mnist(&there.path().join("other"), 9);
     let (good, _, err) = resume(&["--data-folder", "other"]);
     assert!(
-        !good && err.contains("is not what the run began with"),
+        !good && err.contains("differs from the data that the run started with"),
         "{err}"
     );
     mnist(&there.path().join("data"), 0);

@@ -233,7 +233,7 @@ fn a_fork_that_cannot_be_leaves_nothing_behind_that_is_not_told() {
     ];
     let (out, problem) = badly(place, &fork);
     assert!(
-        out.is_empty() && problem.contains("`--fresh` lets it begin without"),
+        out.is_empty() && problem.contains("use `--fresh` to start it without"),
         "{problem}"
     );
     assert_eq!(
@@ -256,7 +256,7 @@ fn a_fork_that_cannot_be_leaves_nothing_behind_that_is_not_told() {
     let (out, problem) = badly(place, &fork);
     assert_eq!(out.lines().count(), 1, "{out}");
     assert!(
-        problem.contains("nothing was trained: `pixelrate resume`"),
+        problem.contains("created but not trained: `pixelrate resume FOLDER`"),
         "{problem}"
     );
     assert!(problem.contains("it has done 30 steps"), "{problem}");

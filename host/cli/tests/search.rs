@@ -192,6 +192,21 @@ fn the_winner_is_confirmed_and_a_study_takes_it_with_its_cost() {
         (&confirmed["candidate"], &confirmed["seeds"]),
         (&best.into(), &serde_json::json!([2, 3]))
     );
+    // It was chosen by pictures that nothing was trained on, and is measured by others.
+    let evaluated = |run: &str| {
+        let (_, evals) = logged(&here.join("runs").join(run));
+        let last = evals.last().unwrap();
+        (last.split.clone(), last.examples)
+    };
+    let searched = evaluated(&format!("tiny/{best}-seed0"));
+    assert_eq!(searched, ("validation".to_owned(), 600));
+    let again = evaluated(&format!("tiny-confirm/{best}-seed2"));
+    assert_eq!(again, ("test".to_owned(), 2000));
+    let report = fs::read_to_string(here.join("runs/tiny/search.md")).unwrap();
+    assert!(
+        report.contains("| validation accuracy, % |") && report.contains("| test accuracy |"),
+        "{report}"
+    );
     let mut accuracies = Vec::new();
     for seed in [2, 3] {
         let run = here.join(format!("runs/tiny-confirm/{best}-seed{seed}"));
@@ -224,6 +239,10 @@ fn the_winner_is_confirmed_and_a_study_takes_it_with_its_cost() {
     assert_eq!(json(&folder.join("tuning.json"))["search"], "tiny");
     let params = serde_json::to_value(&spec["schedule"]["params"]).unwrap();
     assert_eq!(params["max_lr"], told["best"]["params"]["max_lr"]);
+    assert_eq!(
+        spec["training"]["validation_examples"].as_integer(),
+        Some(0)
+    );
 
     // A folder that is no search's is told, with its line.
     let nowhere = tuned.replace("runs/tiny", "runs/nowhere");
@@ -374,5 +393,5 @@ fn what_cannot_be_searched_is_told() {
     );
     let mut other = one;
     other[3] = "learning_rate=0.1,0.2";
-    told(&other, "was begun with another");
+    told(&other, "was started with a different");
 }

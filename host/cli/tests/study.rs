@@ -111,7 +111,7 @@ fn the_same_command_goes_on_after_a_stop_to_the_same_bits() {
     let ended = child.wait_with_output().unwrap();
     let err = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert_eq!(ended.status.code(), Some(130), "{err}");
-    assert!(err.contains("the same command goes on"), "{err}");
+    assert!(err.contains("the same command continues"), "{err}");
     let steps = |run: &str| {
         read_steps(&stopped.join("runs/tiny").join(run))
             .unwrap()
@@ -311,6 +311,11 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             format!("{good}[grid]\nepochs = [2, 1, 1.0]\n"),
             "epochs = [",
             vec!["`epochs` has 1.0 twice"],
+        ),
+        (
+            format!("{good}[grid]\nvalidation_examples = [0, 100]\n"),
+            "validation_examples = [",
+            vec!["evaluated on the same pictures"],
         ),
         (
             good.replace("\"cyclic\"", "\"cyclik.wasm\""),

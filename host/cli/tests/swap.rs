@@ -99,7 +99,7 @@ impl Live {
         kill_process(Pid::from_child(&asks), Signal::INT).unwrap();
         let told = asks.wait_with_output().unwrap();
         let text = String::from_utf8(told.stderr).unwrap();
-        assert!(text.contains("taken back"), "{text}");
+        assert!(text.contains("withdrawn"), "{text}");
         assert_eq!(told.status.code(), Some(130));
         assert_eq!(waiting(), planned);
         kill_process(trainer, Signal::CONT).unwrap();
@@ -193,7 +193,7 @@ fn a_run_is_swapped_paused_stopped_forked_and_replayed() {
     assert!(stopped.contains("stopped before step "), "{stopped}");
     live.process.wait().unwrap();
     let problem = live.badly(&format!("pause {RUN}"));
-    assert!(problem.contains("does not run now"), "{problem}");
+    assert!(problem.contains("is not running"), "{problem}");
     whole(&live.run());
 
     // What is asked of a stopped run waits for it.
@@ -201,7 +201,7 @@ fn a_run_is_swapped_paused_stopped_forked_and_replayed() {
         "swap {RUN} --schedule fixed --param learning_rate=0.001"
     ));
     assert!(
-        kept.contains("when `pixelrate resume` takes the run up"),
+        kept.contains("at its first step after `pixelrate resume`"),
         "{kept}"
     );
     let shown = live.well("ps --all");

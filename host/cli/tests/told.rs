@@ -182,10 +182,10 @@ fn runs_that_have_not_begun_are_counted_where_others_are_asked() {
         good && out.contains("takes over before step 90000"),
         "{out}{problem}"
     );
-    let note = "1 of 2 runs that match were asked, 1 queued and not reached";
+    let note = "asked 1 of 2 matching runs, 1 not started";
     assert!(problem.contains(note), "{problem}");
     let (good, out, problem) = swap("seed=1");
-    let note = "0 of 1 runs that match were asked, 1 queued and not reached";
+    let note = "asked 0 of 1 matching runs, 1 not started";
     assert!(!good && problem.contains(note), "{out}{problem}");
     let (good, _, problem) = swap("seed=0");
     assert!(good && problem.is_empty(), "{problem}");

@@ -51,11 +51,13 @@ impl View {
     /// The views that `sql` may ask: those whose names stand in it. Each costs a look at the files of all runs.
     pub fn named_in(sql: &str) -> Vec<Self> {
         let words = || sql.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-        // DuckDB can list the views without naming one.
+        // DuckDB can list the views without naming one: `show tables`, `pragma show_tables`, `from duckdb_tables()`, …
         let asks_for_all = words().any(|word| {
-            ["show", "describe", "information_schema", "duckdb_views"]
-                .iter()
-                .any(|listing| word.eq_ignore_ascii_case(listing))
+            let word = word.to_ascii_lowercase();
+            let listings = ["show", "describe", "pragma", "information_schema"];
+            let catalogues = ["duckdb_", "sqlite_", "pg_", "pragma_", "show_"];
+            listings.contains(&word.as_str())
+                || catalogues.iter().any(|start| word.starts_with(start))
         });
         let named = |view: &Self| words().any(|word| word.eq_ignore_ascii_case(view.as_str()));
         Self::ALL
@@ -107,7 +109,7 @@ impl Views {
                 view.as_str()
             );
         }
-        let spill = text(&scratch.path().join("spilled"))?;
+        let spill = quoted(utf8(&scratch.path().join("spilled"))?);
         let _ = writeln!(sql, "set temp_directory = {spill};");
         // The answer may look at a file more than once.
         sql.push_str("set parquet_metadata_cache = true;\n");
@@ -200,21 +202,23 @@ fn settings(runs: &[PathBuf], scratch: &Path) -> Result<String, Error> {
 
 /// A path as a string of SQL that names that very file: DuckDB takes a star in it for a pattern.
 fn text(path: &Path) -> Result<String, Error> {
-    let utf8 = path.to_str().ok_or_else(|| Error::Path(path.to_owned()))?;
-    let mut text = String::from("'");
-    for letter in utf8.chars() {
+    let mut pattern = String::new();
+    for letter in utf8(path)?.chars() {
         match letter {
-            '\'' => text.push_str("''"),
-            '*' | '?' | '[' => {
-                text.push('[');
-                text.push(letter);
-                text.push(']');
-            }
-            _ => text.push(letter),
+            '*' | '?' | '[' => pattern.extend(['[', letter, ']']),
+            _ => pattern.push(letter),
         }
     }
-    text.push('\'');
-    Ok(text)
+    Ok(quoted(&pattern))
+}
+
+fn utf8(path: &Path) -> Result<&str, Error> {
+    path.to_str().ok_or_else(|| Error::Path(path.to_owned()))
+}
+
+/// A string of SQL.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 #[cfg(test)]

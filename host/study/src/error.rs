@@ -26,8 +26,8 @@ pub enum Error {
     },
     /// A run that was begun under another spec.
     #[error(
-        "{} was begun with another `{key}` ({was}, now {is}): give it back its old value, name the study anew, or move \
-         the folder away", folder.display()
+        "{} was started with a different `{key}` ({was}, now {is}): restore the old value, rename the study, or move the \
+         folder away", folder.display()
     )]
     Changed {
         /// The run's folder.
@@ -54,15 +54,15 @@ pub enum Error {
     NoRuns(PathBuf),
     /// A run's folder, where a study's is asked for.
     #[error(
-        "{} is one run, and a report is about a study: `pixelrate report {}` is about it and those beside it; \
-         `pixelrate log {}` tells what happened in this one", .0.display(), beside(.0), .0.display()
+        "{} is a single run, and reports cover a study: use `pixelrate report {}`, or `pixelrate log {}` for this run",
+        .0.display(), beside(.0), .0.display()
     )]
     OneRun(PathBuf),
     /// There is no search, or it has not ended.
-    #[error("{} holds no search, or none that has ended: `pixelrate search` runs one, and the same command goes on with it", .0.display())]
+    #[error("{} holds no search, or none that has ended: `pixelrate search` runs one, and the same command continues it", .0.display())]
     NoSearch(PathBuf),
     /// A search whose candidates all came to nothing.
-    #[error("{} has found nothing: each of its candidates diverged or failed (choices.jsonl tells); give lower rates", .0.display())]
+    #[error("the search in {} found nothing: every candidate diverged or failed (see choices.jsonl); try lower learning rates", .0.display())]
     NothingFound(PathBuf),
     /// A range test that cannot be run, or read.
     #[error("{0}")]
@@ -79,13 +79,13 @@ pub enum Error {
         labels: String,
     },
     /// A run that was asked for something does not run.
-    #[error("{} does not run now: `pixelrate resume` takes it up again", .0.display())]
+    #[error("{} is not running: `pixelrate resume` continues it", .0.display())]
     NotRunning(PathBuf),
     /// A run ended before it did what it was asked for.
-    #[error("{} ended before it could do that", .0.display())]
+    #[error("{} ended before the request could be carried out", .0.display())]
     EndedUnasked(PathBuf),
     /// A run that was asked for something has ended.
-    #[error("{} is over ({status}): `pixelrate fork` goes on from one of its steps", folder.display())]
+    #[error("{} is over ({status}): `pixelrate fork` starts new runs from one of its steps", folder.display())]
     Over {
         /// Its folder.
         folder: PathBuf,

@@ -33,7 +33,7 @@ pub struct Series {
 }
 
 /// Points of a line at most: each stands for the highest and the lowest of its stretch, so that spikes stay.
-const POINTS: usize = 600;
+pub(crate) const POINTS: usize = 600;
 /// Upright lines of a panel at most that go from its bottom to its top.
 const UPRIGHTS: usize = 24;
 /// Pixels that a legend is wide.
@@ -490,12 +490,14 @@ where
     Ok(())
 }
 
-/// A number as an axis shows it: few digits, and powers of ten where it is far from 1.
+/// A number as an axis shows it: few digits, thousands as `k`, millions as `M`, and powers of ten where it is very small.
 pub fn short(value: f64) -> String {
     let size = value.abs();
     // What adding up an axis' steps leaves of 0 is no number that anybody meant.
     if size < 1e-15 {
         "0".to_owned()
+    } else if size >= 1e7 {
+        format!("{}M", (value / 1e5).round() / 10.0)
     } else if size >= 1e4 {
         format!("{}k", (value / 100.0).round() / 10.0)
     } else if size < 1e-2 {
@@ -549,22 +551,32 @@ pub fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         return points;
     }
     let stretch = points.len().div_ceil(POINTS / 2);
-    points
-        .chunks(stretch)
-        .flat_map(|chunk| {
-            let by_value = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
-            let ends = [chunk.iter().min_by(by_value), chunk.iter().max_by(by_value)];
-            let mut ends: Vec<_> = ends.into_iter().flatten().copied().collect();
-            ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-            ends.dedup();
-            ends
-        })
-        .collect()
+    points.chunks(stretch).flat_map(extremes).collect()
+}
+
+/// The lowest and the highest of some points, in their order; one where all are alike, none of none.
+pub fn extremes(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let by_value = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
+    let ends = [
+        points.iter().min_by(by_value),
+        points.iter().max_by(by_value),
+    ];
+    let mut ends: Vec<_> = ends.into_iter().flatten().copied().collect();
+    ends.sort_by(|a, b| a.0.total_cmp(&b.0));
+    ends.dedup();
+    ends
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_axis_has_short_numbers() {
+        let numbers = [0.0, 0.00025, 0.3, 9_765.0, 97_656.0, 2.5e7, 1e8];
+        let told = numbers.map(short);
+        assert_eq!(told, ["0", "2.5e-4", "0.3", "9765", "97.7k", "25M", "100M"]);
+    }
 
     #[test]
     fn thinning_keeps_spikes() {

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use pixelrate_control::{Cause, ScheduleSpec, Takeover, Takeovers, in_force};
-use pixelrate_runlog::{Held, held};
+use pixelrate_runlog::{Held, held, logged_steps};
 use pixelrate_sandbox::Schedule;
 use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::spec::{Found, Parent, RunSpec};
 use pixelrate_trainer::train::{self, Ending, Observer, Stop};
 
 use crate::copy::{self, Copy};
+use crate::names;
 use crate::steer::{self, Wish};
 use crate::{Error, steer::At};
 
@@ -40,10 +41,7 @@ pub fn fork(
     // Branches lie beside it, wherever it is named from.
     let folder = &std::path::absolute(folder).map_err(|e| Error::io("find", folder, e))?;
     let (spec, found, stage) = train::stage(folder)?;
-    let done = pixelrate_runlog::steps(folder)?
-        .last()
-        .transpose()?
-        .map_or(0, |row| row.step + 1);
+    let done = logged_steps(folder)?;
     let newest = checkpoint::list(folder)?
         .last()
         .and_then(|path| checkpoint::step_of(path))
@@ -99,7 +97,8 @@ pub fn fork(
     };
     let made = base.branch(folder, &found, step, branches);
     if let Some(scratch) = base.scratch {
-        copy::remove(&scratch)?;
+        // What is left of it is removed by the next fork there, and says nothing about these.
+        let _ = copy::remove(&scratch);
     }
     made.map(Some)
 }
@@ -236,23 +235,13 @@ fn label(spec: &RunSpec, wish: &Wish, name: &str, step: u64) -> String {
     let params: String = wish
         .params
         .iter()
-        .map(|(key, value)| match value {
-            pixelrate_sandbox::Value::Number(number) => format!("-{key}={number}"),
-            pixelrate_sandbox::Value::Text(text) => format!("-{key}={text}"),
-        })
+        .map(|(key, value)| format!("-{key}={value}"))
         .collect();
-    let label = format!("{}-{name}{params}-at{step}", spec.label);
-    // A folder is called after it.
-    label
-        .chars()
-        .map(|c| {
-            if c.is_alphanumeric() || "-_.+=,".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect()
+    let (told, at) = (
+        format!("{}-{name}{params}", spec.label),
+        format!("-at{step}"),
+    );
+    names::within(&names::plain(&told), names::MOST - at.len()) + &at
 }
 
 /// Whether a schedule takes the state of the trunk's.
@@ -263,7 +252,7 @@ fn takes(live: &mut Schedule, state: Option<&[u8]>, branch: &Branch) -> Result<(
     live.restore(state).map_err(|fault| Error::Fork {
         folder: branch.folder.clone(),
         problem: format!(
-            "the schedule does not take the state of the run's own ({}): `--fresh` lets it begin without",
+            "the schedule does not take the state of the run's own ({}): use `--fresh` to start it without that state",
             fault.message
         ),
     })

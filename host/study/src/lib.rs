@@ -9,6 +9,7 @@
 //! - [`statistics`], [`report`], [`figure`]: what can be claimed, with error bars, and the pictures. [`lineage`]: runs that were
 //!   forked, with what they came from. [`scan`]: a picture with the way of its schedule drawn on it.
 
+mod complaints;
 mod copy;
 mod ended;
 pub mod engine;
@@ -17,6 +18,7 @@ pub mod figure;
 pub mod fork;
 mod index;
 pub mod lineage;
+mod names;
 pub mod plan;
 pub mod queue;
 pub mod range_test;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pixelrate_compose::Places;
 use pixelrate_sandbox::{Engine, EngineOptions, Plugin, RunFacts, Schedule, conformance};
 use pixelrate_trainer::data;
-use pixelrate_trainer::spec::{RunSpec, ScheduleSpec};
+use pixelrate_trainer::spec::{RunSpec, ScheduleSpec, Training};
 
 use crate::Error;
 use crate::rebuild::Build;
@@ -110,6 +110,7 @@ impl Planner<'_> {
                 }
             }
         }
+        self.same_evaluation(&runs)?;
         Ok(Plan {
             name: study.study.name.clone(),
             jobs: study.study.jobs,
@@ -118,6 +119,34 @@ impl Planner<'_> {
             runs,
             builds,
         })
+    }
+
+    /// What is evaluated on other pictures cannot be compared.
+    fn same_evaluation(&self, runs: &[RunSpec]) -> Result<(), Error> {
+        let held_back = |run: &RunSpec| run.training.validation_examples;
+        let Some(other) = runs
+            .iter()
+            .find(|run| held_back(run) != held_back(&runs[0]))
+        else {
+            return Ok(());
+        };
+        let problem = format!(
+            "`validation_examples` is {} for {} and {} for {}: all schedules must be evaluated on the same pictures",
+            held_back(&runs[0]),
+            runs[0].label,
+            held_back(other),
+            other.label
+        );
+        let index = other.label_index.to_string();
+        Err(self.wrong(
+            &[
+                &["schedule", &index, "training", "validation_examples"],
+                &["grid", "validation_examples"],
+                &["training", "validation_examples"],
+                &["training"],
+            ],
+            problem,
+        ))
     }
 
     /// What the report compares with: a baseline that is one of the labels, and a target that can be.
@@ -222,9 +251,8 @@ impl Planner<'_> {
             for (index, entry) in study.schedule.iter().enumerate() {
                 let own = toml::Table::try_from(&entry.training).unwrap_or_default();
                 if own.contains_key(key) {
-                    let problem = format!(
-                        "`{key}` is set for this schedule, and [grid] varies it: let it be in one of them"
-                    );
+                    let problem =
+                        format!("`{key}` is set here and varied by [grid]: remove one of the two");
                     return Err(self.wrong_in(index, &["training", key], problem));
                 }
             }
@@ -355,7 +383,7 @@ impl Planner<'_> {
         let facts = facts(spec);
         if facts.total_steps == 0 {
             let problem = format!(
-                "`epochs`: {} passes over {} pictures make no step of {}",
+                "`epochs`: {} epochs of {} pictures are fewer than one batch of {}",
                 spec.training.epochs, facts.train_examples, facts.batch_size
             );
             return Err(self.wrong(&[&["training", "epochs"], &["training"]], problem));
@@ -435,7 +463,7 @@ impl<'a> Admitted<'a> {
 /// What a run will tell its schedule, as far as that is known before the data set is read.
 pub fn facts(spec: &RunSpec) -> RunFacts {
     let training = &spec.training;
-    let examples = expected_examples(spec);
+    let examples = expected_examples(training);
     RunFacts {
         total_steps: training.total_steps(examples),
         steps_per_epoch: training.steps_per_epoch(examples),
@@ -449,12 +477,9 @@ pub fn facts(spec: &RunSpec) -> RunFacts {
 
 /// Training pictures, as far as they are known before the data set is read: a study need not read gigabytes to be
 /// planned, and what is really there is for the trainer to find out.
-fn expected_examples(spec: &RunSpec) -> u64 {
-    let whole = data::train_examples(&spec.training.dataset).unwrap_or(50_000);
-    match spec.training.train_examples {
-        0 => whole,
-        some => some.min(whole),
-    }
+pub(crate) fn expected_examples(training: &Training) -> u64 {
+    let whole = data::train_examples(&training.dataset).unwrap_or(50_000);
+    training.examples_of(whole)
 }
 
 /// The files that a schedule is made of.

@@ -14,14 +14,13 @@ use pixelrate_runlog::{
     EvalRow, EventKind, EventRow, RunStatus, StepRow, read_steps, read_summary,
 };
 use pixelrate_sandbox::{Limits, OnFault, Value};
-use pixelrate_trainer::data;
 use pixelrate_trainer::model::NONE;
 use pixelrate_trainer::spec::{Found, RunSpec, ScheduleSpec, Training};
 use pixelrate_trainer::train::{self, Herald, Observer, Progress, Stop};
 use serde::Serialize;
 
 use crate::figure::{self, Mark};
-use crate::{Error, engine};
+use crate::{Error, engine, plan};
 pub use curve::{Suggestion, Suggestions};
 use curve::{Watch, smoothed, suggest};
 
@@ -127,11 +126,7 @@ impl Options {
             ));
         }
         let mut training = self.training.clone();
-        let whole = data::train_examples(&training.dataset).unwrap_or(50_000);
-        let examples = match training.train_examples {
-            0 => whole,
-            some => some.min(whole),
-        };
+        let examples = plan::expected_examples(&training);
         // Half a step more, so that rounding down gives the steps that are wanted.
         training.epochs =
             (self.steps as f64 + 0.5) * f64::from(training.batch_size) / examples as f64;

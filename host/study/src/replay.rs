@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pixelrate_control::Takeovers;
-use pixelrate_runlog::{EvalRow, Held, StepRow, held, read_evals, steps};
+use pixelrate_runlog::{EvalRow, Held, StepRow, held, logged_steps, read_evals, steps};
 use pixelrate_trainer::checkpoint;
 use pixelrate_trainer::train::{self, Observer, Stop};
 use serde::Serialize;
@@ -52,11 +52,10 @@ pub fn replay(
     let (spec, found, _) = train::stage(folder)?;
     // A run that trains goes on meanwhile. Its evaluations are counted first: the steps that they follow are logged by now.
     let evals = read_evals(folder)?.len();
-    let last = steps(folder)?
-        .last()
-        .transpose()?
-        .ok_or_else(|| Error::NoRuns(folder.to_owned()))?;
-    let until = last.step + 1;
+    let until = logged_steps(folder)?;
+    if until == 0 {
+        return Err(Error::NoRuns(folder.to_owned()));
+    }
     let repeats = spec.training.repeats(&found.device);
     let hidden = folder.join(".replay");
     let to = keep.unwrap_or(&hidden);
@@ -78,29 +77,32 @@ pub fn replay(
     } else {
         copy::remove(&hidden)?;
     }
-    let takeovers = Takeovers::read(folder)?;
-    Copy {
+    let copy = Copy {
         from: folder,
         to,
         checkpoint: beginning(folder)?,
-        takeovers,
+        takeovers: Takeovers::read(folder)?,
         spec,
         found,
-    }
-    .make()?;
-    train::replay(to, Some(until), observer, stop)?;
-    let found = match stop.asked() {
-        true => None,
-        false => Some(Replayed {
-            repeats,
-            ..compare(folder, to, until, evals)?
-        }),
     };
-    // Another replay may be at work in the hidden one.
+    let mut again = || {
+        copy.make()?;
+        train::replay(to, Some(until), observer, stop)?;
+        if stop.asked() {
+            return Ok(None);
+        }
+        let compared = compare(folder, to, until, evals)?;
+        Ok(Some(Replayed {
+            repeats,
+            ..compared
+        }))
+    };
+    let found = again();
     if keep.is_none() {
-        copy::remove(&hidden)?;
+        // What is left of it is removed by the next replay: what this one found comes first.
+        let _ = copy::remove(&hidden);
     }
-    Ok(found)
+    found
 }
 
 /// The checkpoint that a forked run began with.

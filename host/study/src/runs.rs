@@ -42,7 +42,7 @@ pub enum Error {
     )]
     NoRuns(PathBuf),
     /// One run was asked for, and the path leads to many.
-    #[error("{} is no run but holds some: name one of them, such as {}", path.display(), first.display())]
+    #[error("{} is not a run but contains several: name one, such as {}", path.display(), first.display())]
     Many {
         /// What was named.
         path: PathBuf,

@@ -25,11 +25,12 @@ pub enum Answer {
     Done(u64),
     /// It will be done before this step.
     Planned(u64),
-    /// The run does not run now: it will be done when it is taken up again, at its first step where none is named.
+    /// The run is not running: it will be done when the run is resumed, before its first step if no step was named.
     Kept(Option<u64>),
     /// It was not done, and nothing changed. Why.
     Rejected(String),
-    /// Whoever asked did not wait for the answer. It is not done, unless it was being done at that moment.
+    /// The caller stopped waiting, and the request was withdrawn. It may still have taken effect if it was being carried out at
+    /// that moment.
     TakenBack,
 }
 
@@ -98,7 +99,7 @@ pub fn swap(folder: &Path, wish: &Wish, stop: &Stop) -> Result<Answer, Error> {
                 Some(format!("step {at} is over: the run goes on at step {done}"))
             }
             Some(at) if at >= found.total_steps => Some(format!(
-                "the run has {} steps, from 0: there is no {at}",
+                "the run has {} steps, from 0: there is no step {at}",
                 found.total_steps
             )),
             _ => stage

@@ -3,7 +3,7 @@
 //! The generators need no place of their own: what a step draws depends on the seed and the step alone (see
 //! [`crate::batches`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::{Error, device};
 
-/// The newest so many are kept.
+/// How many unnamed checkpoints are kept, newest first.
 const KEEP: usize = 3;
-/// Version 2 added the checksum.
 const FORMAT: &str = "2";
+const FORMAT_WITHOUT_CHECKSUM: &str = "1";
 const CHECKSUM: &str = "crc32";
 /// The name of the checkpoint that a forked run begins with.
 pub const FORK: &str = "fork";
@@ -261,8 +261,8 @@ fn encode(
 /// Reads a checkpoint back into `model` and `optimizer`, which must be built as they were.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] if the file is damaged, or of another model or optimizer; both are then as undefined
-/// as the file, and must be built anew.
+/// [`Error::Checkpoint`] if the file is damaged; [`Error::ForeignCheckpoint`] if it is of a newer version, or of another
+/// model or optimizer. `model` and `optimizer` are then undefined, and must be built anew.
 pub fn read(path: &Path, model: &Model, optimizer: &mut Optimizer) -> Result<Position, Error> {
     let fail = |problem: String| Error::Checkpoint {
         path: path.to_owned(),
@@ -289,26 +289,33 @@ pub fn read(path: &Path, model: &Model, optimizer: &mut Optimizer) -> Result<Pos
             bits.map_err(|_| fail(format!("`{name}` is not a number")))?,
         ))
     };
-    match fact("pixelrate_checkpoint")?.as_str() {
-        FORMAT => {
-            let held = tensors.iter().map(|(name, view)| (name, view.data()));
-            if checksum(&facts, held) != *fact(CHECKSUM)? {
-                return Err(fail("it is damaged (its checksum differs)".to_owned()));
-            }
+    let foreign = |problem: String| Error::ForeignCheckpoint {
+        path: path.to_owned(),
+        problem,
+    };
+    let format = fact("pixelrate_checkpoint")?.as_str();
+    // Every version after the first has the checksum, so that a newer one is told from a damaged one.
+    if format != FORMAT_WITHOUT_CHECKSUM {
+        let held = tensors.iter().map(|(name, view)| (name, view.data()));
+        if checksum(&facts, held) != *fact(CHECKSUM)? {
+            return Err(fail("it is damaged (its checksum differs)".to_owned()));
         }
-        "1" => {}
-        _ => return Err(fail("another version of pixelrate wrote it".to_owned())),
+    }
+    if ![FORMAT, FORMAT_WITHOUT_CHECKSUM].contains(&format) {
+        return Err(foreign(format!(
+            "its format is {format}, and this version of pixelrate reads {FORMAT}: resume with the version that wrote it"
+        )));
     }
     let fill = |name: &str, into: &mut Tensor| -> Result<(), Error> {
         let view = tensors.tensor(name).map_err(|_| {
-            fail(format!(
-                "it lacks `{name}`: another model or optimizer wrote it"
+            foreign(format!(
+                "it lacks `{name}`: its model or optimizer is not the one in run.toml"
             ))
         })?;
         let size: Vec<i64> = view.shape().iter().map(|&side| side as i64).collect();
         if size != into.size() || view.dtype() != Dtype::F32 {
-            return Err(fail(format!(
-                "`{name}` is {size:?}, and the model's is {:?}",
+            return Err(foreign(format!(
+                "`{name}` has the shape {size:?}, and {:?} in the model of run.toml",
                 into.size()
             )));
         }
@@ -316,6 +323,16 @@ pub fn read(path: &Path, model: &Model, optimizer: &mut Optimizer) -> Result<Pos
         tch::no_grad(|| into.f_copy_(&source))?;
         Ok(())
     };
+    let weights = model.tensors().map(|(name, _)| format!("model.{name}"));
+    let state = optimizer.state();
+    let state = state.map(|(name, _)| format!("optimizer.{name}"));
+    let known: BTreeSet<String> = weights.chain(state).collect();
+    let foreigner = |name: &&str| *name != SCHEDULE && !known.contains(*name);
+    if let Some(name) = tensors.names().into_iter().find(foreigner) {
+        return Err(foreign(format!(
+            "it has `{name}`: its model or optimizer is not the one in run.toml"
+        )));
+    }
     let _shared = device::share(model.device());
     for (name, tensor) in model.tensors() {
         fill(&format!("model.{name}"), &mut tensor.shallow_clone())?;

@@ -50,11 +50,11 @@ pub enum Error {
     Fault(#[from] sandbox::Fault),
     /// The schedule's state cannot be saved, in a study that says `hold`: a value can be held, and a state cannot.
     #[error(
-        "the schedule's state could not be saved for a checkpoint, and it is lost by that: {0}"
+        "the run stopped because its schedule's state could not be saved for a checkpoint: {0}"
     )]
     Unsaved(sandbox::Fault),
     /// The schedule does not take the state back that a checkpoint has of it.
-    #[error("the run cannot go on, since its schedule does not take its own state back: {0}")]
+    #[error("the run cannot continue: its schedule rejects the state that it saved itself: {0}")]
     Unrestored(sandbox::Fault),
     /// The run cannot be steered.
     #[error(transparent)]
@@ -68,6 +68,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        problem: String,
+    },
+    /// A checkpoint is whole, and not this run's or not this version's: unlike a damaged one, it is not set aside.
+    #[error("the checkpoint {} cannot be used: {problem}", path.display())]
+    ForeignCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
         problem: String,
     },
     /// Nothing to go on from.

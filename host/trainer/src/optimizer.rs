@@ -1,4 +1,4 @@
-//! Momentum SGD and Adam, with their state in our hands, so that checkpoints hold it.
+//! Momentum SGD, Adam and AdamW, with their state in our hands, so that checkpoints hold it.
 
 mod flat;
 mod fused;
@@ -15,7 +15,8 @@ pub struct StepSizes {
     pub learning_rate: f64,
     /// Momentum, or Adam's beta1.
     pub momentum: f64,
-    /// L2 penalty: `weight_decay * parameter` is added to each gradient, as in PyTorch's SGD and Adam.
+    /// `weight_decay * parameter` is added to each gradient, as in PyTorch's SGD and Adam (an L2 penalty); AdamW takes
+    /// `learning_rate * weight_decay` of each parameter off it.
     pub weight_decay: f64,
 }
 
@@ -34,6 +35,31 @@ pub struct Optimizer {
     flat: Option<Flat>,
 }
 
+/// How Adam and AdamW decay weights in one step.
+#[derive(Debug, Clone, Copy)]
+struct Decay {
+    /// So many times a parameter is added to its gradient.
+    of_gradient: f64,
+    /// What is kept of a parameter before the step.
+    kept: f64,
+}
+
+impl Decay {
+    fn of(kind: OptimizerKind, sizes: StepSizes) -> Self {
+        if kind == OptimizerKind::AdamW {
+            Self {
+                of_gradient: 0.0,
+                kept: 1.0 - sizes.learning_rate * sizes.weight_decay,
+            }
+        } else {
+            Self {
+                of_gradient: sizes.weight_decay,
+                kept: 1.0,
+            }
+        }
+    }
+}
+
 impl Optimizer {
     /// An optimizer at rest: all state zero. Its parameters are 32-bit floats on the CPU, each in one stretch of memory.
     pub fn new(kind: OptimizerKind, beta2: f64, epsilon: f64, parameters: &[Tensor]) -> Self {
@@ -50,7 +76,7 @@ impl Optimizer {
             first: zeros(),
             second: match kind {
                 OptimizerKind::Momentum | OptimizerKind::Nesterov => Vec::new(),
-                OptimizerKind::Adam => zeros(),
+                OptimizerKind::Adam | OptimizerKind::AdamW => zeros(),
             },
             products: [1.0; 2],
             flat: None,
@@ -81,7 +107,8 @@ impl Optimizer {
     ///
     /// Momentum is PyTorch's `SGD` without dampening: `v = m v + g`, `p -= lr v`, and Nesterov's `p -= lr (g + m v)`. Adam is
     /// PyTorch's `Adam` (Kingma and Ba, 2015, algorithm 1), bias-corrected by the products of the betas that
-    /// were used, which is the same where they are constant.
+    /// were used, which is the same where they are constant. AdamW is PyTorch's `AdamW` (Loshchilov and Hutter, 2019, algorithm
+    /// 2): first `p *= 1 - lr weight_decay`, then Adam's step.
     ///
     /// # Panics
     /// The parameters are not those that the optimizer was made for.
@@ -99,7 +126,7 @@ impl Optimizer {
     /// Begins a step: an optimizer [on a device](Self::on_device) is told there what the next [`change`](Self::change) is
     /// made with.
     pub(crate) fn write(&mut self, sizes: StepSizes) {
-        if self.kind == OptimizerKind::Adam {
+        if !self.second.is_empty() {
             self.products[0] *= sizes.momentum;
             self.products[1] *= self.beta2;
         }
@@ -124,18 +151,18 @@ impl Optimizer {
     /// The step in one pass over memory, where the tensors are on the CPU; else `false`.
     fn fused(&mut self, parameters: &mut [Tensor], gradients: &[Tensor], sizes: StepSizes) -> bool {
         let (first, second) = (&mut self.first, &mut self.second);
-        let weight_decay = sizes.weight_decay as f32;
         match self.kind {
             OptimizerKind::Momentum | OptimizerKind::Nesterov => {
                 let rule = fused::Momentum {
                     learning_rate: sizes.learning_rate as f32,
                     momentum: sizes.momentum as f32,
-                    weight_decay,
+                    weight_decay: sizes.weight_decay as f32,
                     nesterov: self.kind == OptimizerKind::Nesterov,
                 };
                 fused::change(rule, parameters, gradients, first, second)
             }
-            OptimizerKind::Adam => {
+            OptimizerKind::Adam | OptimizerKind::AdamW => {
+                let decay = Decay::of(self.kind, sizes);
                 let rule = fused::Adam {
                     rate: (sizes.learning_rate / (1.0 - self.products[0])) as f32,
                     beta1: sizes.momentum as f32,
@@ -144,7 +171,8 @@ impl Optimizer {
                     new2: (1.0 - self.beta2) as f32,
                     correction: (1.0 - self.products[1]).sqrt() as f32,
                     epsilon: self.epsilon as f32,
-                    weight_decay,
+                    weight_decay: decay.of_gradient as f32,
+                    kept: decay.kept as f32,
                 };
                 fused::change(rule, parameters, gradients, first, second)
             }
@@ -215,7 +243,9 @@ mod tests {
                 OptimizerKind::Momentum | OptimizerKind::Nesterov => {
                     self.momentum(parameters, gradients, sizes);
                 }
-                OptimizerKind::Adam => self.adam(parameters, gradients, sizes),
+                OptimizerKind::Adam | OptimizerKind::AdamW => {
+                    self.adam(parameters, gradients, sizes);
+                }
             }
         }
 
@@ -238,11 +268,13 @@ mod tests {
             let beta1 = sizes.momentum;
             let rate = sizes.learning_rate / (1.0 - self.products[0]);
             let correction = (1.0 - self.products[1]).sqrt();
+            let decay = Decay::of(self.kind, sizes);
             let moments = self.first.iter_mut().zip(&mut self.second);
             for ((parameter, gradient), (mean, square)) in
                 parameters.iter_mut().zip(gradients).zip(moments)
             {
-                let gradient = decayed(gradient, parameter, sizes.weight_decay);
+                let _ = parameter.g_mul_scalar_(decay.kept);
+                let gradient = decayed(gradient, parameter, decay.of_gradient);
                 let _ = mean
                     .g_mul_scalar_(beta1)
                     .g_add_(&(&gradient * (1.0 - beta1)));
@@ -290,7 +322,7 @@ mod tests {
     fn alike(kind: OptimizerKind, a: &Tensor, b: &Tensor) -> bool {
         match kind {
             OptimizerKind::Momentum | OptimizerKind::Nesterov => a == b,
-            OptimizerKind::Adam => a.allclose(b, 1e-6, 1e-7, false),
+            OptimizerKind::Adam | OptimizerKind::AdamW => a.allclose(b, 1e-6, 1e-7, false),
         }
     }
 
@@ -300,11 +332,7 @@ mod tests {
         let shapes: [&[i64]; 4] = [&[100_003], &[16, 8, 3, 3], &[7], &[64, 300]];
         let _generator = crate::model::seeded(11);
         let draw = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
-        for kind in [
-            OptimizerKind::Momentum,
-            OptimizerKind::Nesterov,
-            OptimizerKind::Adam,
-        ] {
+        for kind in OptimizerKind::ALL {
             let mut fused: Vec<Tensor> = shapes.iter().map(|shape| draw(shape)).collect();
             fused[1] = crate::model::channels_last(&fused[1]);
             let mut stepped: Vec<Tensor> = fused.iter().map(Tensor::copy).collect();
@@ -317,7 +345,7 @@ mod tests {
                     momentum: 0.85 + 1e-3 * f64::from(step),
                     weight_decay: if step % 3 == 0 { 0.0 } else { 2e-4 },
                 };
-                if kind == OptimizerKind::Adam {
+                if !one.second.is_empty() {
                     for optimizer in [&mut one, &mut other] {
                         optimizer.products[0] *= sizes.momentum;
                         optimizer.products[1] *= 0.999;
@@ -339,11 +367,7 @@ mod tests {
         let shapes: [&[i64]; 4] = [&[1003], &[16, 8, 3, 3], &[7], &[64, 30]];
         let _generator = crate::model::seeded(12);
         let draw = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
-        for kind in [
-            OptimizerKind::Momentum,
-            OptimizerKind::Nesterov,
-            OptimizerKind::Adam,
-        ] {
+        for kind in OptimizerKind::ALL {
             let mut passed: Vec<Tensor> = shapes.iter().map(|shape| draw(shape)).collect();
             passed[1] = crate::model::channels_last(&passed[1]);
             let mut operated: Vec<Tensor> = passed.iter().map(Tensor::copy).collect();

@@ -10,7 +10,7 @@ pub enum PrecisionChoice {
     /// [`Precision::Bfloat16`] where the processor or GPU computes with it in hardware, else [`Precision::Float32`]. What was
     /// chosen when the run began holds to its end, on whatever machine that is.
     Auto,
-    /// What a `run.toml` means that does not name one: it is of before there was a choice.
+    /// Also the value that an old `run.toml` without the key `precision` stands for.
     #[default]
     Float32,
     /// Anywhere, though it is slow where the processor has to imitate it.
@@ -21,8 +21,8 @@ impl PrecisionChoice {
     /// What it comes to on `device` of this machine.
     pub fn resolve(self, device: Device) -> Precision {
         match self {
-            Self::Auto if computes_bfloat16(device) => Precision::Bfloat16,
-            Self::Auto | Self::Float32 => Precision::Float32,
+            Self::Auto => of_hardware(computes_bfloat16(device)),
+            Self::Float32 => Precision::Float32,
             Self::Bfloat16 => Precision::Bfloat16,
         }
     }
@@ -79,6 +79,15 @@ impl std::fmt::Display for Precision {
     }
 }
 
+/// What `auto` comes to on hardware that multiplies bfloat16 itself, or not.
+fn of_hardware(computes_bfloat16: bool) -> Precision {
+    if computes_bfloat16 {
+        Precision::Bfloat16
+    } else {
+        Precision::Float32
+    }
+}
+
 /// Whether it multiplies bfloat16 in hardware.
 fn computes_bfloat16(device: Device) -> bool {
     match device {
@@ -107,8 +116,13 @@ mod tests {
 
     #[test]
     fn auto_is_resolved_by_the_processor_and_a_word_is_not() {
+        assert_eq!(of_hardware(true), Precision::Bfloat16);
+        assert_eq!(of_hardware(false), Precision::Float32);
         let auto = PrecisionChoice::Auto.resolve(Device::Cpu);
-        assert_eq!(auto == Precision::Bfloat16, processor_computes_bfloat16());
+        if let Ok(cpuinfo) = std::fs::read_to_string("/proc/cpuinfo") {
+            let has = cpuinfo.split_whitespace().any(|flag| flag == "avx512_bf16");
+            assert_eq!(auto, of_hardware(has));
+        }
         for (choice, precision) in [
             (PrecisionChoice::Float32, Precision::Float32),
             (PrecisionChoice::Bfloat16, Precision::Bfloat16),

@@ -71,6 +71,10 @@ pub struct Training {
     /// Trains on the first so many training pictures only; 0 takes all.
     #[serde(default)]
     pub train_examples: u64,
+    /// Holds back so many training pictures, the last: no run is trained on them, and they are what it is evaluated on,
+    /// instead of the test set. 0 holds none back.
+    #[serde(default)]
+    pub validation_examples: u64,
     /// How parameters are changed.
     pub optimizer: OptimizerKind,
     /// Momentum, or Adam's beta1, where the schedule does not export it.
@@ -79,7 +83,7 @@ pub struct Training {
     pub beta2: f64,
     /// Adam's epsilon. `momentum` does not read it.
     pub epsilon: f64,
-    /// L2 penalty on every trainable parameter, where the schedule does not export it.
+    /// Weight decay of every trainable parameter, where the schedule does not export it: an L2 penalty, or AdamW's decay.
     pub weight_decay: f64,
     /// Test the model every so many epochs, and at the end.
     pub eval_every_epochs: f64,
@@ -116,6 +120,54 @@ impl Training {
         self.deterministic || !device.starts_with("cuda")
     }
 
+    /// How many pictures it trains on, of a training set of `whole`.
+    pub fn examples_of(&self, whole: u64) -> u64 {
+        let left = whole.saturating_sub(self.validation_examples);
+        match self.train_examples {
+            0 => left,
+            some => some.min(left),
+        }
+    }
+
+    /// Says so if a training set of `whole` pictures has fewer than are wanted.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] with the key.
+    pub fn check_examples(&self, whole: u64) -> Result<(), Error> {
+        let (name, held_back) = (&self.dataset, self.validation_examples);
+        let wrong = |key: &str, problem: String| Error::Spec {
+            key: key.to_owned(),
+            problem,
+        };
+        if held_back >= whole {
+            let problem = format!(
+                "is {held_back}, and {name} has {whole} training pictures: hold back fewer, or 0 for none"
+            );
+            return Err(wrong("validation_examples", problem));
+        }
+        let (wanted, left) = (self.train_examples, whole - held_back);
+        if wanted > left {
+            let besides = match held_back {
+                0 => String::new(),
+                some => format!(" besides {some} that are held back"),
+            };
+            let problem = format!(
+                "is {wanted}, and {name} has {left} training pictures{besides}: use at most that, or 0 for all"
+            );
+            return Err(wrong("train_examples", problem));
+        }
+        Ok(())
+    }
+
+    /// What it is evaluated on.
+    pub fn evaluated_on(&self) -> EvalSplit {
+        if self.validation_examples > 0 {
+            EvalSplit::Validation
+        } else {
+            EvalSplit::Test
+        }
+    }
+
     /// Steps of a run over `examples` training pictures: passes times pictures over the batch size, rounded down.
     pub fn total_steps(&self, examples: u64) -> u64 {
         let steps = examples as f64 * self.epochs / f64::from(self.batch_size);
@@ -129,6 +181,26 @@ impl Training {
     }
 }
 
+/// The pictures that a run is evaluated on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EvalSplit {
+    /// The data set's own test pictures.
+    #[default]
+    Test,
+    /// Training pictures that were held back.
+    Validation,
+}
+
+impl std::fmt::Display for EvalSplit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Test => "test",
+            Self::Validation => "validation",
+        })
+    }
+}
+
 /// How parameters are changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -137,13 +209,15 @@ pub enum OptimizerKind {
     Momentum,
     /// SGD with Nesterov's momentum (Sutskever et al., 2013).
     Nesterov,
-    /// Adam (Kingma and Ba, 2015).
+    /// Adam (Kingma and Ba, 2015), with its weight decay added to the gradient.
     Adam,
+    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
+    AdamW,
 }
 
 impl OptimizerKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Momentum, Self::Nesterov, Self::Adam];
+    pub const ALL: [Self; 4] = [Self::Momentum, Self::Nesterov, Self::Adam, Self::AdamW];
 }
 
 impl std::fmt::Display for OptimizerKind {
@@ -152,6 +226,7 @@ impl std::fmt::Display for OptimizerKind {
             Self::Momentum => "momentum",
             Self::Nesterov => "nesterov",
             Self::Adam => "adam",
+            Self::AdamW => "adamw",
         })
     }
 }
@@ -193,6 +268,7 @@ impl RunSpec {
         if let Err(problem) = t.model.parse::<Architecture>() {
             return wrong("model", problem);
         }
+        t.check_examples(crate::data::train_examples(&t.dataset).unwrap_or(u64::MAX))?;
         if t.batch_size == 0 {
             return wrong("batch_size", "must be at least 1".to_owned());
         }

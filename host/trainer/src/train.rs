@@ -38,7 +38,7 @@ pub trait Observer {
     fn progress(&mut self, _progress: &Progress) {}
     /// The model was tested.
     fn evaluated(&mut self, _row: &EvalRow) {}
-    /// Something happened that the log keeps; but for the refusals that the [`herald`](Self::herald) has told.
+    /// An event was logged. Refusals that the [`herald`](Self::herald) has told already are not repeated here.
     fn event(&mut self, _row: &EventRow) {}
     /// What tells of a schedule that is refused while it is being prepared, at once and from another thread. Without one such
     /// a refusal is an [`event`](Self::event), which comes only between two steps.

@@ -1,4 +1,4 @@
-"""What PyTorch's SGD and Adam make of a small problem, for pytorch.rs to agree with.
+"""What PyTorch's SGD, Adam and AdamW make of a small problem, for pytorch.rs to agree with.
 
     python pytorch.py    a line for each optimizer and each of some steps: name, steps done, the parameters
 
@@ -54,4 +54,5 @@ train("sgd-plain", lambda p: torch.optim.SGD(p, lr=1), False)
 train("sgd-nesterov", lambda p: torch.optim.SGD(p, lr=1, momentum=0.9, weight_decay=0.02, nesterov=True), False)
 train("adam", lambda p: torch.optim.Adam(p, lr=1), False)
 train("adam-decay", lambda p: torch.optim.Adam(p, lr=1, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.02), False)
+train("adamw", lambda p: torch.optim.AdamW(p, lr=1, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.5), False)
 print(f"PyTorch {torch.__version__}", file=sys.stderr)

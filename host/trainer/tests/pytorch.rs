@@ -37,7 +37,7 @@ const fn sgd(name: &'static str, momentum: Option<f64>, weight_decay: f64) -> Ca
     }
 }
 
-const OPTIMIZERS: [Case; 7] = [
+const OPTIMIZERS: [Case; 8] = [
     sgd("sgd", Some(0.9), 0.0),
     sgd("sgd-decay", Some(0.9), 0.02),
     sgd("sgd-moving-momentum", None, 0.02),
@@ -61,6 +61,14 @@ const OPTIMIZERS: [Case; 7] = [
         beta2: 0.99,
         epsilon: 1e-6,
         weight_decay: 0.02,
+    },
+    Case {
+        name: "adamw",
+        kind: OptimizerKind::AdamW,
+        momentum: Some(0.8),
+        beta2: 0.99,
+        epsilon: 1e-6,
+        weight_decay: 0.5,
     },
 ];
 

@@ -100,7 +100,7 @@ fn a_step_that_is_over_or_not_there_is_refused() {
         })
         .collect();
     assert!(
-        reasons[0].contains("step 3 is over") && reasons[1].contains("there is no 60"),
+        reasons[0].contains("step 3 is over") && reasons[1].contains("there is no step 60"),
         "{reasons:?}"
     );
     whole(&run, &[]);

@@ -9,7 +9,9 @@
 
 use std::path::Path;
 
-use pixelrate_runlog::{EvalRow, RunStatus, StepRow, read_evals, read_steps, read_summary};
+use pixelrate_runlog::{
+    EvalRow, EventKind, RunStatus, StepRow, read_evals, read_steps, read_summary,
+};
 use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_trainer::precision::{Precision, PrecisionChoice};
 use pixelrate_trainer::spec::{OptimizerKind, RunFile, RunSpec, ScheduleSpec, Training};
@@ -30,6 +32,7 @@ fn spec(model: &str, optimizer: OptimizerKind) -> RunSpec {
             batch_size: 16,
             epochs: 3.0,
             train_examples: 320,
+            validation_examples: 0,
             optimizer,
             momentum: 0.9,
             beta2: 0.999,
@@ -289,6 +292,69 @@ fn a_damaged_checkpoint_is_passed_over() {
             .any(|event| event.message.contains("it is damaged")),
         "{events:?}"
     );
+}
+
+#[test]
+fn a_whole_checkpoint_of_another_model_is_an_error_and_stays() {
+    let folder = tempdir().unwrap();
+    let run = folder.path().join("run");
+    let stop = Stop::default();
+    let spec = spec("convnet", OptimizerKind::Adam);
+    begin(&spec, &run, &mut StopAtFirstEvaluation(stop.clone()), &stop).unwrap();
+    let file = run.join("run.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let other = text.replace("optimizer = \"adam\"", "optimizer = \"momentum\"");
+    assert_ne!(text, other);
+    std::fs::write(&file, other).unwrap();
+    let before = pixelrate_trainer::checkpoint::list(&run).unwrap();
+    let problem = resume(&run, &mut Seen::default(), &Stop::default()).unwrap_err();
+    assert!(
+        problem.to_string().contains("is not the one in run.toml"),
+        "{problem}"
+    );
+    assert_eq!(pixelrate_trainer::checkpoint::list(&run).unwrap(), before);
+    // Nothing was lost: as it was, it goes on where it stopped.
+    std::fs::write(&file, text).unwrap();
+    resume(&run, &mut Seen::default(), &Stop::default()).unwrap();
+    let resumed = pixelrate_runlog::read_events(&run).unwrap();
+    let resumed = resumed
+        .iter()
+        .find(|event| event.kind == EventKind::Resumed);
+    assert_eq!(resumed.unwrap().step, 20);
+    assert_eq!(read_steps(&run).unwrap().len(), 60);
+}
+
+#[test]
+fn what_is_held_back_is_evaluated_on_and_not_trained_on() {
+    let folder = tempdir().unwrap();
+    let run = |name: &str, train_examples: u64, validation_examples: u64| {
+        let mut spec = spec("convnet", OptimizerKind::Momentum);
+        spec.training.epochs = 0.1;
+        spec.training.train_examples = train_examples;
+        spec.training.validation_examples = validation_examples;
+        let run = folder.path().join(name);
+        begin(&spec, &run, &mut (), &Stop::default()).map(|_| logged(&run))
+    };
+    // A tenth of 5,500 pictures, 16 at a time.
+    let (steps, evals, weights) = run("held-back", 0, 500).unwrap();
+    assert_eq!(steps.len(), 34);
+    assert_eq!(
+        (evals[0].split.as_str(), evals[0].examples),
+        ("validation", 500)
+    );
+    // The first 5,500 alone train alike.
+    let (others, test, same) = run("first", 5500, 0).unwrap();
+    assert_eq!((test[0].split.as_str(), test[0].examples), ("test", 2000));
+    let losses = |rows: &[StepRow]| rows.iter().map(|row| row.train_loss).collect::<Vec<_>>();
+    assert_eq!(losses(&steps), losses(&others));
+    assert!(weights == same);
+    let problem = run("too-many", 5501, 500).unwrap_err().to_string();
+    assert!(
+        problem.contains("5500 training pictures besides"),
+        "{problem}"
+    );
+    let problem = run("all", 0, 6000).unwrap_err().to_string();
+    assert!(problem.contains("`validation_examples`"), "{problem}");
 }
 
 #[test]

@@ -116,6 +116,9 @@ fn ratios(printed: &str) -> Result<Ratios> {
         .map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
             [_, name, value] => {
                 let value: f64 = value.parse().with_context(|| line.to_owned())?;
+                if !value.is_finite() {
+                    bail!("\"{line}\": a benchmark measured nothing, or took no time");
+                }
                 Ok((name.to_owned(), value))
             }
             _ => bail!("\"{line}\" is not `ratio NAME VALUE`"),
@@ -198,6 +201,7 @@ mod tests {
         assert_eq!(found.ok(), Some(of(&[("a.b", 1.5), ("c", 2.0)])));
         assert!(ratios("ratio a\n").is_err());
         assert!(ratios("ratio a fast\n").is_err());
+        assert!(ratios("ratio a NaN\n").is_err());
     }
 
     #[test]

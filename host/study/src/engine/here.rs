@@ -10,7 +10,9 @@ use pixelrate_runlog::{EventKind, EventRow};
 use pixelrate_trainer::spec::RunSpec;
 use pixelrate_trainer::train::{self, Ending, Herald, Observer, Progress, Stop};
 
-use super::{Beat, News, RunEnd, Screen, reached};
+use super::process::reached;
+use super::screen::Screen;
+use super::{Beat, News, RunEnd};
 
 /// Whether the run trains on a GPU of this machine.
 pub(super) fn is_due(spec: &RunSpec) -> bool {

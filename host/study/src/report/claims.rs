@@ -1,5 +1,7 @@
 //! What can be claimed, in plain sentences. They come before all tables and pictures.
 
+use pixelrate_trainer::spec::EvalSplit;
+
 use super::compare::{Comparison, Verdict};
 use super::gather::Group;
 use super::numbers::{chance, count, percent, points};
@@ -11,7 +13,7 @@ const NAMED: usize = 12;
 /// The sentences, each by itself.
 pub(super) fn claims(groups: &[Group<'_>], report: &Report) -> Vec<String> {
     let mut claims = vec![extent(groups, report)];
-    claims.extend(best(&report.rows));
+    claims.extend(best(&report.rows, report.evaluated_on));
     claims.extend(against_the_baseline(report));
     claims.extend(target(report));
     claims.extend(tuning(report));
@@ -72,14 +74,14 @@ fn extent(groups: &[Group<'_>], report: &Report) -> String {
     text
 }
 
-fn best(rows: &[Row]) -> Option<String> {
+fn best(rows: &[Row], of: EvalSplit) -> Option<String> {
     let (row, accuracy) = rows
         .iter()
         .filter_map(|row| Some((row, row.accuracy?)))
         .max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))?;
     let Some(half) = accuracy.half_width else {
         return Some(format!(
-            "{} has the highest test accuracy, {} %, of a single run: what other seeds would give is not known.",
+            "{} has the highest {of} accuracy, {} %, of a single run: what other seeds would give is not known.",
             row.schedule,
             percent(accuracy.mean)
         ));
@@ -89,7 +91,7 @@ fn best(rows: &[Row]) -> Option<String> {
         all => format!(" Being the highest of {all}, it is likely to be a little too high."),
     };
     Some(format!(
-        "{} has the highest mean test accuracy, {} % (95 % interval by Student's t over {}: {} to {}).{luck}",
+        "{} has the highest mean {of} accuracy, {} % (95 % interval by Student's t over {}: {} to {}).{luck}",
         row.schedule,
         percent(accuracy.mean),
         count(accuracy.count, "seed"),

@@ -20,7 +20,7 @@ pub struct Comparisons {
     pub baselines: Vec<String>,
     /// Comparisons that were tested, for which the p-values are corrected.
     pub tested: usize,
-    /// The difference, a share of the test set, that a typical one of these comparisons finds four times in five, after
+    /// The difference, a share of the pictures, that a typical one of these comparisons finds four times in five, after
     /// Bonferroni's correction: the median over them.
     pub detectable: Option<f64>,
     /// A row a schedule, in the study's order.
@@ -34,7 +34,7 @@ pub struct Comparison {
     pub schedule: String,
     /// The label that it is compared with.
     pub baseline: String,
-    /// Its accuracy less the baseline's, a share of the test set, over the seeds that both have. `None` without such.
+    /// Its accuracy less the baseline's, a share of the pictures, over the seeds that both have. `None` without such.
     pub difference: Option<Estimate>,
     /// Each seed's difference.
     pub differences: Vec<f64>,
@@ -178,6 +178,7 @@ fn same_task(a: &Training, b: &Training) -> bool {
             t.model.clone(),
             t.batch_size,
             t.train_examples,
+            t.validation_examples,
         )
     };
     task(a) == task(b) && a.epochs == b.epochs

@@ -25,7 +25,7 @@ const TESTS: u64 = 1_000;
 pub(super) struct Test {
     /// Steps done.
     pub(super) step: u64,
-    /// The share of the test set.
+    /// The share that was right.
     pub(super) accuracy: f64,
     /// What the steps before it took, in nanoseconds, tests not counted.
     pub(super) nanoseconds: u64,
@@ -135,13 +135,13 @@ impl Curves {
     }
 }
 
-/// The run's test accuracies by steps done.
+/// The run's accuracies by steps done, on what it is evaluated on.
 fn tested(run: &Run) -> Result<Vec<Test>, Error> {
     let begins = run.first_step();
     let rows = read_evals(&run.folder)?;
     let own = rows
         .iter()
-        .filter(|row| row.split == "test" && row.accuracy.is_finite())
+        .filter(|row| row.split != "train" && row.accuracy.is_finite())
         .filter(|row| begins == 0 || row.step > begins);
     let mut curve: Vec<Test> = own
         .map(|row| Test {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use pixelrate_trainer::spec::EvalSplit;
+
 use super::compare::{Comparisons, Verdict};
 use super::rows::Row;
 use super::stretches::Point;
@@ -21,16 +23,16 @@ pub(super) struct Figure {
 
 pub(super) const BARS: Figure = Figure {
     file: "bars.svg",
-    what: "Test accuracy of each schedule, as bars from zero, with error bars and each seed",
+    what: "Accuracy of each schedule, as bars from zero, with error bars and each seed",
 };
 const BARS_PNG: &str = "bars.png";
 pub(super) const DOTS: Figure = Figure {
     file: "accuracies.svg",
-    what: "Test accuracy of each schedule",
+    what: "Accuracy of each schedule",
 };
 pub(super) const DIFFERENCES: Figure = Figure {
     file: "differences.svg",
-    what: "Difference in test accuracy from the baseline",
+    what: "Difference in accuracy from the baseline",
 };
 pub(super) const RATES: Figure = Figure {
     file: "learning-rates.svg",
@@ -42,17 +44,20 @@ pub(super) const LOSSES: Figure = Figure {
 };
 pub(super) const CURVES: Figure = Figure {
     file: "accuracy-curves.svg",
-    what: "Test accuracy against step",
+    what: "Accuracy against step",
 };
 
-const BARS_TITLE: &str = "Test accuracy after the last step";
-const ACCURACY: &str = "accuracy, %; mean, its 95 % interval, and each seed";
+const BARS_TITLE: &str = "Accuracy after the last step";
+
+fn accuracies(of: EvalSplit) -> String {
+    format!("{of} accuracy, %; mean, its 95 % interval, and each seed")
+}
 
 /// Draws the bars of the rows that are shown as pixels, for those who paste them: it takes longer than all that
 /// [`draw`] does.
-pub(super) fn draw_pixels(rows: &[&Row], out: &Path) -> Result<PathBuf, Error> {
+pub(super) fn draw_pixels(rows: &[&Row], of: EvalSplit, out: &Path) -> Result<PathBuf, Error> {
     let path = out.join(BARS_PNG);
-    figure::bars(&path, BARS_TITLE, ACCURACY, &dots(rows))?;
+    figure::bars(&path, BARS_TITLE, &accuracies(of), &dots(rows))?;
     Ok(path)
 }
 
@@ -61,6 +66,7 @@ pub(super) fn draw(
     rows: &[&Row],
     traces: &[Trace],
     comparisons: &Comparisons,
+    of: EvalSplit,
     out: &Path,
 ) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
@@ -70,9 +76,10 @@ pub(super) fn draw(
         path
     };
     let dots = dots(rows);
-    figure::bars(&path(BARS.file), BARS_TITLE, ACCURACY, &dots)?;
-    let title = "Test accuracy after the last step, closer";
-    figure::dots(&path(DOTS.file), title, ACCURACY, &dots)?;
+    let axis = accuracies(of);
+    figure::bars(&path(BARS.file), BARS_TITLE, &axis, &dots)?;
+    let title = "Accuracy after the last step, closer";
+    figure::dots(&path(DOTS.file), title, &axis, &dots)?;
     if !comparisons.rows.is_empty() {
         differences(rows, comparisons, &path(DIFFERENCES.file))?;
     }
@@ -96,9 +103,10 @@ pub(super) fn draw(
         "cross-entropy, nats",
         &losses,
     )?;
-    let title = "Test accuracy, mean over seeds and its 95 % interval";
+    let title = "Accuracy, mean over seeds and its 95 % interval";
     let curves = series(|trace| &trace.accuracies);
-    figure::lines(&path(CURVES.file), title, "step", "accuracy, %", &curves)?;
+    let axis = format!("{of} accuracy, %");
+    figure::lines(&path(CURVES.file), title, "step", &axis, &curves)?;
     Ok(files)
 }
 
@@ -145,8 +153,8 @@ fn differences(rows: &[&Row], comparisons: &Comparisons, path: &Path) -> Result<
         ));
     }
     let title = match comparisons.baselines.as_slice() {
-        [only] => format!("Test accuracy less that of {only}, seed by seed"),
-        _ => "Test accuracy less that of the baseline, seed by seed".to_owned(),
+        [only] => format!("Accuracy less that of {only}, seed by seed"),
+        _ => "Accuracy less that of the baseline, seed by seed".to_owned(),
     };
     let axis = "percentage points; mean, its 95 % interval, each seed; filled: told apart after correction";
     figure::differences(path, &title, axis, &dots, &clear)

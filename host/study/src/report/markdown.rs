@@ -41,15 +41,17 @@ pub(super) fn markdown(report: &Report) -> String {
             let _ = writeln!(text, "\n{}", notes::RATES);
         }
     }
-    text.push_str(&lineage::markdown(&report.branches));
+    text.push_str(&lineage::markdown(&report.branches, report.evaluated_on));
     text
 }
 
 fn results(text: &mut String, report: &Report) {
-    text.push_str(
+    let _ = writeln!(
+        text,
         "\n## Results\n\n\
-         | schedule | test accuracy, % | least to most | train loss | seeds | diverged | seconds a run |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+         | schedule | {} accuracy, % | least to most | train loss | seeds | diverged | seconds a run |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        report.evaluated_on
     );
     for (_, row) in report.listed() {
         let _ = writeln!(

@@ -25,7 +25,7 @@ mod tuning;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use pixelrate_trainer::spec::{Found, Training};
+use pixelrate_trainer::spec::{EvalSplit, Found, Training};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -59,6 +59,8 @@ pub struct Report {
     pub seeds: usize,
     /// What can be claimed, in plain sentences.
     pub claims: Vec<String>,
+    /// What accuracies are measured on.
+    pub evaluated_on: EvalSplit,
     /// A row a schedule, in the study's order.
     pub rows: Vec<Row>,
     /// What ran under each label.
@@ -163,7 +165,8 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
         }
     }
     let drawn: Vec<&Row> = shown.iter().map(|&place| &rows[place]).collect();
-    let mut files = figures::draw(&drawn, &traces, &comparisons, out)?;
+    let evaluated_on = evaluated_on(&runs);
+    let mut files = figures::draw(&drawn, &traces, &comparisons, evaluated_on, out)?;
     if let Some(picture) = families.picture()? {
         let path = out.join("lineage.svg");
         figure::families(&path, picture.value, &picture.families, &picture.legend)?;
@@ -174,6 +177,7 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
         study: runs[0].file.spec.study.clone(),
         seeds: seeds.len(),
         claims: Vec::new(),
+        evaluated_on,
         listed: best_of(&rows, &comparisons, LISTED),
         tunings: tuning::tunings(&groups, &rows),
         searched: tuning::searched(&groups)?,
@@ -195,7 +199,7 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
         || {
             let shown: Vec<&Row> = shown.iter().map(|&place| &report.rows[place]).collect();
             let json = serde_json::to_string_pretty(&report);
-            (json, figures::draw_pixels(&shown, out))
+            (json, figures::draw_pixels(&shown, evaluated_on, out))
         },
     );
     let (page, json) = (
@@ -214,6 +218,15 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
         report.files.push(path);
     }
     Ok(report)
+}
+
+/// What all runs are evaluated on. A study has them agree; of others a test set's is not passed off as less.
+fn evaluated_on(runs: &[Run]) -> EvalSplit {
+    let on = |run: &Run| run.file.spec.training.evaluated_on();
+    match runs.iter().all(|run| on(run) == EvalSplit::Validation) {
+        true => EvalSplit::Validation,
+        false => EvalSplit::Test,
+    }
 }
 
 /// The least accuracy that a finished run of the baseline ended with: all of them come so far.
@@ -266,8 +279,12 @@ fn trained(training: &Training) -> String {
         1 => "one thread".to_owned(),
         more => format!("{more} threads"),
     };
+    let held_back = match training.validation_examples {
+        0 => String::new(),
+        some => format!(", {some} training pictures held back to evaluate on"),
+    };
     format!(
-        "{} of {} for {} epochs, batch {}, {threads} a run",
+        "{} of {} for {} epochs, batch {}, {threads} a run{held_back}",
         training.model, training.dataset, training.epochs, training.batch_size
     )
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use pixelrate_control::write_whole;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -16,7 +17,7 @@ pub struct Options {
     /// The label that the others are compared with; by default the study's first schedule's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
-    /// The test accuracy, a share, to which the time is taken; by default the least that a finished run of the
+    /// The accuracy, a share, to which the time is taken; by default the least that a finished run of the
     /// baseline ended with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
@@ -65,7 +66,7 @@ impl Options {
             path: path.clone(),
             source: std::io::Error::other(problem),
         })?;
-        std::fs::write(&path, text).map_err(|source| Error::io("write", &path, source))
+        Ok(write_whole(&path, text.as_bytes())?)
     }
 
     /// Says what is wrong with the target.
@@ -75,7 +76,7 @@ impl Options {
     pub fn check(&self) -> Result<(), String> {
         match self.target {
             Some(target) if !(target > 0.0 && target <= 1.0) => Err(format!(
-                "`target` is {target}: an accuracy is a share of the test set, such as 0.9"
+                "`target` is {target}: an accuracy is a share, such as 0.9"
             )),
             _ => Ok(()),
         }

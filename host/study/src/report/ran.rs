@@ -129,10 +129,8 @@ impl Ran {
 impl RanSchedule {
     /// Its parameters, in a line.
     pub(super) fn params(&self) -> String {
-        let params = self.params.iter().map(|(name, value)| match value {
-            Value::Number(number) => format!("{name} = {number}"),
-            Value::Text(text) => format!("{name} = {text}"),
-        });
+        let params = self.params.iter();
+        let params = params.map(|(name, value)| format!("{name} = {value}"));
         params.collect::<Vec<_>>().join(", ")
     }
 

@@ -19,7 +19,7 @@ pub struct Row {
     pub schedule: String,
     /// The plugin, and the parameters that it was given; the others are its defaults.
     pub told: String,
-    /// Accuracy on the test set after the last step, a share, over the runs that ended, those that diverged included.
+    /// Accuracy after the last step, a share, over the runs that ended, those that diverged included.
     pub accuracy: Option<Estimate>,
     /// The 95 % interval of the mean accuracy by the BCa bootstrap, beside Student's.
     pub bootstrap: Option<[f64; 2]>,

@@ -116,7 +116,7 @@ fn a_run_s_own_folder_is_no_study() {
     let problem = problem.unwrap_err().to_string();
     let advice = format!("`pixelrate report {}`", study.display());
     assert!(
-        problem.contains("is one run") && problem.contains(&advice),
+        problem.contains("is a single run") && problem.contains(&advice),
         "{problem}"
     );
 }

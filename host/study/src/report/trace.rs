@@ -39,7 +39,7 @@ pub(crate) struct Reach {
 }
 
 impl Trace {
-    /// What the runs of a label logged. `target` is a share of the test set. What is not `drawn` gets no curves.
+    /// What the runs of a label logged. `target` is an accuracy, a share. What is not `drawn` gets no curves.
     pub(crate) fn of(
         group: &Group<'_>,
         target: Option<f64>,

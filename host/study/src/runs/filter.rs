@@ -81,7 +81,7 @@ impl Filter {
         })
     }
 
-    /// Whether it asks for what a run does or did, and not for what it is.
+    /// Whether it filters by state (running, finished, …), and not by a fixed property of the run.
     pub fn is_of_state(&self) -> bool {
         self.key == Key::State
     }

@@ -26,6 +26,7 @@ pub(crate) fn spec(label: &str, seed: u64, parent: Option<(&str, u64)>) -> RunSp
             batch_size: 16,
             epochs: 4.0,
             train_examples: 0,
+            validation_examples: 0,
             optimizer: OptimizerKind::Momentum,
             momentum: 0.9,
             beta2: 0.999,
@@ -226,7 +227,7 @@ fn runs_are_found_below_a_run_a_study_and_all_studies() {
     assert!(matches!(many, Error::Many { .. }));
     let many = many.to_string();
     assert!(
-        many.contains("is no run but holds some") && many.contains("b/fixed-seed0"),
+        many.contains("is not a run but contains several") && many.contains("b/fixed-seed0"),
         "{many}"
     );
 }

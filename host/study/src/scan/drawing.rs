@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use pixelrate_scan::{Pixels, Scan, Settings, path};
 
 use super::pixels::Sheet;
-use crate::figure::{short, span, thinned};
+use crate::figure::{POINTS, extremes, short, span};
 
 /// How wide the drawing is, in its own units.
 pub const WIDTH: u32 = 760;
@@ -23,7 +23,7 @@ const CELLS: u32 = 22;
 /// Shades of the way and the curve.
 const SHADES: usize = 48;
 /// Stretches that the mean of the rates is drawn over.
-const STRETCHES: usize = 120;
+const STRETCHES: u64 = 120;
 
 const INK: &str = "#3c3c3c";
 const GRID: &str = "#e1e1e1";
@@ -144,15 +144,30 @@ fn way_of(
     out + "</g>"
 }
 
+/// Steps and their rates, so many at a time.
+fn stretches<P: Pixels>(scan: &Scan<P>, length: u64) -> impl Iterator<Item = Vec<(f64, f64)>> {
+    let steps = scan.settings().steps;
+    let begins = (0..steps.div_ceil(length)).map(move |stretch| stretch * length);
+    begins.map(move |begin| {
+        let end = steps.min(begin + length);
+        let points = (begin..end).map(|step| (step as f64, scan.rate(step)));
+        points.collect()
+    })
+}
+
 /// Learning rate against step, in the colours of the way, and the mean over stretches of it.
 fn curve<P: Pixels>(scan: &Scan<P>, top: f64) -> String {
     let settings = scan.settings();
     let steps = settings.steps;
-    let rates: Vec<(f64, f64)> = (0..steps)
-        .map(|step| (step as f64, scan.rate(step)))
-        .collect();
+    // A run has more steps than there is room for, in memory as in the picture.
+    let thin: Vec<(f64, f64)> = match steps <= POINTS as u64 {
+        true => stretches(scan, POINTS as u64).flatten().collect(),
+        false => stretches(scan, steps.div_ceil(POINTS as u64 / 2))
+            .flat_map(|points| extremes(&points))
+            .collect(),
+    };
     let ends = [settings.base, settings.base + settings.span];
-    let all = rates.iter().map(|point| point.1).chain(ends);
+    let all = thin.iter().map(|point| point.1).chain(ends);
     let range = span(all);
     let wide = f64::from(WIDTH) - LEFT - 16.0;
     let x = |step: f64| LEFT + wide * step / steps.max(1) as f64;
@@ -198,7 +213,7 @@ fn curve<P: Pixels>(scan: &Scan<P>, top: f64) -> String {
         (share * (SHADES - 1) as f64) as usize
     };
     let mut lines = vec![String::new(); SHADES];
-    for pair in thinned(&rates).windows(2) {
+    for pair in thin.windows(2) {
         let [(from, a), (to, b)] = [pair[0], pair[1]];
         let line = &mut lines[shade(from)];
         let _ = write!(line, "M{:.1} {:.1}L{:.1} {:.1}", x(from), y(a), x(to), y(b));
@@ -211,12 +226,11 @@ fn curve<P: Pixels>(scan: &Scan<P>, top: f64) -> String {
         let colour = colour(shade as f64 / (SHADES - 1) as f64);
         let _ = write!(out, "<path d=\"{line}\" stroke=\"{colour}\"/>");
     }
-    let stretch = rates.len().div_ceil(STRETCHES).max(1);
-    let means = rates.chunks(stretch).map(|chunk| {
-        let sum = chunk
+    let means = stretches(scan, steps.div_ceil(STRETCHES).max(1)).map(|points| {
+        let sum = points
             .iter()
             .fold((0.0, 0.0), |sum, at| (sum.0 + at.0, sum.1 + at.1));
-        let count = chunk.len() as f64;
+        let count = points.len() as f64;
         format!("{:.1},{:.1} ", x(sum.0 / count), y(sum.1 / count))
     });
     let means: String = means.collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pixelrate_sandbox::Value;
-use pixelrate_trainer::spec::RunSpec;
+use pixelrate_trainer::spec::{EvalSplit, RunSpec};
 use serde::{Deserialize, Serialize};
 
 use super::file::Metric;
@@ -69,6 +69,13 @@ impl Search {
                 .map(move |one| one.run(&self.name, seed))
         });
         runs.collect()
+    }
+
+    /// What candidates are ranked on.
+    pub fn evaluated_on(&self) -> EvalSplit {
+        // They train and are evaluated on the same, or else there would be no common rungs.
+        let first = self.candidates.first();
+        first.map_or(EvalSplit::Test, |one| one.spec.training.evaluated_on())
     }
 }
 

@@ -47,7 +47,12 @@ pub fn confirm(
         runs: seeds
             .iter()
             .flat_map(|&seed| best.iter().map(move |one| (one, seed)))
-            .map(|(one, seed)| one.run(&study, seed))
+            .map(|(one, seed)| {
+                // On all training pictures, and the test set, which a search that holds some back has not seen.
+                let mut run = one.run(&study, seed);
+                run.training.validation_examples = 0;
+                run
+            })
             .collect(),
         name: study,
         jobs: search.jobs,

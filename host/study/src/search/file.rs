@@ -50,7 +50,7 @@ pub struct SearchKeys {
     pub metric: Metric,
 }
 
-/// What candidates are ranked by, as measured on the test set at a rung's end.
+/// What candidates are ranked by, as measured at a rung's end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Metric {

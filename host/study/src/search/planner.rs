@@ -8,21 +8,22 @@ use pixelrate_sandbox::{
     Engine, EngineOptions, ParameterKind, Pictures, Plugin, RunFacts, Schedule, TrainingValues,
     Value,
 };
-use pixelrate_trainer::spec::RunSpec;
+use pixelrate_trainer::spec::{RunSpec, Training};
 
 use super::candidates::{Candidate, Refused, Search};
 use super::file::{SearchFile, SearchedSchedule};
 use super::rungs::{Rung, rungs};
 use super::space::{Domain, Space, shown};
 use crate::Error;
+use crate::names;
 use crate::plan::{self, facts};
 use crate::report::Options;
-use crate::spec::{ScheduleEntry, StudyFile};
+use crate::spec::{ScheduleEntry, StudyFile, TrainingKeys};
 
+/// Of so many training pictures one is held back, where a search does not say otherwise.
+const HELD_BACK: u64 = 10;
 /// What stands for all pictures that there are.
 const ALL: &str = "*";
-/// Letters of a candidate's name at the most: folders are called after it.
-const NAME: usize = 120;
 
 /// Draws the candidates of the search in the file `path`, and checks all of them.
 ///
@@ -250,6 +251,22 @@ impl Planner<'_> {
         Ok(names.into_iter().map(Value::Text).collect())
     }
 
+    /// The search's keys of training. Where it does not say otherwise, a tenth of the training pictures is held back for its
+    /// candidates to be ranked on: the test set is for those that it chooses.
+    fn training(&self, entry: &SearchedSchedule) -> TrainingKeys {
+        let mut keys = self.file.training.clone();
+        if let Some(Ok(training)) = (keys.validation_examples.is_none())
+            .then(|| entry.training.over(&keys).resolve(self.place))
+        {
+            let all = Training {
+                train_examples: 0,
+                ..training
+            };
+            keys.validation_examples = Some(plan::expected_examples(&all) / HELD_BACK);
+        }
+        keys
+    }
+
     /// The run of one candidate, checked as a study checks its own.
     fn run(
         &self,
@@ -265,7 +282,7 @@ impl Planner<'_> {
         let params = fixed.iter().chain(values);
         let one = StudyFile {
             study,
-            training: self.file.training.clone(),
+            training: self.training(entry),
             guard: self.file.guard,
             limits: self.file.limits.clone(),
             schedule: vec![ScheduleEntry {
@@ -288,9 +305,13 @@ impl Planner<'_> {
     fn rungs(&self, candidates: &mut [Candidate]) -> Result<Vec<Rung>, Error> {
         let all: Vec<RunFacts> = candidates.iter().map(|one| facts(&one.spec)).collect();
         let common = |f: &RunFacts| (f.total_steps, f.train_examples, f.batch_size);
-        if all.windows(2).any(|two| common(&two[0]) != common(&two[1])) {
-            let problem = "all schedules of a search must have the same `dataset`, `batch_size`, `epochs` and \
-                           `train_examples`: their rungs are the same";
+        let held_back = |one: &Candidate| one.spec.training.validation_examples;
+        let apart = candidates
+            .windows(2)
+            .any(|two| held_back(&two[0]) != held_back(&two[1]));
+        if apart || all.windows(2).any(|two| common(&two[0]) != common(&two[1])) {
+            let problem = "all schedules of a search must have the same `dataset`, `batch_size`, `epochs`, \
+                           `train_examples` and `validation_examples`: their rungs are the same";
             return Err(self.wrong(&[&["schedule"]], problem.to_owned()));
         }
         let epochs = candidates[0].spec.training.epochs;
@@ -360,12 +381,8 @@ fn named(
         })
         .collect();
     let label = stem(entry) + &told;
-    if label.chars().count() > NAME {
+    if label.len() > names::MOST {
         return format!("{}-candidate{number}", stem(entry));
     }
-    let plain = |c: char| c.is_alphanumeric() || "-_.+=,".contains(c);
-    label
-        .chars()
-        .map(|c| if plain(c) { c } else { '_' })
-        .collect()
+    names::plain(&label)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pixelrate_control::write_whole;
 use pixelrate_sandbox::{Filter, Value};
+use pixelrate_trainer::spec::EvalSplit;
 use serde::Serialize;
 
 use super::candidates::Search;
@@ -109,7 +110,11 @@ fn winner(search: &Search, tuning: &Tuning, folder: &Path) -> Result<String, Err
             plugin: &schedule.plugin,
             tuned: std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()),
             params: &schedule.params,
-            training: training(&best.training),
+            // What is held back is the search's affair.
+            training: training(&TrainingKeys {
+                validation_examples: None,
+                ..best.training.clone()
+            }),
         }],
     };
     let failed = |e: toml::ser::Error| Error::io("write", folder, std::io::Error::other(e));
@@ -137,11 +142,12 @@ fn markdown(search: &Search, tuning: &Tuning, ranked: &[Choice], winner: &str) -
         .collect();
     let _ = writeln!(
         text,
-        "Successive halving over {} candidates of {}: {} epochs; seeds {:?} at every rung; ranked by test {}.\n",
+        "Successive halving over {} candidates of {}: {} epochs; seeds {:?} at every rung; ranked by {} {}.\n",
         tuning.candidates,
         tuning.schedules.join(", "),
         budgets.join(", "),
         search.seeds,
+        search.evaluated_on(),
         search.metric,
     );
     let unit = if search.metric == Metric::Accuracy {
@@ -151,7 +157,8 @@ fn markdown(search: &Search, tuning: &Tuning, ranked: &[Choice], winner: &str) -
     };
     let _ = writeln!(
         text,
-        "| rank | candidate | test {}{unit} | epochs | seeds | diverged | failed |",
+        "| rank | candidate | {} {}{unit} | epochs | seeds | diverged | failed |",
+        search.evaluated_on(),
         search.metric
     );
     text.push_str("| ---: | --- | ---: | ---: | ---: | ---: | ---: |\n");
@@ -193,13 +200,19 @@ fn markdown(search: &Search, tuning: &Tuning, ranked: &[Choice], winner: &str) -
         .collect();
     let _ = writeln!(text, "\nThe best: {}.", params.join(", "));
     if tuning.confirmed.is_empty() {
-        text.push_str(
+        let _ = writeln!(
+            text,
             "\n**The best one's score was selected: it is the best of many, luck included, and too good an estimate of what \
-             these parameters come to.** `--confirm 5` runs the best ones again with five seeds that were not used \
-             here, and reports that instead. Both are measured on the same test pictures.\n",
+             these parameters come to.** `--confirm 5` trains the best ones again with five seeds that were not used \
+             here, and reports that instead{}",
+            match search.evaluated_on() {
+                EvalSplit::Validation =>
+                    ": on all training pictures, and measured on the test set, which the search has not seen.",
+                EvalSplit::Test => ". Both are measured on the same test pictures.",
+            }
         );
     } else {
-        confirmed(&mut text, search.metric, tuning);
+        confirmed(&mut text, search, tuning);
     }
     text.push_str("\n```toml\n");
     text.push_str(winner);
@@ -208,13 +221,18 @@ fn markdown(search: &Search, tuning: &Tuning, ranked: &[Choice], winner: &str) -
 }
 
 /// The numbers to report: those of fresh seeds.
-fn confirmed(text: &mut String, metric: Metric, tuning: &Tuning) {
+fn confirmed(text: &mut String, search: &Search, tuning: &Tuning) {
+    let metric = search.metric;
+    let (unseen, seen) = match search.evaluated_on() {
+        EvalSplit::Validation => (", and the test pictures,", ""),
+        EvalSplit::Test => ("", " (the test pictures are the same)"),
+    };
     let seeds = |one: &Confirmed| one.seeds.len();
     let count = tuning.confirmed.first().map_or(0, seeds);
     let _ = writeln!(
         text,
-        "\n## With {count} fresh seeds\n\nThe numbers to report: these seeds were not used in the search, so that the scores \
-         were not selected (the test pictures are the same).\n\n| candidate | test {metric} | seeds | diverged |\n\
+        "\n## With {count} fresh seeds\n\nThe numbers to report: these seeds{unseen} were not used in the search, so that the scores \
+         were not selected{seen}.\n\n| candidate | test {metric} | seeds | diverged |\n\
          | --- | ---: | ---: | ---: |"
     );
     for one in &tuning.confirmed {
@@ -306,10 +324,15 @@ fn draw(search: &Search, decided: &[Choice], path: &Path) -> Result<(), Error> {
         })
         .collect();
     let budgets: Vec<f64> = search.rungs.iter().map(|rung| rung.epochs).collect();
-    let y = match search.metric {
-        Metric::Accuracy => "test accuracy, %; mean over seeds, its 95 % interval",
-        Metric::Loss => "test loss, nats; mean over seeds, its 95 % interval",
+    let unit = match search.metric {
+        Metric::Accuracy => "%",
+        Metric::Loss => "nats",
     };
+    let y = format!(
+        "{} {}, {unit}; mean over seeds, its 95 % interval",
+        search.evaluated_on(),
+        search.metric
+    );
     let title = format!("{}: {} candidates", search.name, search.candidates.len());
-    figure::climbs(path, &title, y, &budgets, &climbs)
+    figure::climbs(path, &title, &y, &budgets, &climbs)
 }

@@ -117,8 +117,8 @@ impl FromStr for Domain {
     fn from_str(text: &str) -> Result<Self, String> {
         let Some((min, rest)) = text.split_once("..") else {
             return Ok(match text.split_once(',') {
-                None => Self::Fixed(value(text)),
-                Some(_) => Self::Choices(text.split(',').map(value).collect()),
+                None => Self::Fixed(Value::from(text)),
+                Some(_) => Self::Choices(text.split(',').map(Value::from).collect()),
             });
         };
         let (max, scale) = match rest.split_once(':') {
@@ -141,11 +141,6 @@ impl FromStr for Domain {
             scale,
         }))
     }
-}
-
-fn value(text: &str) -> Value {
-    text.parse()
-        .map_or_else(|_| Value::Text(text.to_owned()), Value::Number)
 }
 
 /// A value as names and tables show it.

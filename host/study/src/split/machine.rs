@@ -68,9 +68,13 @@ pub(super) fn busy(time: Duration) -> f64 {
     };
     let before = read();
     std::thread::sleep(time);
-    let Some(((busy, all), (busy_now, all_now))) = before.zip(read()) else {
-        return 0.0;
-    };
+    before
+        .zip(read())
+        .map_or(0.0, |(before, now)| share(before, now))
+}
+
+/// The share of the time between two readings of [`times`] that was busy.
+fn share((busy, all): (u64, u64), (busy_now, all_now): (u64, u64)) -> f64 {
     let passed = all_now.saturating_sub(all);
     // Waiting for disks may be counted backwards.
     (busy_now.saturating_sub(busy) as f64 / passed.max(1) as f64).min(1.0)
@@ -111,8 +115,10 @@ mod tests {
         let text = "cpu  10 200 5 700 30 1 2 3 0 0\ncpu0 1 2 3\n";
         assert_eq!(times(text), Some((21, 951)));
         assert_eq!(times("cpu  10 x"), None);
-        let share = busy(Duration::from_millis(20));
-        assert!((0.0..=1.0).contains(&share), "{share}");
+        assert_eq!(share((21, 951), (46, 1051)), 0.25);
+        // Waiting for a disk was counted less than before.
+        assert_eq!(share((21, 951), (46, 941)), 1.0);
+        assert_eq!(share((21, 951), (21, 951)), 0.0);
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! Paces by measurement: as many processes as a split has runs train at once, each what a run of the study trains.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use pixelrate_trainer::spec::RunSpec;
@@ -16,6 +15,7 @@ use super::kept::{self, Measured};
 use super::machine::{self, Cores};
 use super::order::{Order, Word};
 use crate::Error;
+use crate::complaints::Complaints;
 
 /// Seconds that warm up, and seconds that are counted: at the least, at the most, and in steps.
 const WARM_UP: f64 = 0.3;
@@ -195,7 +195,7 @@ impl<'a> Measuring<'a> {
         let Some(pace) = self.asked.iter().find(|one| one.split == split) else {
             return if self.busy > BUSY {
                 format!(
-                    "the machine is {:.0} % busy with other work, in which nothing can be measured",
+                    "not measured: the machine is {:.0} % busy with other work",
                     100.0 * self.busy
                 )
             } else {
@@ -269,7 +269,7 @@ struct Process {
     child: Child,
     input: Option<ChildStdin>,
     words: Receiver<Word>,
-    complaints: Option<JoinHandle<String>>,
+    complaints: Option<Complaints>,
 }
 
 impl Process {
@@ -293,13 +293,7 @@ impl Process {
                 }
             });
         }
-        let complaints = child.stderr.take().map(|mut stderr| {
-            std::thread::spawn(move || {
-                let mut text = String::new();
-                let _ = stderr.read_to_string(&mut text);
-                text
-            })
-        });
+        let complaints = Some(Complaints::of(&mut child));
         let mut process = Self {
             input: child.stdin.take(),
             child,
@@ -341,15 +335,9 @@ impl Process {
     /// Why it is no more.
     fn ended(&mut self) -> Error {
         let _ = self.child.kill();
-        let status = self.child.wait().map(|status| status.to_string());
-        let text = self.complaints.take().and_then(|thread| thread.join().ok());
-        let text = text.unwrap_or_default();
-        let text = text.trim().trim_start_matches("error: ");
-        Error::Pace(match (text.is_empty(), status) {
-            (true, Ok(status)) => format!("its process ended with {status}"),
-            (true, Err(problem)) => problem.to_string(),
-            (false, _) => text.to_owned(),
-        })
+        let status = self.child.wait();
+        let told = self.complaints.take().map(|all| all.told(status));
+        Error::Pace(told.unwrap_or_else(|| "its process has ended".to_owned()))
     }
 }
 

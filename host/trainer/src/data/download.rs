@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use super::{DataError, files, official};
@@ -44,8 +45,7 @@ pub fn get_from(
     progress: &mut dyn FnMut(&Transfer),
 ) -> Result<(), DataError> {
     if official::files(name).next().is_none() {
-        let known = super::names().any(|known| known == name);
-        return Err(if known {
+        return Err(if super::known(name).is_some() {
             DataError::NothingToFetch(name.to_owned())
         } else {
             DataError::Unknown(name.to_owned())
@@ -58,7 +58,7 @@ pub fn get_from(
     })?;
     for file in official::files(name) {
         let url = format!("{}{}", base.unwrap_or(file.base), file.file);
-        fetch(&url, &folder.join(file.file), file.md5, progress)?;
+        fetch(&url, &folder.join(file.file), file.md5, PATIENCE, progress)?;
     }
     Ok(())
 }
@@ -67,6 +67,7 @@ pub(super) fn fetch(
     url: &str,
     path: &Path,
     md5: &str,
+    patience: Duration,
     progress: &mut dyn FnMut(&Transfer),
 ) -> Result<(), DataError> {
     let io = |source| DataError::Io {
@@ -84,17 +85,17 @@ pub(super) fn fetch(
     name.push(".part");
     let part = path.with_file_name(name);
     let here = fs::metadata(&part).map_or(0, |metadata| metadata.len());
-    // A server that says nothing at all is given up; how long a transfer takes is the user's affair.
+    // A server that falls silent is given up; how long a transfer takes is the user's affair.
     let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_connect(Some(PATIENCE))
-        .timeout_recv_response(Some(PATIENCE))
+        .timeout_connect(Some(patience))
+        .timeout_recv_response(Some(patience))
         .build()
         .into();
     let mut request = agent.get(url);
     if here > 0 {
         request = request.header("Range", format!("bytes={here}-"));
     }
-    let mut response = match request.call() {
+    let response = match request.call() {
         Ok(response) => response,
         // Nothing lies beyond what is here: it is whole, or wrong.
         Err(ureq::Error::StatusCode(416)) => return keep(&part, path, md5, url),
@@ -118,8 +119,7 @@ pub(super) fn fetch(
         .truncate(!resumed)
         .open(&part)
         .map_err(io)?;
-    let mut body = response.body_mut().as_reader();
-    let mut buffer = vec![0; 64 << 10];
+    let chunks = chunks(response.into_body().into_reader());
     let mut transfer = Transfer {
         file: path
             .file_name()
@@ -130,26 +130,50 @@ pub(super) fn fetch(
         total,
     };
     loop {
-        let count = body.read(&mut buffer).map_err(|e| {
+        let broken = |problem: &str| {
             fail(format!(
-                "the connection broke after {done} bytes ({e}); the same command goes on from there"
+                "{problem} after {done} bytes; the same command goes on from there"
             ))
-        })?;
-        if count == 0 {
+        };
+        let chunk = match chunks.recv_timeout(patience) {
+            Ok(read) => read.map_err(|e| broken(&format!("the connection broke ({e})")))?,
+            Err(_) => return Err(broken("the server fell silent")),
+        };
+        if chunk.is_empty() {
+            if total.is_some_and(|total| done < total) {
+                return Err(broken("the connection broke"));
+            }
             break;
         }
-        file.write_all(&buffer[..count]).map_err(io)?;
-        done += count as u64;
+        file.write_all(&chunk).map_err(io)?;
+        done += chunk.len() as u64;
         transfer.done = done;
         progress(&transfer);
     }
-    if total.is_some_and(|total| done < total) {
-        return Err(fail(format!(
-            "the connection broke after {done} bytes; the same command goes on from there"
-        )));
-    }
     drop(file);
     keep(&part, path, md5, url)
+}
+
+/// What a body holds, piece by piece; the last is empty. It is read by a thread of its own, since a read waits for as long as
+/// the server likes.
+fn chunks(mut body: impl Read + Send + 'static) -> Receiver<std::io::Result<Vec<u8>>> {
+    const SIZE: usize = 64 << 10;
+    const WAITING: usize = 16;
+    let (sender, receiver) = sync_channel(WAITING);
+    std::thread::spawn(move || {
+        loop {
+            let mut chunk = vec![0; SIZE];
+            let read = body.read(&mut chunk).map(|count| {
+                chunk.truncate(count);
+                chunk
+            });
+            let goes_on = read.as_ref().is_ok_and(|chunk| !chunk.is_empty());
+            if sender.send(read).is_err() || !goes_on {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 fn keep(part: &Path, path: &Path, md5: &str, url: &str) -> Result<(), DataError> {

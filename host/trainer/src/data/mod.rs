@@ -83,7 +83,7 @@ pub struct Split {
 #[non_exhaustive]
 pub enum DataError {
     /// No data set of that name.
-    #[error("no data set \"{0}\": use cifar10, cifar100, mnist, fashion-mnist or synthetic")]
+    #[error("no data set \"{0}\": use one of {all}", all = names().collect::<Vec<_>>().join(", "))]
     Unknown(String),
     /// A file that is not there.
     #[error("{dataset} is not in {}: {file} is missing; run `pixelrate data get {dataset}`, or name the folder that holds it (`--data-folder`)", folder.display())]
@@ -149,39 +149,71 @@ pub enum DataError {
     },
 }
 
+/// What is known of a data set before any of its files is read.
+struct Known {
+    name: &'static str,
+    description: &'static str,
+    train_examples: u64,
+    /// Whether training pictures are cropped and mirrored by chance, and all are standardised one by one.
+    augment: bool,
+    load: fn(&str, &Path) -> Result<Dataset, DataError>,
+}
+
+const SETS: [Known; 5] = [
+    Known {
+        name: "synthetic",
+        description: "6,000 + 2,000 colour pictures of 32x32, ten shapes under noise, drawn by code: nothing to fetch",
+        train_examples: synthetic::TRAIN as u64,
+        augment: true,
+        load: |_, _| Ok(synthetic::load()),
+    },
+    Known {
+        name: "mnist",
+        description: "60,000 + 10,000 grey pictures of 28x28, ten handwritten digits; 12 MB to fetch",
+        train_examples: 60_000,
+        augment: false,
+        load: idx::load,
+    },
+    Known {
+        name: "fashion-mnist",
+        description: "60,000 + 10,000 grey pictures of 28x28, ten kinds of clothes; 31 MB to fetch",
+        train_examples: 60_000,
+        augment: false,
+        load: idx::load,
+    },
+    Known {
+        name: "cifar10",
+        description: "50,000 + 10,000 colour pictures of 32x32, ten kinds of things; 170 MB to fetch",
+        train_examples: 50_000,
+        augment: true,
+        load: cifar::load,
+    },
+    Known {
+        name: "cifar100",
+        description: "50,000 + 10,000 colour pictures of 32x32, a hundred kinds of things; 169 MB to fetch",
+        train_examples: 50_000,
+        augment: true,
+        load: cifar::load,
+    },
+];
+
+fn known(name: &str) -> Option<&'static Known> {
+    SETS.iter().find(|set| set.name == name)
+}
+
 /// The data sets' names.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    ["synthetic", "mnist", "fashion-mnist", "cifar10", "cifar100"].into_iter()
+    SETS.iter().map(|set| set.name)
 }
 
 /// What a data set is, in a line; none of a name that is not a data set's.
 pub fn describe(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "synthetic" => {
-            "6,000 + 2,000 colour pictures of 32x32, ten shapes under noise, drawn by code: nothing to fetch"
-        }
-        "mnist" => "60,000 + 10,000 grey pictures of 28x28, ten handwritten digits; 12 MB to fetch",
-        "fashion-mnist" => {
-            "60,000 + 10,000 grey pictures of 28x28, ten kinds of clothes; 31 MB to fetch"
-        }
-        "cifar10" => {
-            "50,000 + 10,000 colour pictures of 32x32, ten kinds of things; 170 MB to fetch"
-        }
-        "cifar100" => {
-            "50,000 + 10,000 colour pictures of 32x32, a hundred kinds of things; 169 MB to fetch"
-        }
-        _ => return None,
-    })
+    known(name).map(|set| set.description)
 }
 
 /// Training pictures of a data set, which need not be there; none of a name that is not a data set's.
 pub fn train_examples(name: &str) -> Option<u64> {
-    Some(match name {
-        "synthetic" => synthetic::TRAIN as u64,
-        "mnist" | "fashion-mnist" => 60_000,
-        "cifar10" | "cifar100" => 50_000,
-        _ => return None,
-    })
+    known(name).map(|set| set.train_examples)
 }
 
 /// Loads a data set from `folder`: its files in a folder of the data set's name, or else right there.
@@ -189,11 +221,23 @@ pub fn train_examples(name: &str) -> Option<u64> {
 /// # Errors
 /// [`DataError`] names the file, and what to do.
 pub fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
-    match name {
-        "synthetic" => Ok(synthetic::load()),
-        "mnist" | "fashion-mnist" => idx::load(name, folder),
-        "cifar10" | "cifar100" => cifar::load(name, folder),
-        other => Err(DataError::Unknown(other.to_owned())),
+    let set = known(name).ok_or_else(|| DataError::Unknown(name.to_owned()))?;
+    (set.load)(name, folder)
+}
+
+impl Dataset {
+    /// Puts the last `count` training pictures in the place of the test set. The hash stays that of the whole set.
+    ///
+    /// # Panics
+    /// There are fewer.
+    pub(crate) fn hold_back(&mut self, count: usize) {
+        let split = &mut self.train;
+        let left = split.labels.len() - count;
+        let picture = self.shape.iter().product::<usize>();
+        self.test = Split {
+            pixels: split.pixels.split_off(left * picture),
+            labels: split.labels.split_off(left),
+        };
     }
 }
 
@@ -202,7 +246,7 @@ pub fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
 /// # Errors
 /// [`DataError::Unknown`].
 pub fn unread(name: &str) -> Result<Dataset, DataError> {
-    if !names().any(|known| known == name) {
+    if known(name).is_none() {
         return Err(DataError::Unknown(name.to_owned()));
     }
     Ok(Dataset {
@@ -260,7 +304,7 @@ fn assemble(
         test,
         sha256: hex::encode(hash.finalize()),
         origin,
-        augment: matches!(name, "cifar10" | "cifar100" | "synthetic"),
+        augment: known(name).is_some_and(|set| set.augment),
     })
 }
 

@@ -6,7 +6,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::StepSizes;
+use super::{Decay, StepSizes};
 use crate::spec::OptimizerKind;
 
 /// Where a parameter begins, in numbers: what reads eight of them at a time may do so.
@@ -72,6 +72,8 @@ enum Rule {
         /// The root of the second moments' bias correction.
         correction: Tensor,
         weight_decay: Tensor,
+        /// AdamW's, in place of `weight_decay`: what is kept of a parameter before the step.
+        kept: Option<Tensor>,
         beta2: f64,
         epsilon: f64,
         /// The second moments.
@@ -118,12 +120,13 @@ impl Flat {
                 weight_decay: number(),
                 nesterov: kind == OptimizerKind::Nesterov,
             },
-            OptimizerKind::Adam => Rule::Adam {
+            OptimizerKind::Adam | OptimizerKind::AdamW => Rule::Adam {
                 rate: number(),
                 beta1: number(),
                 new1: number(),
                 correction: number(),
                 weight_decay: number(),
+                kept: (kind == OptimizerKind::AdamW).then(number),
                 beta2,
                 epsilon,
                 second: whole.zeros_like(),
@@ -178,14 +181,23 @@ impl Flat {
                 new1,
                 correction,
                 weight_decay,
+                kept,
                 ..
-            } => write(&mut [
-                (rate, sizes.learning_rate / (1.0 - products[0])),
-                (beta1, sizes.momentum),
-                (new1, 1.0 - sizes.momentum),
-                (correction, (1.0 - products[1]).sqrt()),
-                (weight_decay, sizes.weight_decay),
-            ]),
+            } => {
+                write(&mut [
+                    (rate, sizes.learning_rate / (1.0 - products[0])),
+                    (beta1, sizes.momentum),
+                    (new1, 1.0 - sizes.momentum),
+                    (correction, (1.0 - products[1]).sqrt()),
+                ]);
+                match kept {
+                    Some(kept) => {
+                        let decay = Decay::of(OptimizerKind::AdamW, sizes);
+                        write(&mut [(kept, decay.kept)]);
+                    }
+                    None => write(&mut [(weight_decay, sizes.weight_decay)]),
+                }
+            }
         }
     }
 
@@ -219,11 +231,16 @@ impl Flat {
                 new1,
                 correction,
                 weight_decay,
+                kept,
                 beta2,
                 epsilon,
                 second,
             } => {
-                let _ = gradient.g_add_(&(&*parameters * &*weight_decay));
+                if let Some(kept) = kept {
+                    let _ = parameters.g_mul_(kept);
+                } else {
+                    let _ = gradient.g_add_(&(&*parameters * &*weight_decay));
+                }
                 let _ = first.g_mul_(beta1).g_add_(&(&gradient * &*new1));
                 let _ = second
                     .g_mul_scalar_(*beta2)

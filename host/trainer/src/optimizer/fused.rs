@@ -32,7 +32,7 @@ pub(super) struct Momentum {
     pub(super) nesterov: bool,
 }
 
-/// PyTorch's Adam.
+/// PyTorch's Adam, and its AdamW.
 #[derive(Clone, Copy)]
 pub(super) struct Adam {
     /// The learning rate over the first moments' bias correction.
@@ -46,6 +46,8 @@ pub(super) struct Adam {
     pub(super) correction: f32,
     pub(super) epsilon: f32,
     pub(super) weight_decay: f32,
+    /// What AdamW keeps of a parameter before its step; Adam's 1 changes no bit.
+    pub(super) kept: f32,
 }
 
 /// What changes a piece.
@@ -94,6 +96,7 @@ fn nesterov(rule: Momentum, parameter: &mut [f32], gradient: &[f32], velocity: &
 fn adam(rule: Adam, parameter: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
     let moments = mean.iter_mut().zip(square);
     for ((p, &g), (m, v)) in parameter.iter_mut().zip(gradient).zip(moments) {
+        *p *= rule.kept;
         let g = decayed(g, *p, rule.weight_decay);
         *m = *m * rule.beta1 + g * rule.new1;
         *v = *v * rule.beta2 + g * g * rule.new2;

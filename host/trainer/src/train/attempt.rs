@@ -476,7 +476,7 @@ impl Attempt {
         let row = EvalRow {
             step,
             epoch: self.epoch(step),
-            split: "test".to_owned(),
+            split: self.spec.training.evaluated_on().to_string(),
             loss,
             accuracy,
             examples: self.test.examples(),

@@ -5,12 +5,12 @@ use tch::Tensor;
 
 use super::evaluate;
 use super::gradients::{Batch, gradients};
-use super::setup::{build, examples};
+use super::setup::{build, dataset};
 use crate::batches::{TestSet, TrainSet};
 use crate::model::Model;
 use crate::optimizer::{Optimizer, StepSizes};
 use crate::spec::RunSpec;
-use crate::{Error, data, device, memory};
+use crate::{Error, device, memory};
 
 /// What would be trained in a run. Its steps take what the run's own steps take.
 pub struct Pace {
@@ -39,8 +39,7 @@ impl Pace {
         memory::keep_freed();
         Self::use_threads(training.threads);
         let device = device::open(&training.device)?;
-        let dataset = data::load(&training.dataset, &training.data_folder)?;
-        let examples = examples(training, &dataset)?;
+        let (dataset, examples) = dataset(training)?;
         let precision = training.precision.resolve(device);
         let (model, optimizer) = build(spec, &dataset, device, precision)?;
         let test = TestSet::new(&dataset, device);
@@ -109,6 +108,7 @@ mod tests {
                 batch_size: 16,
                 epochs: 1.0,
                 train_examples: 320,
+                validation_examples: 0,
                 optimizer: OptimizerKind::Momentum,
                 momentum: 0.9,
                 beta2: 0.999,

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use pixelrate_runlog::{
-    EventKind, EventRow, RunLog, RunStatus, SummaryRow, read_evals, read_events, read_summary,
-    steps,
+    EventKind, EventRow, RunLog, RunStatus, SummaryRow, logged_steps, read_evals, read_events,
+    read_step, read_summary,
 };
 
 use super::attempt::unix_ms;
@@ -13,8 +13,8 @@ use crate::Error;
 use crate::checkpoint;
 use crate::spec::{Found, RunSpec};
 
-/// Adds an event to the log of a run that was stopped, at its newest checkpoint, unless that very event is there. A run
-/// that finished or diverged is left as it is.
+/// Adds an event to the log of a stopped run, at its newest checkpoint, unless that very event is there already. A run that
+/// finished, diverged or failed is left unchanged.
 ///
 /// # Errors
 /// A process trains the run; its log cannot be read or written.
@@ -80,7 +80,10 @@ impl Noted {
     }
 
     fn summary(&self, folder: &Path, why: &str) -> Result<SummaryRow, Error> {
-        let last = steps(folder)?.last().transpose()?;
+        let last = match logged_steps(folder)?.checked_sub(1) {
+            Some(step) => read_step(folder, step)?,
+            None => None,
+        };
         let evals = read_evals(folder)?;
         let best = evals
             .iter()

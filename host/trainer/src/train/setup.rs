@@ -54,12 +54,7 @@ impl Setup {
         };
         device::set_arithmetic(device, training.deterministic)?;
         let stream = device::own_stream(device)?;
-        let dataset = if training.is_dry() {
-            data::unread(&training.dataset)?
-        } else {
-            data::load(&training.dataset, &training.data_folder)?
-        };
-        let examples = examples(training, &dataset)?;
+        let (dataset, examples) = dataset(training)?;
         // A run that was begun is as long as it was then.
         let total_steps = began.map_or_else(|| training.total_steps(examples), |it| it.total_steps);
         if total_steps == 0 {
@@ -105,13 +100,10 @@ impl Setup {
     }
 
     /// Weights and optimizer as they were before the first step.
-    pub(super) fn rebuild(&mut self, spec: &RunSpec) {
-        if let Ok((model, optimizer)) =
-            build(spec, &self.dataset, self.device, self.found.precision)
-        {
-            self.model = model;
-            self.optimizer = optimizer;
-        }
+    pub(super) fn rebuild(&mut self, spec: &RunSpec) -> Result<(), Error> {
+        (self.model, self.optimizer) =
+            build(spec, &self.dataset, self.device, self.found.precision)?;
+        Ok(())
     }
 }
 
@@ -161,22 +153,23 @@ pub(super) fn build(
     Ok((model, optimizer))
 }
 
-pub(super) fn examples(training: &Training, dataset: &Dataset) -> Result<u64, Error> {
+/// The data set that a run is trained and evaluated on, and how many of its pictures are trained on.
+pub(super) fn dataset(training: &Training) -> Result<(Dataset, u64), Error> {
+    let mut dataset = if training.is_dry() {
+        data::unread(&training.dataset)?
+    } else {
+        data::load(&training.dataset, &training.data_folder)?
+    };
     let all = match dataset.origin {
         data::Origin::Unread => data::train_examples(&dataset.name).unwrap_or_default(),
         _ => dataset.train.labels.len() as u64,
     };
-    match training.train_examples {
-        0 => Ok(all),
-        some if some <= all => Ok(some),
-        some => Err(Error::Spec {
-            key: "train_examples".to_owned(),
-            problem: format!(
-                "is {some}, and {} has {all} training pictures: use at most that, or 0 for all",
-                dataset.name
-            ),
-        }),
+    training.check_examples(all)?;
+    let held_back = training.validation_examples;
+    if held_back > 0 && dataset.origin != data::Origin::Unread {
+        dataset.hold_back(held_back as usize);
     }
+    Ok((dataset, training.examples_of(all)))
 }
 
 pub(super) fn engine(spec: &RunSpec) -> Result<Engine, Error> {

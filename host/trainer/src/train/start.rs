@@ -156,7 +156,7 @@ pub(super) fn same_data(training: &Training, sha256: &str, began: &Found) -> Res
     Err(Error::Spec {
         key: "dataset".to_owned(),
         problem: format!(
-            "{} in {} is not what the run began with (its hash was {}, and is {sha256}): give back the old files",
+            "{} in {} differs from the data that the run started with (its hash was {}, and is {sha256}): restore the original files",
             training.dataset,
             training.data_folder.display(),
             began.dataset_sha256,
@@ -200,7 +200,7 @@ fn newest_checkpoint(
                 damaged.push(problem.to_string());
                 checkpoint::put_aside(&path)?;
                 // What was read of it must not stay.
-                setup.rebuild(spec);
+                setup.rebuild(spec)?;
             }
             Err(other) => return Err(other),
         }
@@ -282,7 +282,10 @@ fn went_back(step: u64, steps: u64, lost: &[EventRow]) -> Option<String> {
         .map(|event| format!("{} at {}", event.kind, event.step))
         .collect();
     if !told.is_empty() {
-        text += &format!(", and the log no longer has: {}", told.join(", "));
+        text += &format!(
+            ", and these events are no longer in the log: {}",
+            told.join(", ")
+        );
     }
     if lost.len() > TOLD {
         text += &format!(", and {} events more", lost.len() - TOLD);

@@ -27,7 +27,8 @@ pub(super) struct InForce {
 }
 
 impl InForce {
-    pub(super) fn new(schedule: Schedule, spec: ScheduleSpec) -> Self {
+    pub(super) fn new(mut schedule: Schedule, spec: ScheduleSpec) -> Self {
+        schedule.ask_ahead();
         Self {
             sha256: schedule.plugin().sha256().into(),
             reads_training: schedule.plugin().reads_training(),
@@ -143,7 +144,7 @@ impl Attempt {
             None => self.desk.put(last, Order::Swap(candidate)),
             Some(at) => {
                 let reason = format!(
-                    "step {at} was over before the run went back to a checkpoint: another schedule took over at step {last}"
+                    "step {at} was over before the run went back to a checkpoint: an earlier takeover is still to be repeated at step {last}"
                 );
                 self.reject(*candidate, &reason, observer)?;
             }
@@ -167,18 +168,13 @@ impl Attempt {
                 let known = takeover.left.clone();
                 (takeover.state.clone(), left.unwrap_or(known))
             }
-            None => match self.in_force.schedule.save() {
-                Ok(left) => {
-                    let takes =
-                        candidate.carry_state && candidate.schedule.plugin().exports().restore;
-                    (left.clone().filter(|_| takes), left)
+            None => {
+                let takes = candidate.carry_state && candidate.schedule.plugin().exports().restore;
+                match self.state_to_leave(takes, observer)? {
+                    Ok(left) => (left.clone().filter(|_| takes), left),
+                    Err(reason) => return self.reject(candidate, &reason, observer),
                 }
-                Err(fault) if self.in_force.spec.on_fault == OnFault::Hold => {
-                    let reason = format!("the schedule in force could not be saved: {fault}");
-                    return self.reject(candidate, &reason, observer);
-                }
-                Err(fault) => return Err(fault.into()),
-            },
+            }
         };
         if let Some(state) = &state
             && let Err(fault) = candidate.schedule.restore(state)
@@ -188,7 +184,7 @@ impl Attempt {
                 return Err(fault.into());
             }
             let reason = format!(
-                "it does not take the state of the schedule in force ({}): `--fresh` lets it begin without",
+                "it does not take the state of the schedule in force ({}): use `--fresh` to start it without that state",
                 fault.message
             );
             return self.reject(candidate, &reason, observer);
@@ -240,6 +236,35 @@ impl Attempt {
             message,
             Some(nanoseconds(began)),
         )
+    }
+
+    /// The state of the schedule in force, which is about to be replaced; the inner error says why the swap is refused. One
+    /// that cannot be saved while it is on probation has faulted, and the one before it is asked. Where the state is not
+    /// `needed`, a fault does not stop the swap, which may well be meant to get rid of the schedule.
+    fn state_to_leave(
+        &mut self,
+        needed: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<Result<Option<Vec<u8>>, String>, Error> {
+        self.settle_probation();
+        loop {
+            let fault = match self.in_force.schedule.save() {
+                Ok(state) => return Ok(Ok(state)),
+                Err(fault) => fault,
+            };
+            if self.probation.is_on() {
+                self.roll_back(fault, observer)?;
+            } else if !needed {
+                self.event(observer, EventKind::Fault, fault.to_string(), None)?;
+                return Ok(Ok(None));
+            } else if self.in_force.spec.on_fault == OnFault::Hold {
+                return Ok(Err(format!(
+                    "the schedule in force could not be saved: {fault}; use `--fresh` to start the new one without its state"
+                )));
+            } else {
+                return Err(fault.into());
+            }
+        }
     }
 
     /// Repeats what took over here before the run went back to a checkpoint.

@@ -148,7 +148,7 @@ fn a_part_that_is_saved_takes_over_with_the_state_of_all_and_a_broken_compositio
     assert!(
         rejected[0]
             .message
-            .contains("whole.toml:3: `step` is no key of a part of a chain"),
+            .contains("whole.toml:3: a part of a chain has no key `step`"),
         "{rejected:?}"
     );
     replays(&run);

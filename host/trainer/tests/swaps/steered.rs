@@ -134,7 +134,7 @@ fn a_named_checkpoint_stays_and_a_damaged_one_is_put_aside() {
         .into_iter()
         .map(|row| (row.step, row.message))
         .collect();
-    let back = "at step 30; went back from step 40, and the log no longer has: checkpoint at 40, stopped at 40";
+    let back = "at step 30; went back from step 40, and these events are no longer in the log: checkpoint at 40, stopped at 40";
     assert_eq!(resumed.last().unwrap(), &(30, back.to_owned()));
     // Each of the others went on where it had stopped.
     for (step, message) in &resumed[..resumed.len() - 1] {

@@ -31,7 +31,7 @@ pub(super) const CHARTS: [Chart; 3] = [
     },
     Chart {
         id: "accuracies",
-        title: "Test accuracy",
+        title: "Accuracy",
         unit: "accuracy, %",
         points: |trace| &trace.accuracies,
     },

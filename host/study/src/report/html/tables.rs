@@ -34,7 +34,7 @@ pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
             table.sorted {
                 thead { tr {
                     th scope="col" { "schedule" }
-                    th scope="col" { "test accuracy, %" span.of { "mean ± 95 %" } }
+                    th scope="col" { (report.evaluated_on) " accuracy, %" span.of { "mean ± 95 %" } }
                     th scope="col" { "least to most" }
                     @if compared {
                         th scope="col" { "beside the baseline" span.of { "points" } }
@@ -266,7 +266,7 @@ pub(super) fn branches(report: &Report) -> Markup {
                     th scope="col" { "branch" }
                     th.word scope="col" { "forked from" }
                     th scope="col" { "at step" }
-                    th scope="col" { "test accuracy, %" }
+                    th scope="col" { (report.evaluated_on) " accuracy, %" }
                     th scope="col" { "beside the trunk" span.of { "points" } }
                 } }
                 tbody {

@@ -56,7 +56,8 @@ fn serve(
 
 fn fetch(url: &str, folder: &Path, md5: &str) -> Result<Vec<u8>, String> {
     let path = folder.join("file");
-    super::fetch(&format!("{url}file"), &path, md5, &mut |_| {}).map_err(|e| e.to_string())?;
+    let url = format!("{url}file");
+    super::fetch(&url, &path, md5, super::PATIENCE, &mut |_| {}).map_err(|e| e.to_string())?;
     Ok(std::fs::read(path).unwrap())
 }
 
@@ -89,6 +90,35 @@ fn a_transfer_goes_on_where_it_was_cut() {
             bytes
         );
     }
+}
+
+#[test]
+fn a_server_that_falls_silent_is_given_up() {
+    let folder = tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/file", listener.local_addr().unwrap());
+    let (given_up, waiting) = channel::<()>();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789")
+            .unwrap();
+        // The connection stays, and nothing comes.
+        let _ = waiting.recv();
+    });
+    let path = folder.path().join("file");
+    let patience = std::time::Duration::from_millis(200);
+    let problem = super::fetch(&url, &path, "", patience, &mut |_| {}).unwrap_err();
+    assert!(
+        problem.to_string().contains("fell silent after 10 bytes"),
+        "{problem}"
+    );
+    assert_eq!(
+        std::fs::read(folder.path().join("file.part")).unwrap(),
+        b"0123456789"
+    );
+    drop(given_up);
+    server.join().unwrap();
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn spec(model: &str, optimizer: OptimizerKind, max_lr: f64) -> RunSpec {
             epochs: 3.0,
             // Two blocks of losses that are read back together in an epoch, and more; batches cross its border.
             train_examples: 1204,
+            validation_examples: 0,
             optimizer,
             momentum: 0.9,
             beta2: 0.999,
@@ -92,6 +93,7 @@ fn a_devices_steps_are_the_hosts() {
         (OptimizerKind::Momentum, 0.0),
         (OptimizerKind::Nesterov, 0.2),
         (OptimizerKind::Adam, 0.0),
+        (OptimizerKind::AdamW, 0.0),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let (host, device) = (folder.path().join("host"), folder.path().join("device"));
@@ -102,7 +104,7 @@ fn a_devices_steps_are_the_hosts() {
         let (steps, norms, evals) = logged(&host);
         let (other_steps, other_norms, other_evals) = logged(&device);
         assert_eq!(steps.len(), 451);
-        if optimizer != OptimizerKind::Adam {
+        if ![OptimizerKind::Adam, OptimizerKind::AdamW].contains(&optimizer) {
             assert_eq!((&steps, &evals), (&other_steps, &other_evals));
         }
         // Adam's roots are not the same to the bit, and what comes of that grows.

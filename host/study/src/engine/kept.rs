@@ -1,0 +1,55 @@
+//! What a study knows of its runs that have ended.
+
+use std::path::Path;
+
+use pixelrate_runlog::RunStatus;
+use pixelrate_trainer::spec::RunSpec;
+
+use super::RunEnd;
+use super::unchanged::{same, unchanged};
+use crate::Error;
+use crate::ended::EndedRuns;
+use crate::report::KeptCurves;
+
+/// What the study's runs left that have ended, so that neither going on with a study nor its report opens each of them.
+pub(super) struct Kept {
+    pub(super) ended: EndedRuns,
+    curves: KeptCurves,
+}
+
+impl Kept {
+    pub(super) fn of(study: &Path) -> Self {
+        Self {
+            ended: EndedRuns::of(study),
+            curves: KeptCurves::of(study),
+        }
+    }
+
+    /// As [`unchanged`], with what is known of a run that has ended.
+    pub(super) fn unchanged(&self, spec: &RunSpec, study: &Path) -> Result<(), Error> {
+        let folder = study.join(&spec.run);
+        // What is wrong with its files is told by its own process.
+        let ended = self.ended.get(&spec.run).ok().flatten();
+        match ended.and_then(|ended| ended.file) {
+            Some(began) => same(&began.spec, spec, &folder),
+            None => unchanged(spec, &folder),
+        }
+    }
+
+    /// The end of a run that has a result. One that failed runs again.
+    pub(super) fn end(&self, spec: &RunSpec) -> Option<RunEnd> {
+        match self.ended.get(&spec.run).ok()??.summary.status {
+            RunStatus::Finished => Some(RunEnd::Finished),
+            RunStatus::Diverged => Some(RunEnd::Diverged),
+            RunStatus::Failed | RunStatus::Stopped => None,
+        }
+    }
+
+    /// Keeps what a run left, if it has ended.
+    pub(super) fn keep(&self, spec: &RunSpec, folder: &Path) {
+        if matches!(self.ended.get(&spec.run), Ok(Some(_))) {
+            self.ended.save();
+            self.curves.keep(folder);
+        }
+    }
+}
