@@ -232,14 +232,18 @@ mod tests {
     use crate::memory::same_layout;
 
     fn counting(augment: bool) -> Dataset {
+        square(8, augment)
+    }
+
+    fn square(side: usize, augment: bool) -> Dataset {
         let split = || Split {
-            pixels: (0..10 * 3 * 8 * 8).map(|i| (i % 251) as u8).collect(),
+            pixels: (0..10 * 3 * side * side).map(|i| (i % 251) as u8).collect(),
             labels: (0..10).collect(),
         };
         Dataset {
             name: "counting".into(),
             classes: 10,
-            shape: [3, 8, 8],
+            shape: [3, side, side],
             train: split(),
             test: split(),
             sha256: String::new(),
@@ -283,10 +287,17 @@ mod tests {
 
     #[test]
     fn a_crop_is_a_window_of_the_padded_picture_or_its_mirror() {
-        let dataset = counting(true);
+        for side in [8, 32] {
+            crops_are_windows(side);
+        }
+    }
+
+    fn crops_are_windows(side: i64) {
+        let dataset = square(side as usize, true);
         let split = &dataset.train;
         let plain = host::Pictures::new(split, dataset.shape, 10, false);
-        let padded = (Tensor::from_data_size(&split.pixels, &[10, 3, 8, 8], Kind::Uint8))
+        let size = [10, 3, side, side];
+        let padded = (Tensor::from_data_size(&split.pixels, &size, Kind::Uint8))
             .constant_pad_nd([i64::from(PADDING); 4]);
         for (top, left, mirrored) in (0..9)
             .flat_map(|top| (0..9).map(move |left| (top, left)))
@@ -301,8 +312,8 @@ mod tests {
             assert_eq!(Vec::<i64>::try_from(label).unwrap(), [7]);
             let window = padded
                 .i(7)
-                .narrow(1, top as i64, 8)
-                .narrow(2, left as i64, 8);
+                .narrow(1, top as i64, side)
+                .narrow(2, left as i64, side);
             let window = if mirrored { window.flip([2]) } else { window };
             assert_eq!(pixels.i(0), window.to_kind(Kind::Float) / 255.0, "{crop:?}");
         }
