@@ -1,5 +1,5 @@
--- What does it cost to ask the schedule at every step? The mean and the worst call in microseconds, and the share of the
--- steps' time in percent, for each schedule.
+-- What does it cost to ask the schedule? The mean of a step and the most in one step, in microseconds, and the share of the
+-- steps' time in percent, for each schedule. (It may be asked for some steps at once, in the first of them.)
 with costs as (
     select
         study,

@@ -102,7 +102,7 @@ struct Quick {
     /// Seeds the draw of the candidates.
     #[arg(long, default_value_t = 0)]
     search_seed: u64,
-    /// What candidates are ranked by: accuracy or loss, on the pictures that are held back.
+    /// What candidates are ranked by: accuracy or loss.
     #[arg(long, default_value = "accuracy", value_parser = metric)]
     metric: Metric,
     /// The highest learning rate that the trainer takes.

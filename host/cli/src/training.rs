@@ -23,14 +23,14 @@ pub(crate) struct Args {
     /// Pictures a step.
     #[arg(long, default_value_t = 128)]
     batch_size: u32,
-    /// Evaluate on so many training pictures that are held back, the last, instead of the test set [default: 0; of a
-    /// search, a tenth].
+    /// Evaluate on so many training pictures that are held back, or below 1 this share of them, the last, instead of the
+    /// test set [default: 0; of a search, 0.1].
     #[arg(long, value_name = "N")]
-    validation_examples: Option<u64>,
+    validation_examples: Option<f64>,
     /// momentum, nesterov, adam or adamw.
     #[arg(long, default_value = "momentum", value_parser = optimizer)]
     optimizer: OptimizerKind,
-    /// L2 penalty.
+    /// L2 penalty; of adamw, the decoupled decay.
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f64,
     /// auto, cpu, cuda or cuda:N.

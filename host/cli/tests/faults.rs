@@ -224,7 +224,7 @@ impl<'a> Round<'a> {
                 batch_size: 16,
                 epochs: STEPS as f64 / 20.0,
                 train_examples: 320,
-                validation_examples: 0,
+                validation_examples: 0.0,
                 optimizer: OptimizerKind::Momentum,
                 momentum: 0.9,
                 beta2: 0.999,

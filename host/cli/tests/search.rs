@@ -240,8 +240,8 @@ fn the_winner_is_confirmed_and_a_study_takes_it_with_its_cost() {
     let params = serde_json::to_value(&spec["schedule"]["params"]).unwrap();
     assert_eq!(params["max_lr"], told["best"]["params"]["max_lr"]);
     assert_eq!(
-        spec["training"]["validation_examples"].as_integer(),
-        Some(0)
+        spec["training"]["validation_examples"].as_float(),
+        Some(0.0)
     );
 
     // A folder that is no search's is told, with its line.

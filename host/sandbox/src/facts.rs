@@ -104,9 +104,9 @@ pub struct TrainingValues {
     pub train_loss: f64,
     /// Euclidean norm of the gradient of the step before.
     pub grad_norm: f64,
-    /// Cross-entropy on the test set.
+    /// Cross-entropy on the pictures that the run is evaluated on.
     pub eval_loss: f64,
-    /// Accuracy on the test set, in [0, 1].
+    /// Accuracy on them, in [0, 1].
     pub eval_accuracy: f64,
     /// Steps done when the model was tested last; 0 before the first.
     pub eval_step: u64,

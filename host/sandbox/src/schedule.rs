@@ -197,6 +197,9 @@ impl Schedule {
     /// # Errors
     /// Its fault.
     pub fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        if !self.plugin.exports().save {
+            return Ok(None);
+        }
         let step = self.step;
         let saved = self.instance().and_then(|live| live.save(step));
         self.collect_lines();

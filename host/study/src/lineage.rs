@@ -12,10 +12,11 @@ use pixelrate_trainer::spec::EvalSplit;
 use serde::Serialize;
 
 use crate::Error;
-use crate::report::Run;
+use crate::report::{Run, accuracy_on};
 
 /// Families at most that the picture shows, the first by their trunks' names: a panel each, and a reading of their logs.
 const DRAWN: usize = 12;
+
 /// A run that was forked from another, and what became of it beside its trunk.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Branch {
@@ -117,13 +118,14 @@ impl Families {
 }
 
 /// The section of a report that tells of the branches; empty without any.
-pub(crate) fn markdown(branches: &[Branch], of: EvalSplit) -> String {
+pub(crate) fn markdown(branches: &[Branch], of: Option<EvalSplit>) -> String {
     if branches.is_empty() {
         return String::new();
     }
     let mut text = format!(
-        "\n## Forks\n\n| branch | forked from | at step | {of} accuracy, % | beside the trunk |\n\
-         | --- | --- | ---: | ---: | ---: |\n"
+        "\n## Forks\n\n| branch | forked from | at step | {}, % | beside the trunk |\n\
+         | --- | --- | ---: | ---: | ---: |\n",
+        accuracy_on(of)
     );
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
     for branch in branches {

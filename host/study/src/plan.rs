@@ -137,10 +137,11 @@ impl Planner<'_> {
             held_back(other),
             other.label
         );
-        let index = other.label_index.to_string();
+        let [one, other] = [&runs[0], other].map(|run| run.label_index.to_string());
         Err(self.wrong(
             &[
-                &["schedule", &index, "training", "validation_examples"],
+                &["schedule", &other, "training", "validation_examples"],
+                &["schedule", &one, "training", "validation_examples"],
                 &["grid", "validation_examples"],
                 &["training", "validation_examples"],
                 &["training"],

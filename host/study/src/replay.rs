@@ -98,7 +98,8 @@ pub fn replay(
         }))
     };
     let found = again();
-    if keep.is_none() {
+    // Another replay may be at work in it by now.
+    if keep.is_none() && !matches!(held(&hidden), Ok(Held::By(_))) {
         // What is left of it is removed by the next replay: what this one found comes first.
         let _ = copy::remove(&hidden);
     }

@@ -288,7 +288,7 @@ fn spec(seed: u64) -> RunSpec {
             batch_size: 1,
             epochs: 1e7,
             train_examples: 0,
-            validation_examples: 0,
+            validation_examples: 0.0,
             optimizer: OptimizerKind::Momentum,
             momentum: 0.9,
             beta2: 0.999,

@@ -196,7 +196,7 @@ fn spec(plugin: &Path, steps: u64) -> RunSpec {
             batch_size: BATCH,
             epochs: steps as f64 * f64::from(BATCH) / EXAMPLES as f64,
             train_examples: EXAMPLES,
-            validation_examples: 0,
+            validation_examples: 0.0,
             optimizer: OptimizerKind::Momentum,
             momentum: 0.9,
             beta2: 0.999,

@@ -214,7 +214,7 @@ fn spec(model: &str, precision: Precision, threads: u32, place: &Path) -> RunSpe
             batch_size: BATCH,
             epochs: 1e7,
             train_examples: 0,
-            validation_examples: 0,
+            validation_examples: 0.0,
             optimizer: if mnist {
                 OptimizerKind::Adam
             } else {

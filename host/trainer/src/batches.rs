@@ -179,14 +179,14 @@ pub(crate) fn training_pictures(dataset: &Dataset, numbers: std::ops::Range<usiz
     pictures.batch(&chosen).0
 }
 
-/// The test pictures where the model is tested, as bytes.
+/// The pictures that a run is evaluated on, where its model is, as bytes.
 pub struct TestSet {
     pictures: Pictures,
     examples: usize,
 }
 
 impl TestSet {
-    /// Puts the test pictures of `dataset` onto `device`.
+    /// Puts them onto `device`.
     pub fn new(dataset: &Dataset, device: Device) -> Self {
         let (split, shape, augment) = (&dataset.test, dataset.shape, dataset.augment);
         let examples = split.labels.len();

@@ -36,7 +36,7 @@ pub struct Position {
     pub schedule_state: Option<Vec<u8>>,
     /// What the schedule would be shown next.
     pub training: TrainingValues,
-    /// The best test accuracy so far; NaN before the first evaluation.
+    /// The best accuracy of an evaluation so far; NaN before the first evaluation.
     pub best_accuracy: f64,
     /// Seconds that training took so far.
     pub seconds: f64,

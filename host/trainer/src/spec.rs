@@ -71,10 +71,10 @@ pub struct Training {
     /// Trains on the first so many training pictures only; 0 takes all.
     #[serde(default)]
     pub train_examples: u64,
-    /// Holds back so many training pictures, the last: no run is trained on them, and they are what it is evaluated on,
-    /// instead of the test set. 0 holds none back.
+    /// Holds back so many training pictures, or below 1 this share of them, the last: no run is trained on them, and they are
+    /// what it is evaluated on, instead of the test set. 0 holds none back.
     #[serde(default)]
-    pub validation_examples: u64,
+    pub validation_examples: f64,
     /// How parameters are changed.
     pub optimizer: OptimizerKind,
     /// Momentum, or Adam's beta1, where the schedule does not export it.
@@ -120,9 +120,17 @@ impl Training {
         self.deterministic || !device.starts_with("cuda")
     }
 
+    /// How many pictures it holds back, of a training set of `whole`.
+    pub fn held_back_of(&self, whole: u64) -> u64 {
+        match self.validation_examples {
+            share if share < 1.0 => (share * whole as f64) as u64,
+            some => some as u64,
+        }
+    }
+
     /// How many pictures it trains on, of a training set of `whole`.
     pub fn examples_of(&self, whole: u64) -> u64 {
-        let left = whole.saturating_sub(self.validation_examples);
+        let left = whole.saturating_sub(self.held_back_of(whole));
         match self.train_examples {
             0 => left,
             some => some.min(left),
@@ -134,7 +142,7 @@ impl Training {
     /// # Errors
     /// [`Error::Spec`] with the key.
     pub fn check_examples(&self, whole: u64) -> Result<(), Error> {
-        let (name, held_back) = (&self.dataset, self.validation_examples);
+        let (name, held_back) = (&self.dataset, self.held_back_of(whole));
         let wrong = |key: &str, problem: String| Error::Spec {
             key: key.to_owned(),
             problem,
@@ -143,6 +151,11 @@ impl Training {
             let problem = format!(
                 "is {held_back}, and {name} has {whole} training pictures: hold back fewer, or 0 for none"
             );
+            return Err(wrong("validation_examples", problem));
+        }
+        if held_back == 0 && self.validation_examples > 0.0 {
+            let share = self.validation_examples;
+            let problem = format!("is {share}, which of {whole} training pictures is none");
             return Err(wrong("validation_examples", problem));
         }
         let (wanted, left) = (self.train_examples, whole - held_back);
@@ -161,7 +174,7 @@ impl Training {
 
     /// What it is evaluated on.
     pub fn evaluated_on(&self) -> EvalSplit {
-        if self.validation_examples > 0 {
+        if self.validation_examples > 0.0 {
             EvalSplit::Validation
         } else {
             EvalSplit::Test
@@ -268,7 +281,16 @@ impl RunSpec {
         if let Err(problem) = t.model.parse::<Architecture>() {
             return wrong("model", problem);
         }
-        t.check_examples(crate::data::train_examples(&t.dataset).unwrap_or(u64::MAX))?;
+        let held_back = t.validation_examples;
+        if !(held_back >= 0.0
+            && held_back.is_finite()
+            && (held_back < 1.0 || held_back.fract() == 0.0))
+        {
+            return wrong(
+                "validation_examples",
+                format!("is {held_back}: must be a number of pictures, or a share of them below 1"),
+            );
+        }
         if t.batch_size == 0 {
             return wrong("batch_size", "must be at least 1".to_owned());
         }

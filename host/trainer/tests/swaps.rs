@@ -298,6 +298,36 @@ fn a_schedule_that_faults_soon_gives_way_to_the_one_before() {
 }
 
 #[test]
+fn steps_that_were_asked_ahead_are_asked_anew_of_who_is_in_force() {
+    let place = Place::new();
+    let run = place.run("run");
+    // Functions of the step alone, which are asked for some steps at once.
+    let plain = |factor: f64| {
+        format!(
+            r#"(module (func (export "learning-rate") (param i64) (result f64)
+                (f64.mul (f64.const {factor:e}) (f64.convert_i64_u (local.get 0)))))"#
+        )
+    };
+    let first = place.plugin("first.wat", &plain(TINY / 100.0));
+    let hopeful = place.plugin("hopeful.wat", &hopeful(2e-6));
+    let last = place.plugin("last.wat", &plain(TINY / 50.0));
+    let takeovers = [(20, hopeful, true), (45, last, true)];
+    assert_eq!(begin_with(&run, &first, &takeovers, None), Ending::Finished);
+    // The second faults, and the first comes back.
+    whole(&run, &[20, 35, 45]);
+    for row in read_steps(&run).unwrap() {
+        let step = row.step as f64;
+        let expected = match row.step {
+            20..35 => 2e-6,
+            45.. => TINY / 50.0 * step,
+            _ => TINY / 100.0 * step,
+        };
+        assert_eq!(row.learning_rate, expected, "step {step}");
+    }
+    replays(&run);
+}
+
+#[test]
 fn a_fault_after_the_probation_ends_the_run() {
     let place = Place::new();
     let run = place.run("run");

@@ -32,7 +32,7 @@ fn spec(model: &str, optimizer: OptimizerKind) -> RunSpec {
             batch_size: 16,
             epochs: 3.0,
             train_examples: 320,
-            validation_examples: 0,
+            validation_examples: 0.0,
             optimizer,
             momentum: 0.9,
             beta2: 0.999,
@@ -327,7 +327,7 @@ fn a_whole_checkpoint_of_another_model_is_an_error_and_stays() {
 #[test]
 fn what_is_held_back_is_evaluated_on_and_not_trained_on() {
     let folder = tempdir().unwrap();
-    let run = |name: &str, train_examples: u64, validation_examples: u64| {
+    let run = |name: &str, train_examples: u64, validation_examples: f64| {
         let mut spec = spec("convnet", OptimizerKind::Momentum);
         spec.training.epochs = 0.1;
         spec.training.train_examples = train_examples;
@@ -336,24 +336,28 @@ fn what_is_held_back_is_evaluated_on_and_not_trained_on() {
         begin(&spec, &run, &mut (), &Stop::default()).map(|_| logged(&run))
     };
     // A tenth of 5,500 pictures, 16 at a time.
-    let (steps, evals, weights) = run("held-back", 0, 500).unwrap();
+    let (steps, evals, weights) = run("held-back", 0, 500.0).unwrap();
     assert_eq!(steps.len(), 34);
     assert_eq!(
         (evals[0].split.as_str(), evals[0].examples),
         ("validation", 500)
     );
     // The first 5,500 alone train alike.
-    let (others, test, same) = run("first", 5500, 0).unwrap();
+    let (others, test, same) = run("first", 5500, 0.0).unwrap();
     assert_eq!((test[0].split.as_str(), test[0].examples), ("test", 2000));
     let losses = |rows: &[StepRow]| rows.iter().map(|row| row.train_loss).collect::<Vec<_>>();
     assert_eq!(losses(&steps), losses(&others));
     assert!(weights == same);
-    let problem = run("too-many", 5501, 500).unwrap_err().to_string();
+    let problem = run("too-many", 5501, 500.0).unwrap_err().to_string();
     assert!(
         problem.contains("5500 training pictures besides"),
         "{problem}"
     );
-    let problem = run("all", 0, 6000).unwrap_err().to_string();
+    let (_, evals, _) = run("share", 0, 0.05).unwrap();
+    assert_eq!(evals[0].examples, 300);
+    let problem = run("part", 0, 1.5).unwrap_err().to_string();
+    assert!(problem.contains("a share of them below 1"), "{problem}");
+    let problem = run("all", 0, 6000.0).unwrap_err().to_string();
     assert!(problem.contains("`validation_examples`"), "{problem}");
 }
 

@@ -14,7 +14,7 @@ use crate::plan::Plan;
 /// contains come last. Reports sort by it.
 ///
 /// # Errors
-/// [`Error::Changed`], as by [`run`], before anything is told; a run's `run.toml` cannot be read, or written.
+/// [`Error::Changed`], as by [`run`](super::run), before anything is told; a run's `run.toml` cannot be read, or written.
 pub fn put_in_order(plan: &Plan, study: &Path) -> Result<(), Error> {
     let kept = Kept::of(study);
     for spec in &plan.runs {

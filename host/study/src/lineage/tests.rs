@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use pixelrate_control::{Cause, Takeover, Takeovers};
 use pixelrate_runlog::{EvalRow, RunStatus, StepRow};
-use pixelrate_trainer::spec::{EvalSplit, RunSpec};
+use pixelrate_trainer::spec::RunSpec;
 
 use super::markdown;
 use super::picture::between;
@@ -228,7 +228,7 @@ fn without_forks_there_is_no_section_and_no_picture() {
     let out = place.path().join("report");
     let found = report(place.path(), &out, &Options::default()).unwrap();
     assert!(!out.join("lineage.svg").exists());
-    assert!(!found.markdown.contains("Forks") && markdown(&[], EvalSplit::Test).is_empty());
+    assert!(!found.markdown.contains("Forks") && markdown(&[], None).is_empty());
 }
 
 #[test]

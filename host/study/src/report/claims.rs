@@ -5,7 +5,7 @@ use pixelrate_trainer::spec::EvalSplit;
 use super::compare::{Comparison, Verdict};
 use super::gather::Group;
 use super::numbers::{chance, count, percent, points};
-use super::{Report, Row};
+use super::{Report, Row, accuracy_on};
 
 /// Names in one sentence at most; the table has them all.
 const NAMED: usize = 12;
@@ -74,14 +74,15 @@ fn extent(groups: &[Group<'_>], report: &Report) -> String {
     text
 }
 
-fn best(rows: &[Row], of: EvalSplit) -> Option<String> {
+fn best(rows: &[Row], of: Option<EvalSplit>) -> Option<String> {
+    let of = accuracy_on(of);
     let (row, accuracy) = rows
         .iter()
         .filter_map(|row| Some((row, row.accuracy?)))
         .max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))?;
     let Some(half) = accuracy.half_width else {
         return Some(format!(
-            "{} has the highest {of} accuracy, {} %, of a single run: what other seeds would give is not known.",
+            "{} has the highest {of}, {} %, of a single run: what other seeds would give is not known.",
             row.schedule,
             percent(accuracy.mean)
         ));
@@ -91,7 +92,7 @@ fn best(rows: &[Row], of: EvalSplit) -> Option<String> {
         all => format!(" Being the highest of {all}, it is likely to be a little too high."),
     };
     Some(format!(
-        "{} has the highest mean {of} accuracy, {} % (95 % interval by Student's t over {}: {} to {}).{luck}",
+        "{} has the highest mean {of}, {} % (95 % interval by Student's t over {}: {} to {}).{luck}",
         row.schedule,
         percent(accuracy.mean),
         count(accuracy.count, "seed"),
@@ -281,8 +282,11 @@ fn chosen_on(schedule: &super::Searched) -> String {
     let (on, reported) = (named(chosen), named(&schedule.reported));
     match shared.len() {
         0 => format!(
-            " They were chosen on {on}, and are reported on {reported}, which had no part in the choice; the test \
-             pictures are the same."
+            " They were chosen on {on}, and are reported on {reported}, which had no part in the choice; {}.",
+            match schedule.chosen_on {
+                Some(EvalSplit::Validation) => "nor had the test pictures",
+                Some(EvalSplit::Test) | None => "the test pictures are the same",
+            }
         ),
         all if all == schedule.reported.len() => format!(
             " They were chosen on {on}, which they are reported on, too: what they come to here is flattered by that."

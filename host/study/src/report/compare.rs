@@ -178,10 +178,10 @@ fn same_task(a: &Training, b: &Training) -> bool {
             t.model.clone(),
             t.batch_size,
             t.train_examples,
-            t.validation_examples,
         )
     };
-    task(a) == task(b) && a.epochs == b.epochs
+    let floats = |t: &Training| (t.epochs, t.validation_examples);
+    task(a) == task(b) && floats(a) == floats(b)
 }
 
 fn one(row: &Row, base: &Row) -> Comparison {

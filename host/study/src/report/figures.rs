@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pixelrate_trainer::spec::EvalSplit;
 
+use super::accuracy_on;
 use super::compare::{Comparisons, Verdict};
 use super::rows::Row;
 use super::stretches::Point;
@@ -49,13 +50,20 @@ pub(super) const CURVES: Figure = Figure {
 
 const BARS_TITLE: &str = "Accuracy after the last step";
 
-fn accuracies(of: EvalSplit) -> String {
-    format!("{of} accuracy, %; mean, its 95 % interval, and each seed")
+fn accuracies(of: Option<EvalSplit>) -> String {
+    format!(
+        "{}, %; mean, its 95 % interval, and each seed",
+        accuracy_on(of)
+    )
 }
 
 /// Draws the bars of the rows that are shown as pixels, for those who paste them: it takes longer than all that
 /// [`draw`] does.
-pub(super) fn draw_pixels(rows: &[&Row], of: EvalSplit, out: &Path) -> Result<PathBuf, Error> {
+pub(super) fn draw_pixels(
+    rows: &[&Row],
+    of: Option<EvalSplit>,
+    out: &Path,
+) -> Result<PathBuf, Error> {
     let path = out.join(BARS_PNG);
     figure::bars(&path, BARS_TITLE, &accuracies(of), &dots(rows))?;
     Ok(path)
@@ -66,7 +74,7 @@ pub(super) fn draw(
     rows: &[&Row],
     traces: &[Trace],
     comparisons: &Comparisons,
-    of: EvalSplit,
+    of: Option<EvalSplit>,
     out: &Path,
 ) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
@@ -105,7 +113,7 @@ pub(super) fn draw(
     )?;
     let title = "Accuracy, mean over seeds and its 95 % interval";
     let curves = series(|trace| &trace.accuracies);
-    let axis = format!("{of} accuracy, %");
+    let axis = format!("{}, %", accuracy_on(of));
     figure::lines(&path(CURVES.file), title, "step", &axis, &curves)?;
     Ok(files)
 }

@@ -6,7 +6,7 @@ use super::figures::{BARS, CURVES, DIFFERENCES, DOTS, LOSSES, RATES};
 use super::numbers::{
     NONE, chance, count, difference, mean, number, or_none, percent, range, with_half,
 };
-use super::{Report, notes};
+use super::{Report, accuracy_on, notes};
 use crate::lineage;
 
 pub(super) fn markdown(report: &Report) -> String {
@@ -49,9 +49,9 @@ fn results(text: &mut String, report: &Report) {
     let _ = writeln!(
         text,
         "\n## Results\n\n\
-         | schedule | {} accuracy, % | least to most | train loss | seeds | diverged | seconds a run |\n\
+         | schedule | {}, % | least to most | train loss | seeds | diverged | seconds a run |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-        report.evaluated_on
+        accuracy_on(report.evaluated_on)
     );
     for (_, row) in report.listed() {
         let _ = writeln!(

@@ -59,8 +59,8 @@ pub struct Report {
     pub seeds: usize,
     /// What can be claimed, in plain sentences.
     pub claims: Vec<String>,
-    /// What accuracies are measured on.
-    pub evaluated_on: EvalSplit,
+    /// What accuracies are measured on; `None` where runs differ in it.
+    pub evaluated_on: Option<EvalSplit>,
     /// A row a schedule, in the study's order.
     pub rows: Vec<Row>,
     /// What ran under each label.
@@ -220,13 +220,16 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
     Ok(report)
 }
 
-/// What all runs are evaluated on. A study has them agree; of others a test set's is not passed off as less.
-fn evaluated_on(runs: &[Run]) -> EvalSplit {
+/// What all runs are evaluated on, if it is the same, as a study has it.
+fn evaluated_on(runs: &[Run]) -> Option<EvalSplit> {
     let on = |run: &Run| run.file.spec.training.evaluated_on();
-    match runs.iter().all(|run| on(run) == EvalSplit::Validation) {
-        true => EvalSplit::Validation,
-        false => EvalSplit::Test,
-    }
+    let first = on(runs.first()?);
+    runs.iter().all(|run| on(run) == first).then_some(first)
+}
+
+/// What accuracy is called that is measured on `of`.
+pub(crate) fn accuracy_on(of: Option<EvalSplit>) -> String {
+    of.map_or_else(|| "accuracy".to_owned(), |of| format!("{of} accuracy"))
 }
 
 /// The least accuracy that a finished run of the baseline ended with: all of them come so far.
@@ -280,7 +283,10 @@ fn trained(training: &Training) -> String {
         more => format!("{more} threads"),
     };
     let held_back = match training.validation_examples {
-        0 => String::new(),
+        0.0 => String::new(),
+        share if share < 1.0 => {
+            format!(", {share} of the training pictures held back to evaluate on")
+        }
         some => format!(", {some} training pictures held back to evaluate on"),
     };
     format!(

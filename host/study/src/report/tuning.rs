@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pixelrate_sandbox::Value;
+use pixelrate_trainer::spec::EvalSplit;
 use serde::Serialize;
 
 use super::gather::Group;
@@ -40,6 +41,8 @@ pub struct Searched {
     pub cost: Option<SearchCost>,
     /// Seeds that the search chose on; `None` if its folder is not there any more.
     pub seeds: Option<Vec<u64>>,
+    /// What the search chose on, if it is still there.
+    pub chosen_on: Option<EvalSplit>,
     /// Seeds that the label is reported on.
     pub reported: Vec<u64>,
 }
@@ -84,6 +87,7 @@ pub(super) fn searched(groups: &[Group<'_>]) -> Result<Vec<Searched>, Error> {
                 label,
                 folder,
                 cost,
+                chosen_on: found.as_ref().map(|tuning| tuning.evaluated_on),
                 seeds: found.map(|tuning| tuning.seeds),
                 reported: group.runs.iter().map(|run| run.file.spec.seed).collect(),
             })

@@ -26,7 +26,7 @@ pub(crate) fn spec(label: &str, seed: u64, parent: Option<(&str, u64)>) -> RunSp
             batch_size: 16,
             epochs: 4.0,
             train_examples: 0,
-            validation_examples: 0,
+            validation_examples: 0.0,
             optimizer: OptimizerKind::Momentum,
             momentum: 0.9,
             beta2: 0.999,

@@ -50,7 +50,7 @@ pub fn confirm(
             .map(|(one, seed)| {
                 // On all training pictures, and the test set, which a search that holds some back has not seen.
                 let mut run = one.run(&study, seed);
-                run.training.validation_examples = 0;
+                run.training.validation_examples = 0.0;
                 run
             })
             .collect(),

@@ -8,7 +8,8 @@ use pixelrate_sandbox::{
     Engine, EngineOptions, ParameterKind, Pictures, Plugin, RunFacts, Schedule, TrainingValues,
     Value,
 };
-use pixelrate_trainer::spec::{RunSpec, Training};
+use pixelrate_trainer::data;
+use pixelrate_trainer::spec::RunSpec;
 
 use super::candidates::{Candidate, Refused, Search};
 use super::file::{SearchFile, SearchedSchedule};
@@ -20,8 +21,8 @@ use crate::plan::{self, facts};
 use crate::report::Options;
 use crate::spec::{ScheduleEntry, StudyFile, TrainingKeys};
 
-/// Of so many training pictures one is held back, where a search does not say otherwise.
-const HELD_BACK: u64 = 10;
+/// The share of the training pictures that is held back, where a search does not say otherwise.
+const HELD_BACK: f64 = 0.1;
 /// What stands for all pictures that there are.
 const ALL: &str = "*";
 
@@ -252,17 +253,19 @@ impl Planner<'_> {
     }
 
     /// The search's keys of training. Where it does not say otherwise, a tenth of the training pictures is held back for its
-    /// candidates to be ranked on: the test set is for those that it chooses.
+    /// candidates to be ranked on, or what it does not train on if that is less: the test set is for those that it chooses.
     fn training(&self, entry: &SearchedSchedule) -> TrainingKeys {
         let mut keys = self.file.training.clone();
-        if let Some(Ok(training)) = (keys.validation_examples.is_none())
-            .then(|| entry.training.over(&keys).resolve(self.place))
-        {
-            let all = Training {
-                train_examples: 0,
-                ..training
-            };
-            keys.validation_examples = Some(plan::expected_examples(&all) / HELD_BACK);
+        if keys.validation_examples.is_none() {
+            let own = entry.training.over(&keys);
+            let whole = own.dataset.as_deref().and_then(data::train_examples);
+            let left = whole.map(|whole| whole.saturating_sub(own.train_examples.unwrap_or(0)));
+            keys.validation_examples = Some(match (left, whole) {
+                (Some(left), Some(whole)) if (left as f64) < HELD_BACK * whole as f64 => {
+                    left as f64
+                }
+                _ => HELD_BACK,
+            });
         }
         keys
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use pixelrate_control::write_whole;
 use pixelrate_runlog::{RunStatus, SummaryRow};
 use pixelrate_sandbox::Value;
+use pixelrate_trainer::spec::EvalSplit;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,9 @@ pub struct Tuning {
     pub schedules: Vec<String>,
     /// What candidates were ranked by.
     pub metric: Metric,
+    /// What they were ranked on.
+    #[serde(default)]
+    pub evaluated_on: EvalSplit,
     /// Seeds of each candidate.
     pub seeds: Vec<u64>,
     /// Candidates that ran.

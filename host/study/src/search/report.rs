@@ -207,7 +207,7 @@ fn markdown(search: &Search, tuning: &Tuning, ranked: &[Choice], winner: &str) -
              here, and reports that instead{}",
             match search.evaluated_on() {
                 EvalSplit::Validation =>
-                    ": on all training pictures, and measured on the test set, which the search has not seen.",
+                    ": with what was held back trained on, too, and measured on the test set, which the search has not seen.",
                 EvalSplit::Test => ". Both are measured on the same test pictures.",
             }
         );

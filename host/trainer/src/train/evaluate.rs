@@ -1,4 +1,4 @@
-//! The model on the test set.
+//! The model on the pictures that a run is evaluated on.
 
 use tch::{Kind, Reduction, Tensor};
 

@@ -108,7 +108,7 @@ mod tests {
                 batch_size: 16,
                 epochs: 1.0,
                 train_examples: 320,
-                validation_examples: 0,
+                validation_examples: 0.0,
                 optimizer: OptimizerKind::Momentum,
                 momentum: 0.9,
                 beta2: 0.999,

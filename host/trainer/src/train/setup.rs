@@ -165,7 +165,7 @@ pub(super) fn dataset(training: &Training) -> Result<(Dataset, u64), Error> {
         _ => dataset.train.labels.len() as u64,
     };
     training.check_examples(all)?;
-    let held_back = training.validation_examples;
+    let held_back = training.held_back_of(all);
     if held_back > 0 && dataset.origin != data::Origin::Unread {
         dataset.hold_back(held_back as usize);
     }

@@ -20,7 +20,7 @@ pub(super) fn spec(schedule: ScheduleSpec) -> RunSpec {
             batch_size: 16,
             epochs: 3.0,
             train_examples: 320,
-            validation_examples: 0,
+            validation_examples: 0.0,
             optimizer: OptimizerKind::Momentum,
             momentum: 0.9,
             beta2: 0.999,

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::text::name;
 use crate::figure::palette;
+use crate::report::accuracy_on;
 use crate::report::compare::{Comparison, Verdict};
 use crate::report::numbers::{
     NONE, chance, difference, mean, number, or_none, percent, points, range, with_half,
@@ -34,7 +35,7 @@ pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
             table.sorted {
                 thead { tr {
                     th scope="col" { "schedule" }
-                    th scope="col" { (report.evaluated_on) " accuracy, %" span.of { "mean ± 95 %" } }
+                    th scope="col" { (accuracy_on(report.evaluated_on)) ", %" span.of { "mean ± 95 %" } }
                     th scope="col" { "least to most" }
                     @if compared {
                         th scope="col" { "beside the baseline" span.of { "points" } }
@@ -266,7 +267,7 @@ pub(super) fn branches(report: &Report) -> Markup {
                     th scope="col" { "branch" }
                     th.word scope="col" { "forked from" }
                     th scope="col" { "at step" }
-                    th scope="col" { (report.evaluated_on) " accuracy, %" }
+                    th scope="col" { (accuracy_on(report.evaluated_on)) ", %" }
                     th scope="col" { "beside the trunk" span.of { "points" } }
                 } }
                 tbody {

@@ -64,7 +64,7 @@ fn what_a_search_cost_is_told_of_the_schedule_that_it_has_tuned() {
 
 #[test]
 fn a_winner_is_flattered_by_the_seeds_that_it_was_chosen_on_alone() {
-    let claims = |chosen: &str, seeds: &[u64]| {
+    let claims = |chosen: &str, seeds: &[u64], more: &str| {
         let place = tempfile::tempdir().unwrap();
         let (study, search) = (place.path().join("demo"), place.path().join("search"));
         for (index, label) in ["default", "tuned"].into_iter().enumerate() {
@@ -80,7 +80,7 @@ fn a_winner_is_flattered_by_the_seeds_that_it_was_chosen_on_alone() {
         }
         fs::create_dir(&search).unwrap();
         let tuning = format!(
-            r#"{{"search": "s", "schedules": ["fixed"], "metric": "accuracy", "seeds": {chosen}, "candidates": 9, "refused": 0,
+            r#"{{"search": "s", "schedules": ["fixed"], "metric": "accuracy",{more} "seeds": {chosen}, "candidates": 9, "refused": 0,
             "cost": {{"runs": 27, "diverged": 0, "failed": 0, "steps": 100, "full_runs": 3.0, "core_seconds": 7200.0}},
             "best": {{"candidate": "c", "schedule": "fixed", "params": {{}}, "mean": 0.5, "half_width": null}}}}"#
         );
@@ -89,7 +89,7 @@ fn a_winner_is_flattered_by_the_seeds_that_it_was_chosen_on_alone() {
         let found = report(&study, &out, &Options::default()).unwrap();
         found.claims.join("\n")
     };
-    let fresh = claims("[0, 1]", &[5, 6, 7]);
+    let fresh = claims("[0, 1]", &[5, 6, 7], "");
     assert!(
         fresh.contains(
             "They were chosen on seeds 0 and 1, and are reported on seeds 5, 6 and 7, which had no part in the choice; \
@@ -105,12 +105,17 @@ fn a_winner_is_flattered_by_the_seeds_that_it_was_chosen_on_alone() {
         !fresh.contains("chosen on the seeds that it is reported on"),
         "{fresh}"
     );
-    let same = claims("[5, 6]", &[5, 6]);
+    let unseen = claims("[0, 1]", &[5, 6, 7], "\"evaluated_on\": \"validation\",");
+    assert!(
+        unseen.contains("no part in the choice; nor had the test pictures."),
+        "{unseen}"
+    );
+    let same = claims("[5, 6]", &[5, 6], "");
     assert!(
         same.contains("chosen on seeds 5 and 6, which they are reported on, too"),
         "{same}"
     );
-    let partly = claims("[0, 5]", &[5, 6]);
+    let partly = claims("[0, 5]", &[5, 6], "");
     assert!(
         partly.contains("of seeds 5 and 6, on which they are reported, seed 5 had a part"),
         "{partly}"

@@ -34,7 +34,7 @@ fn spec(model: &str, optimizer: OptimizerKind, max_lr: f64) -> RunSpec {
             epochs: 3.0,
             // Two blocks of losses that are read back together in an epoch, and more; batches cross its border.
             train_examples: 1204,
-            validation_examples: 0,
+            validation_examples: 0.0,
             optimizer,
             momentum: 0.9,
             beta2: 0.999,
