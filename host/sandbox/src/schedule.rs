@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crate::composition::{Cast, Role};
 use crate::instance::Instance;
@@ -63,8 +62,8 @@ const EVENT: usize = 64;
 /// Steps that are asked for at once by a schedule that [asks ahead](Schedule::ask_ahead). In the trainer a call finds cold
 /// caches, and takes forty times as long as the next.
 const AHEAD: usize = 16;
-/// Time after which no more is asked for at once.
-const LONG: Duration = Duration::from_micros(100);
+/// Fuel after which no more is asked for at once: a tenth of a millisecond, or about.
+const ENOUGH: u64 = 200_000;
 
 /// What a schedule answered for a step.
 struct Answer {
@@ -280,11 +279,12 @@ impl Schedule {
 
     /// Asks for the steps after `step`, up to the run's end or the first fault. No step waits long for others' answers.
     fn fill(&mut self, step: u64, training: TrainingValues) {
-        let began = Instant::now();
+        let mut burnt = 0;
         let end = self.cast.roles[0].facts.total_steps;
         for step in (step + 1..end).take(AHEAD - 1) {
             let answer = self.ask(step, training);
-            let goes_on = answer.raw.is_ok() && began.elapsed() < LONG;
+            burnt += answer.fuel;
+            let goes_on = answer.raw.is_ok() && burnt < ENOUGH;
             self.ahead.push_back(answer);
             if !goes_on {
                 return;
