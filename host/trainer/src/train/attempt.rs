@@ -1,29 +1,30 @@
 //! One process's part in a run: from its beginning, or from a checkpoint, to its end or to a stop.
 
+mod step;
+mod told;
+
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pixelrate_control::{Desk, DeskOptions, Stage, Takeovers, watch};
 use pixelrate_cuda::Entered;
-use pixelrate_runlog::{EvalRow, EventKind, EventRow, RunLog, RunStatus, StepRow, SummaryRow};
+use pixelrate_runlog::{EvalRow, EventKind, RunLog, RunStatus, StepRow};
 use pixelrate_sandbox::TrainingValues;
 use tch::Tensor;
 
 use super::caught::caught;
-use super::device_step::{Changed, DeviceStep};
+use super::device_step::DeviceStep;
 use super::evaluate::evaluate;
-use super::gradients::{Batch, gradients};
 use super::pending::Pending;
 use super::probation::Probation;
 use super::redo::Redo;
-use super::setup::{self, Setup};
+use super::setup::Setup;
 use super::takeover::{InForce, Previous, Then, Turn};
-use super::{Ending, Observer, Outcome, Progress, Stop};
+use super::{Ending, Observer, Outcome, Stop};
 use crate::batches::{TestSet, TrainSet};
 use crate::checkpoint::{self, Position};
 use crate::model::Model;
-use crate::optimizer::{Optimizer, StepSizes};
+use crate::optimizer::Optimizer;
 use crate::spec::{Found, RunSpec};
 use crate::{Error, device};
 
@@ -297,169 +298,6 @@ impl Attempt {
             .max(self.checkpoint_took * CHECKPOINT_SHARE)
     }
 
-    fn step(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        let step = self.at.step;
-        if self.probation.is_on() {
-            self.settle_probation();
-        }
-        let began = Instant::now();
-        let said = loop {
-            let shown = self.shown()?;
-            match self.in_force.schedule.step(step, shown) {
-                Ok(said) => break said,
-                Err(fault) => {
-                    // The one before may read what training has shown up to now.
-                    self.flush_losses(observer)?;
-                    if self.diverged() {
-                        return Ok(());
-                    }
-                    // Asks the one before, which takes its place, or gives the fault back.
-                    self.roll_back(fault, observer)?;
-                }
-            }
-        };
-        let schedule_ns = nanoseconds(began);
-        let training = &self.spec.training;
-        let wants_norm = self.in_force.reads_training || training.log_grad_norm;
-        let sizes = StepSizes {
-            learning_rate: said.learning_rate,
-            momentum: said.momentum.unwrap_or(training.momentum),
-            weight_decay: said.weight_decay.unwrap_or(training.weight_decay),
-        };
-        let measured = match self.dry {
-            false => Some(caught(|| self.learn(step, sizes, wants_norm))?),
-            true => None,
-        };
-        let row = StepRow {
-            step,
-            epoch: self.epoch(step),
-            learning_rate: sizes.learning_rate,
-            momentum: Some(sizes.momentum),
-            weight_decay: Some(sizes.weight_decay),
-            train_loss: None,
-            grad_norm: None,
-            step_ns: nanoseconds(began),
-            schedule_ns,
-            schedule: Arc::clone(&self.in_force.sha256),
-            swaps: self.swaps,
-        };
-        match measured {
-            Some((loss, norm)) => self.pending.push(row, loss, norm),
-            None => self.pending.push_unmeasured(row),
-        }
-        self.at.step += 1;
-        let loss = self.at.training.train_loss;
-        self.desk.tell(self.at.step, sizes.learning_rate, loss);
-        let on_device = self.on_device.as_mut();
-        if let Some(problem) = on_device.and_then(DeviceStep::take_refusal) {
-            let message =
-                format!("steps are not recorded as a CUDA graph, and take longer: {problem}");
-            self.event(observer, EventKind::Note, message, None)?;
-        }
-        Ok(())
-    }
-
-    /// What the schedule in force may see before the next step.
-    fn shown(&self) -> Result<TrainingValues, Error> {
-        let weight_norm = if self.in_force.reads_weights && !self.parameters.is_empty() {
-            let _shared = device::share(self.model.device());
-            let norms: Vec<_> = self.parameters.iter().map(Tensor::norm).collect();
-            f64::try_from(Tensor::stack(&norms, 0).norm())?
-        } else {
-            f64::NAN
-        };
-        Ok(TrainingValues {
-            weight_norm,
-            ..self.at.training
-        })
-    }
-
-    /// Forward, backward, and the change of the parameters. Gives the batch's loss, and the gradient's norm where it is
-    /// wanted; both are still on the device.
-    fn learn(
-        &mut self,
-        step: u64,
-        sizes: StepSizes,
-        wants_norm: bool,
-    ) -> Result<(Tensor, Option<Tensor>), Error> {
-        // Dropout is seeded by the step, so that a resumed run draws alike.
-        let seed = mix(self.spec.seed, step);
-        if let Some(on_device) = &mut self.on_device {
-            let mut changed = Changed {
-                model: &self.model,
-                parameters: &self.parameters,
-                optimizer: &mut self.optimizer,
-            };
-            let (loss, norm) = on_device.learn(step, seed, sizes, &mut self.train, &mut changed)?;
-            return Ok((loss, wants_norm.then_some(norm)));
-        }
-        let (pictures, labels) = self.train.batch(step, self.spec.training.batch_size);
-        let batch = Batch {
-            pictures,
-            labels,
-            label_smoothing: self.spec.training.label_smoothing,
-            seed,
-        };
-        let (loss, gradients) = gradients(&self.model, &self.parameters, &batch)?;
-        let norm = wants_norm.then(|| {
-            let norms: Vec<_> = gradients.iter().map(Tensor::norm).collect();
-            Tensor::stack(&norms, 0).norm()
-        });
-        self.optimizer.step(&mut self.parameters, &gradients, sizes);
-        Ok((loss, norm))
-    }
-
-    /// Logs all steps whose losses were waiting, up to the first that is not finite.
-    pub(super) fn flush_losses(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        let rows = self.pending.read_back()?;
-        self.log_steps(rows, observer)
-    }
-
-    /// Logs steps, up to the first whose loss is not finite, which ends the run.
-    fn log_steps(&mut self, rows: Vec<StepRow>, observer: &mut dyn Observer) -> Result<(), Error> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        for row in rows {
-            let loss = row.train_loss.unwrap_or(f64::NAN);
-            self.at.training.train_loss = loss;
-            self.at.training.grad_norm = row.grad_norm.unwrap_or(f64::NAN);
-            self.log.step(row.clone())?;
-            observer.step(&row);
-            // A dry run measures none.
-            let diverged = row.train_loss.is_some() && !loss.is_finite();
-            let next = row.step + 1;
-            self.last = Some(row);
-            if diverged {
-                self.at.step = next;
-                self.pending.forget();
-                break;
-            }
-        }
-        if let Some(row) = &self.last {
-            observer.progress(&Progress {
-                step: row.step + 1,
-                total_steps: self.found.total_steps,
-                epoch: self.epoch(row.step + 1),
-                learning_rate: row.learning_rate,
-                train_loss: row.train_loss,
-            });
-        }
-        Ok(())
-    }
-
-    pub(super) fn drain_schedule(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        for event in self.in_force.schedule.drain_events() {
-            let kind = if event.is_fault() {
-                EventKind::Fault
-            } else {
-                EventKind::Log
-            };
-            self.event(observer, kind, event.to_string(), None)?;
-        }
-        Ok(())
-    }
-
     /// Whether the steps done have just crossed a multiple of the evaluation's distance, or are all.
     fn evaluation_due(&self) -> bool {
         if self.dry {
@@ -529,50 +367,6 @@ impl Attempt {
         }
     }
 
-    pub(super) fn event(
-        &mut self,
-        observer: &mut dyn Observer,
-        kind: EventKind,
-        message: String,
-        duration_ns: Option<u64>,
-    ) -> Result<(), Error> {
-        let row = self.event_row(kind, message, duration_ns);
-        self.log.event(row.clone())?;
-        observer.event(&row);
-        Ok(())
-    }
-
-    /// Something that happens now, about the schedule in force.
-    pub(super) fn event_row(
-        &self,
-        kind: EventKind,
-        message: String,
-        duration_ns: Option<u64>,
-    ) -> EventRow {
-        EventRow {
-            step: self.at.step,
-            time_unix_ms: unix_ms(),
-            kind,
-            schedule: Some(self.in_force.sha256.to_string()),
-            message,
-            duration_ns,
-        }
-    }
-
-    fn summary(&self, status: RunStatus, error: Option<String>) -> SummaryRow {
-        let known = |value: f64| (!value.is_nan()).then_some(value);
-        SummaryRow {
-            steps_done: self.at.step,
-            final_train_loss: self.last.as_ref().and_then(|row| row.train_loss),
-            final_eval_loss: known(self.at.training.eval_loss),
-            final_eval_accuracy: known(self.at.training.eval_accuracy),
-            best_eval_accuracy: known(self.at.best_accuracy),
-            wall_seconds: self.seconds(),
-            started_unix_ms: self.started_unix_ms,
-            ..setup::summary(&self.spec, &self.found, status, error)
-        }
-    }
-
     fn seconds(&self) -> f64 {
         let waited = self.began.elapsed().saturating_sub(self.paused);
         self.seconds_before + waited.as_secs_f64()
@@ -581,14 +375,6 @@ impl Attempt {
     fn epoch(&self, step: u64) -> f64 {
         step as f64 * f64::from(self.spec.training.batch_size) / self.train.examples() as f64
     }
-}
-
-/// One seed out of two numbers, spread over all bits: the finaliser of SplitMix64 (Steele et al., 2014).
-fn mix(seed: u64, step: u64) -> u64 {
-    let mut z = seed ^ step.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 pub(super) fn nanoseconds(since: Instant) -> u64 {
