@@ -1,5 +1,5 @@
--- How much better is each schedule than the one called "baseline", seed by seed? Pairs of runs of one seed share their
--- weights and their pictures' order, so that their differences scatter less than their accuracies do.
+-- How much better is each schedule than the one called "baseline", seed by seed? Runs with the same seed share their
+-- initial weights and the order of their pictures, so their differences scatter less than their accuracies do.
 select
     other.schedule,
     count(*) as pairs,

@@ -1,6 +1,6 @@
--- What area does each run's learning rate enclose over its steps, how high does it go, and how well did the run end? Two
--- schedules of one area moved the weights about as far, if the gradients were alike. Areas that differ by the rounding of
--- their sums are one.
+-- How large is the area under each run's learning rate, how high does the rate go, and how well did the run end? Two
+-- schedules of one area moved the weights about as far, if the gradients were alike. Areas that differ only by the rounding of
+-- their sums count as equal.
 with areas as (
     select study, run, sum(learning_rate) as area, max(learning_rate) as peak
     from steps

@@ -1,5 +1,5 @@
--- Which runs did not go straight through? How often each was resumed, met a fault, refused a schedule, had one put back, or
--- took another over.
+-- Which runs did not go straight through? How often each was resumed, met a fault, refused a schedule, rolled one back, or
+-- was given another.
 select
     study,
     run,

@@ -11,7 +11,7 @@ use pixelrate_sandbox::{GuardOptions, Limits, Plugin, Value};
 
 use crate::{check, trial};
 
-/// Compile the schedule of a folder that `pixelrate new` made, and hold it to the conformance suite and to its tests.
+/// Compile the schedule in a folder that `pixelrate new` made, then run the conformance suite and the folder's tests on it.
 #[derive(clap::Args)]
 #[command(after_help = "Example: pixelrate build my-schedule")]
 pub(crate) struct Args {

@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::trial;
 
-/// Hold a plugin to the conformance suite, by the code that the trainer admits plugins with.
+/// Run the conformance suite on a plugin: the same code admits plugins to training.
 ///
-/// It is loaded, started, and asked for every step of a run (of 100,000 at the most), in fresh instances too, with its
-/// state saved and restored, in a run of one step and in one of 10^12. The exit code is 0 if nothing failed.
+/// It is loaded, started, and called for every step of a run (100,000 at most), also in fresh instances and with its
+/// state saved and restored; then in a run of one step and in one of 10^12. The exit code is 0 if nothing failed.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example: pixelrate check my-schedule.wasm --param max_lr=0.1\n         pixelrate check image --param image=puppy --json"
@@ -155,7 +155,7 @@ fn costs(costs: &Costs) -> Vec<(&'static str, String)> {
     ];
     if costs.steps > 0 {
         rows.push((
-            "time a step",
+            "time per step",
             format!(
                 "{} ns, {} ns at worst",
                 costs.call_ns_median, costs.call_ns_worst

@@ -9,7 +9,7 @@ use pixelrate_trainer::checkpoint::FORK;
 
 use crate::{chosen, signals};
 
-/// Keep a checkpoint of a run that trains now, under a name: it stays when those without one give way to newer ones.
+/// Save a named checkpoint of runs that are training. Unlike an unnamed one, it is never deleted automatically.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example: pixelrate checkpoint runs/demo/cyclic-seed0 --name before-the-drop"
@@ -17,7 +17,7 @@ use crate::{chosen, signals};
 pub(crate) struct Args {
     #[command(flatten)]
     runs: chosen::Args,
-    /// Letters, digits, - and _.
+    /// The checkpoint's name: letters, digits, - and _.
     #[arg(long)]
     name: String,
 }
@@ -36,5 +36,5 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         let name = name.clone();
         steer::ask(folder, What::Checkpoint { name }, None, &stop)
     });
-    Ok(runs.tell(answers, "is kept", "was kept"))
+    Ok(runs.tell(answers, "will save a checkpoint", "saved a checkpoint"))
 }

@@ -12,7 +12,7 @@ use pixelrate_study::{Error, queue};
 #[derive(clap::Args)]
 #[group(skip)]
 pub(crate) struct Args {
-    /// A run's folder, or a study's, for all of its runs that it can be done to.
+    /// A run's folder; or a study's, for every run in it that the command can act on.
     run: PathBuf,
     /// Only runs that match (repeatable); KEY is run, study, schedule (its label), seed, dataset, model or state.
     #[arg(long = "where", value_name = "KEY=VALUE", value_parser = Filter::parse)]
@@ -86,7 +86,7 @@ impl Others {
 
     fn of_some(self) -> &'static str {
         match self {
-            Self::Over => "over",
+            Self::Over => "already over",
             Self::NotRunning => "not running",
         }
     }

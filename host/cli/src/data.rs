@@ -20,15 +20,15 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Fetch a data set; goes on where it was cut.
+    /// Download a data set; an interrupted download continues.
     Get {
         /// mnist, fashion-mnist, cifar10 or cifar100.
         name: String,
-        /// Address of a folder that holds the official files elsewhere. They must have the official sums all the same.
+        /// Address of a mirror's folder of the official files. Their checksums must still be the official ones.
         #[arg(long, value_name = "URL")]
         mirror: Option<String>,
     },
-    /// Load a data set, and tell what it is.
+    /// Load a data set, and print its size, shape, origin and SHA-256.
     Check {
         /// The data set.
         name: String,

@@ -12,8 +12,8 @@ use crate::{preview, run, signals, training};
 /// Find a learning rate to begin with: train for some steps under a rate that rises from far too low to far too high, and
 /// see where the loss falls (the range test of Smith 2017, arXiv 1506.01186).
 ///
-/// The run ends once the smoothed loss is four times the least, as fastai's `lr_find`. The same command goes on after a
-/// stop.
+/// The run ends once the smoothed loss is four times its minimum, as in fastai's `lr_find`. After a stop, the same
+/// command continues.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example: pixelrate find-lr --dataset synthetic --model convnet --optimizer adam --seeds 3"
@@ -30,10 +30,10 @@ pub(crate) struct Args {
     /// Steps of the test.
     #[arg(long, default_value_t = 200)]
     steps: u64,
-    /// Let each step add to the rate, as in the paper, instead of multiplying it.
+    /// Raise the rate linearly, as in the paper, instead of exponentially.
     #[arg(long)]
     linear: bool,
-    /// Runs, each with a seed of its own, from 0.
+    /// Number of runs: one per seed, counted from 0.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Where the runs' folders are made: `RUNS/find-lr/<run>`.
@@ -94,16 +94,16 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     }
     for run in &tested.runs {
         let ending = match run.ending {
-            Ending::Exploded => "its smoothed loss came to four times the least",
-            Ending::Diverged => "its loss left the finite numbers",
-            Ending::Whole => "it came to the greatest rate: a higher --max would show more",
+            Ending::Exploded => "its smoothed loss reached four times its minimum",
+            Ending::Diverged => "its loss became NaN or infinite",
+            Ending::Whole => "it reached the highest rate: a higher --max would show more",
         };
         println!("{}: {} steps; {ending}", run.folder.display(), run.steps);
     }
     let told = [
         "two thirds into the longest fall of the loss; fastai's default",
         "where the loss falls fastest; as fastai's `steep`, PyTorch Lightning, torch-lr-finder",
-        "a tenth of the rate of the least loss; fastai's `minimum`",
+        "a tenth of the rate at the lowest loss; fastai's `minimum`",
     ];
     for ((name, suggestion), told) in tested.suggestions.all().iter().zip(told) {
         println!("{name:>12}: {:.2e}  ({told})", suggestion.learning_rate);

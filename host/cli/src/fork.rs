@@ -14,7 +14,7 @@ use pixelrate_study::steer::Wish;
 
 use crate::{chosen, run, signals, swap};
 
-/// Begin new runs from one step of a run, one for each schedule, and train them to their end.
+/// Fork runs at a step: start a new run from there for each schedule, and train it to the end.
 #[derive(clap::Args)]
 #[command(
     group = ArgGroup::new("offer").required(true).multiple(true),
@@ -26,11 +26,11 @@ pub(crate) struct Args {
     /// The first step under the new schedules [default: that of the run's newest checkpoint].
     #[arg(long, conflicts_with = "at_epoch")]
     at_step: Option<u64>,
-    /// The same in passes over the training set.
+    /// The same, in epochs (passes over the training set).
     #[arg(long)]
     at_epoch: Option<f64>,
-    /// A built-in schedule, a .wasm or .wat file, or a composition (.toml); each gives a run of its own. Without any, the schedule in force goes
-    /// on with other parameters.
+    /// A built-in schedule, a .wasm or .wat file, or a composition (.toml); each gives a run of its own. Without any,
+    /// the schedule in force continues with the parameters given.
     #[arg(long = "schedule", group = "offer")]
     schedules: Vec<String>,
     /// A parameter of the schedules (repeatable).
@@ -39,10 +39,10 @@ pub(crate) struct Args {
     /// Begin without the state of the run's own schedule.
     #[arg(long)]
     fresh: bool,
-    /// Make the new runs' folders, and train nothing: `pixelrate resume` takes each up.
+    /// Make the new runs' folders, but train nothing: `pixelrate resume` trains one.
     #[arg(long)]
     only_prepare: bool,
-    /// Runs side by side [default: cores over threads a run].
+    /// Runs in parallel [default: cores divided by threads per run].
     #[arg(long)]
     jobs: Option<usize>,
 }
@@ -141,7 +141,7 @@ fn train(
             }
             RunEnd::Stopped | RunEnd::Reached => {
                 eprintln!(
-                    "{} is not finished: `pixelrate resume` takes it up",
+                    "{} is not finished: `pixelrate resume` continues it",
                     spec.run
                 );
                 code = worse(code, ExitCode::from(130));
@@ -149,6 +149,9 @@ fn train(
             RunEnd::Finished | RunEnd::Diverged => {}
         }
     }
-    eprintln!("`pixelrate report {}` draws the family", study.display());
+    eprintln!(
+        "`pixelrate report {}` compares the forks with their trunks",
+        study.display()
+    );
     Ok(code)
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::trial;
 
-/// Tell what a plugin is: what it exports and imports, its parameters and their defaults.
+/// Show what a plugin exports and imports, and its parameters with their defaults.
 ///
 /// Parameters are those that it declares, and those that it was seen to ask for when it was started and asked for a
 /// step.
@@ -166,7 +166,9 @@ fn print(plugin: &Plugin, seen: &Seen) {
         println!("  part     {}: {bytes} bytes, {}", part.name, &sha256[..12]);
     }
     if plugin.reads_training() {
-        println!("  It reads what training shows, so that the loss is read back at every step.");
+        println!(
+            "  It reads training's values, so the loss is read back from the device at every step."
+        );
     }
     if plugin.reads_weights() {
         println!("  It reads the norm of the weights, which is measured for it at every step.");
@@ -183,7 +185,7 @@ fn print(plugin: &Plugin, seen: &Seen) {
         table.add_row([name, &value, "(not declared)"]);
     }
     if let Some(problem) = &seen.start_error {
-        println!("It did not start, so that it may have other parameters than these: {problem}");
+        println!("It did not start, so it may have parameters not listed here: {problem}");
     }
     if table.is_empty() {
         println!("no parameters");

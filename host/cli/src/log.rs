@@ -11,9 +11,9 @@ use pixelrate_study::runs::{Look, RunFolder, State};
 use pixelrate_trainer::spec::{RunFile, RunSpec};
 use serde::Serialize;
 
-/// Tell the story of a run: what happened, at which step, when (UTC), and how long it took. The newest comes last.
+/// Show what happened in a run, at which step, when (UTC), and how long it took, newest last.
 ///
-/// Of a run that is under way too: what is not in its Parquet files yet is read from its write-ahead log.
+/// It works during a run, too: what is not in the Parquet files yet is read from the write-ahead log.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example: pixelrate log runs/demo/cyclic-seed0 --kind swapped,rejected,reverted"
@@ -21,7 +21,8 @@ use serde::Serialize;
 pub(crate) struct Args {
     /// The run's folder.
     folder: PathBuf,
-    /// Tell of these kinds only, with commas between them.
+    /// Only events of these kinds, separated by commas: loaded, swapped, rejected, reverted, fault, log, note, checkpoint,
+    /// resumed, paused, continued, finished, failed, stopped, judged.
     #[arg(long = "kind", value_name = "KIND,…", value_delimiter = ',')]
     kinds: Vec<EventKind>,
     /// Print JSON.
@@ -132,7 +133,7 @@ fn title(path: &Path, file: Option<&RunFile>, look: &Look, planned: &[String]) -
         _ => look.state.to_string(),
     });
     let back = look.goes_back_to();
-    parts.extend(back.map(|step| format!("goes on at step {step}")));
+    parts.extend(back.map(|step| format!("resumes at step {step}")));
     parts.extend(planned.iter().map(|told| format!("then {told}")));
     format!("{}: {}", path.display(), parts.join(", "))
 }

@@ -35,7 +35,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// A research platform for learning-rate schedules: WASM plugins drive a libtorch trainer, every step is logged.
+/// A research platform for learning-rate schedules: WASM plugins drive a libtorch trainer, and every step is logged.
 #[derive(Parser)]
 #[command(
     version,

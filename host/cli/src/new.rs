@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use pixelrate_author::{language, template};
 
-/// Make a folder for a new schedule, in any of the languages: it builds at once, and has its test.
+/// Create a folder for a new schedule in a language of your choice: an example that builds as it is, with its test.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example: pixelrate new my-schedule --lang zig\n         cd my-schedule && pixelrate build"

@@ -8,7 +8,7 @@ use pixelrate_study::steer;
 
 use crate::{chosen, signals};
 
-/// Let a run wait between two steps; it keeps a checkpoint first. `pixelrate resume` lets it go on.
+/// Pause runs between two steps, after saving a checkpoint. `pixelrate resume` continues one.
 #[derive(clap::Args)]
 #[command(after_help = "Example: pixelrate pause runs/demo --where seed=1")]
 pub(crate) struct Args {
@@ -22,5 +22,5 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let answers = chosen::each(&runs.folders, |folder| {
         steer::ask(folder, What::Pause, None, &stop)
     });
-    Ok(runs.tell(answers, "waits", "waits"))
+    Ok(runs.tell(answers, "pauses", "paused"))
 }

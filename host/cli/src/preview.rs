@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// Draw to this file, .png or .svg, instead of the terminal.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Draw the scan of the one schedule `image` over its picture, with its learning rates beneath, to this file, .png or
+    /// Draw how the one schedule, `image`, scans its picture, with its learning rates beneath, to this file, .png or
     /// .svg.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "json"])]
     scan: Option<PathBuf>,
@@ -60,7 +60,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     if let Some(out) = &args.scan {
         let [text] = args.schedules.as_slice() else {
             bail!(
-                "--scan draws one schedule, and {} are named",
+                "--scan draws one schedule, but {} were given",
                 args.schedules.len()
             );
         };

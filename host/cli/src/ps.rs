@@ -9,7 +9,7 @@ use pixelrate_runlog::Held;
 use pixelrate_study::runs::{self, Filter, Look, RunFolder, State};
 use serde::Serialize;
 
-/// Tell which runs are under way: where each is, under which schedule, and which process trains it.
+/// List the runs under way: how far each is, under which schedule, and in which process.
 #[derive(clap::Args)]
 #[command(after_help = "Example: pixelrate ps runs/demo --all --where seed=1")]
 pub(crate) struct Args {
@@ -155,7 +155,7 @@ fn table(rows: &[Row]) -> Table {
         table.add_row([
             row.run.display().to_string(),
             match row.goes_back_to {
-                Some(step) => format!("{}, goes on at {step}", row.state),
+                Some(step) => format!("{}, resumes at {step}", row.state),
                 None => row.state.to_string(),
             },
             or_dash(step),

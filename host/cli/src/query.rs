@@ -11,9 +11,9 @@ use pixelrate_study::runs::{self, Filter};
 
 use crate::{say, signals};
 
-/// Answer SQL over the logs of any number of runs, by DuckDB.
+/// Query the logs of any number of runs in SQL, with DuckDB.
 ///
-/// The tables are steps, evals, events, runs (those that have ended) and params (what each run was asked for). Rows that a
+/// The tables are steps, evals, events, runs (a row per run that has ended) and params (each run's settings). Rows that a
 /// run under way has not written into Parquet yet are there, too. Without SQL, DuckDB's own shell opens with the tables in
 /// it.
 #[derive(clap::Args)]
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// elsewhere.
     #[arg(long)]
     format: Option<Format>,
-    /// Memory that the answer may take; beyond it, DuckDB uses the disk.
+    /// Memory that the query may use; beyond it, DuckDB spills to disk.
     #[arg(long, value_name = "SIZE", default_value = "2GB")]
     memory: String,
 }

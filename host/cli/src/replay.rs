@@ -10,17 +10,17 @@ use pixelrate_trainer::train;
 use crate::{run, signals};
 
 /// What a difference means where the device may add in another order from one time to the next.
-const NOT_DETERMINISTIC: &str = "  it trained on CUDA without `deterministic = true` in [training] (`--deterministic`), where two runs of the same differ in their last bits, \
-and in more the longer they train: this is no sign that anything is wrong";
+const NOT_DETERMINISTIC: &str = "  it trained on CUDA without `deterministic = true` in [training] (`--deterministic`), where two runs with the same settings differ in the last bits, \
+and by more the longer they train: this does not mean that anything is wrong";
 
-/// Run a run again, with every swap at its step and from the plugins that it kept, and say whether every value that it
-/// logged agrees bit for bit.
+/// Train a run again from the plugins that it kept, with every swap at its step, and say whether every value that it
+/// logged, except timings, agrees bit for bit.
 #[derive(clap::Args)]
 #[command(after_help = "Example: pixelrate replay runs/demo/cyclic-seed0")]
 pub(crate) struct Args {
     /// The run's folder.
     run: PathBuf,
-    /// Where the run's data set lies now, if the folder came from another machine. The run remembers it.
+    /// Where the run's data set is now, if the run's folder came from another machine. The run remembers this path.
     #[arg(long, value_name = "FOLDER")]
     data_folder: Option<PathBuf>,
     /// Keep the second run in this new folder.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use pixelrate_study::report::{self, Options};
 
-/// What a study came to: what can be claimed, tables with error bars, curves and pictures, as one page and in Markdown.
+/// Report on a study: what can be claimed, tables with error bars, curves and pictures, as one HTML page and in Markdown.
 #[derive(clap::Args)]
 #[command(after_help = "Example: pixelrate report runs/demo --baseline cyclic --target 0.9")]
 pub(crate) struct Args {
@@ -18,8 +18,8 @@ pub(crate) struct Args {
     /// The schedule that the others are compared with [default: the study's `baseline`, or its first schedule].
     #[arg(long, value_name = "LABEL")]
     baseline: Option<String>,
-    /// The accuracy, a share, to which the time is taken [default: the study's `target`, or the least that a
-    /// finished run of the baseline ended with].
+    /// The target (0 to 1) of the time to accuracy [default: the study's `target`, or the lowest final accuracy of
+    /// the baseline's finished runs].
     #[arg(long, value_name = "SHARE")]
     target: Option<f64>,
     /// Print JSON instead of Markdown.

@@ -11,14 +11,14 @@ use pixelrate_trainer::train;
 
 use crate::{chosen, run, signals};
 
-/// Go on with a run: one that was stopped, crashed or failed from its newest checkpoint, one that was paused where it
+/// Continue a run: if it was stopped, crashed or failed, from its newest checkpoint; if it is paused, from where it
 /// waits.
 #[derive(clap::Args)]
 #[command(after_help = "Example: pixelrate resume runs/demo/cyclic-seed0")]
 pub(crate) struct Args {
     /// The run's folder.
     folder: PathBuf,
-    /// Where the run's data set lies now, if the folder came from another machine. The run remembers it.
+    /// Where the run's data set is now, if the run's folder came from another machine. The run remembers this path.
     #[arg(long, value_name = "FOLDER")]
     data_folder: Option<PathBuf>,
     /// Print the summary as JSON.
@@ -35,13 +35,13 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     {
         if args.data_folder.is_some() {
             bail!(
-                "{} only waits, with its data: `pixelrate resume` lets it go on, or `pixelrate stop` it first to move its data",
+                "{} is only paused, with its data loaded: `pixelrate resume` it without --data-folder, or `pixelrate stop` it first",
                 args.folder.display()
             );
         }
         let answer = steer::ask(&args.folder, What::Continue, None, &signals::stop()?);
         let runs = [args.folder.clone()];
-        return Ok(chosen::tell(&runs, vec![answer], "goes on", "went on"));
+        return Ok(chosen::tell(&runs, vec![answer], "continues", "continued"));
     }
     steer::not_over(&args.folder)?;
     if let Some(data) = &args.data_folder {

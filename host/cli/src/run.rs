@@ -15,14 +15,16 @@ use pixelrate_trainer::train::{self, Ending, Herald, Observer, Outcome, Progress
 
 use crate::{signals, training, trial};
 
-/// Train one run under one schedule. Keys of training without a flag, such as momentum and label_smoothing, are a study's.
+/// Train one run under one schedule. Training keys without a flag, such as momentum and label_smoothing, can only be
+/// set in a study's TOML.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example: pixelrate run --schedule cyclic --param max_lr=0.1 --dataset synthetic --model convnet --epochs 4"
 )]
 pub(crate) struct Args {
-    /// A built-in schedule (cosine, cyclic, fixed, image, onecycle, piecewise, plateau, wsd and more: plugins/README.md), a .wasm or .wat file, or a
-    /// composition: a .toml file, or its TOML, as '{ plugin = "cyclic", warmup = { epochs = 1 } }'.
+    /// A built-in schedule (cosine, cyclic, fixed, image, onecycle, piecewise, plateau, wsd and more:
+    /// plugins/README.md), a .wasm or .wat file, or a composition: a .toml file, or its TOML, as '{ plugin = "cyclic",
+    /// warmup = { epochs = 1 } }'.
     #[arg(long, required_unless_present_any = ["spec", "resume"])]
     schedule: Option<String>,
     /// A parameter of the schedule (repeatable).
@@ -33,19 +35,19 @@ pub(crate) struct Args {
     /// Passes over the training set.
     #[arg(long, default_value_t = 4.0)]
     epochs: f64,
-    /// Seeds weights, order, augmentation and the sandbox.
+    /// Seed of the initial weights, the data order, augmentation, dropout and the sandbox's random numbers.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The highest learning rate that the trainer takes.
+    /// The highest learning rate that the trainer accepts; a higher one is a fault.
     #[arg(long, default_value_t = 10.0)]
     max_learning_rate: f64,
     /// Go on with the last good value after a fault, instead of ending the run.
     #[arg(long)]
     hold: bool,
-    /// Folder of pictures of your own.
+    /// Folder of your own pictures; they go before built-in ones of the same name.
     #[arg(long)]
     pictures: Option<PathBuf>,
-    /// Do not take the schedule's file over when it changes.
+    /// Do not swap the schedule when its file changes.
     #[arg(long)]
     no_watch: bool,
     /// The run's folder (default: `runs/run/<schedule>-seed<seed>`).
@@ -117,7 +119,7 @@ pub(crate) fn end(outcome: &Outcome, folder: &Path, json: bool, quiet: bool) -> 
     match (outcome.ending, &outcome.summary) {
         _ if quiet => {}
         (Ending::Stopped, _) => {
-            eprintln!("stopped: `pixelrate resume {}` goes on", folder.display())
+            eprintln!("stopped: `pixelrate resume {}` continues", folder.display())
         }
         (ending, Some(row)) if !json => {
             let accuracy = row

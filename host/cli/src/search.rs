@@ -13,8 +13,8 @@ use pixelrate_trainer::spec::ScheduleSpec;
 
 use crate::{signals, training, trial};
 
-/// Search the best parameters of a schedule, or the best picture, by successive halving: all candidates train for a short
-/// while, the best of them for longer, and so on, each with several seeds. The same command goes on after a stop.
+/// Search for the best parameters of a schedule, or the best picture, by successive halving: all candidates train for a short
+/// while, the best of them for longer, and so on, each with several seeds. After a stop, the same command continues.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples: pixelrate search experiments/search-cyclic.toml\n          pixelrate search --schedule cyclic --param max_lr=1e-4..1.0:log --param step_size=20..400\n          pixelrate search --schedule image --pictures my-pictures --epochs 9\n          pixelrate search runs/search-image --confirm 5"
@@ -25,8 +25,8 @@ pub(crate) struct Args {
     search: Option<PathBuf>,
     #[command(flatten)]
     quick: Quick,
-    /// Runs side by side: a number, or auto, which measures how many are quickest [default: the search's `jobs`, or auto
-    /// where that takes no time worth speaking of].
+    /// Runs in parallel: a number, or auto, which measures how many are quickest [default: the search's `jobs`; else auto,
+    /// which skips measuring where the search is short].
     #[arg(long)]
     jobs: Option<Jobs>,
     /// Where the search's folder is made: `RUNS/<search>`.
@@ -35,10 +35,10 @@ pub(crate) struct Args {
     /// List rungs and candidates, and train nothing.
     #[arg(long)]
     list: bool,
-    /// Run the best again with so many seeds that the search did not use, and report those numbers.
+    /// Train the best candidates again with this many seeds that the search did not use, and report those results.
     #[arg(long, value_name = "SEEDS", value_parser = clap::value_parser!(u32).range(1..))]
     confirm: Option<u32>,
-    /// How many of the best `--confirm` runs.
+    /// How many of the best candidates `--confirm` trains again.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
     /// Print JSON instead of Markdown.
@@ -84,28 +84,28 @@ struct Quick {
     /// The search's name [default: search-SCHEDULE].
     #[arg(long, requires = "schedule")]
     name: Option<String>,
-    /// Candidates [default: all combinations of the choices, and with ranges at least 27].
+    /// Number of candidates [default: all combinations of the choices; with a range, at least 27].
     #[arg(long, requires = "schedule")]
     candidates: Option<usize>,
     /// From rung to rung, candidates are divided by this and epochs multiplied by it [default: 3].
     #[arg(long, requires = "schedule")]
     eta: Option<u32>,
-    /// Epochs of the first rung, at the least [default: epochs over the square of eta].
+    /// Minimum epochs of the first rung [default: epochs over the square of eta].
     #[arg(long, requires = "schedule")]
     min_epochs: Option<f64>,
     /// Passes over the training set: the full budget.
     #[arg(long, default_value_t = 9.0)]
     epochs: f64,
-    /// Seeds of each candidate, from 0.
+    /// Number of seeds for each candidate, counted from 0.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Seeds the draw of the candidates.
+    /// Seed for drawing the candidates.
     #[arg(long, default_value_t = 0)]
     search_seed: u64,
     /// What candidates are ranked by: accuracy or loss.
     #[arg(long, default_value = "accuracy", value_parser = metric)]
     metric: Metric,
-    /// The highest learning rate that the trainer takes.
+    /// The highest learning rate that the trainer accepts; a higher one is a fault.
     #[arg(long, default_value_t = 10.0)]
     max_learning_rate: f64,
     #[command(flatten)]

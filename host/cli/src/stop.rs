@@ -8,7 +8,7 @@ use pixelrate_study::steer;
 
 use crate::{chosen, signals};
 
-/// Let a run keep a checkpoint and end. `pixelrate resume` takes it up again.
+/// Stop runs, after saving a checkpoint. `pixelrate resume` continues one from there.
 #[derive(clap::Args)]
 #[command(after_help = "Example: pixelrate stop runs/demo/cyclic-seed0")]
 pub(crate) struct Args {

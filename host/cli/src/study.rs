@@ -10,14 +10,16 @@ use pixelrate_study::{plan, queue, report};
 
 use crate::{signals, trial};
 
-/// Run a study: every schedule with every seed, each in a process of its own, or on a GPU in a thread of this one. The same command goes on after a stop.
+/// Run a study: every schedule with every seed, each in its own process, or on a GPU in a thread of this one. After a
+/// stop, the same command continues.
 #[derive(clap::Args)]
 #[command(after_help = "Example: pixelrate study experiments/demo.toml --jobs 2")]
 pub(crate) struct Args {
     /// The study's TOML.
     file: PathBuf,
-    /// Runs side by side: a number, or auto, which measures how many are quickest, and with how many threads each, where
-    /// the study leaves `threads` out [default: the study's `jobs`, or auto where that takes no time worth speaking of].
+    /// Runs in parallel: a number, or auto, which measures how many are quickest (and with how many threads each, if
+    /// the study does not set `threads`) [default: the study's `jobs`; else auto, which skips measuring where the study
+    /// is short].
     #[arg(long)]
     jobs: Option<Jobs>,
     /// Where the runs' folders are made: `RUNS/<study>/<run>`.

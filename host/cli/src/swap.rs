@@ -8,8 +8,8 @@ use pixelrate_study::steer::{self, At, Wish};
 
 use crate::{chosen, run, signals, trial};
 
-/// Give a run another schedule, while it trains or is stopped. It is compiled, checked and rehearsed first: one that
-/// fails changes nothing.
+/// Give runs another schedule, while they train or are stopped. The new one is compiled, checked and rehearsed first:
+/// one that fails changes nothing.
 #[derive(clap::Args)]
 #[command(
     group = ArgGroup::new("offer").required(true).multiple(true),
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// Take over before this step, instead of as soon as it is ready.
     #[arg(long, conflicts_with = "at_epoch")]
     at_step: Option<u64>,
-    /// Take over once so many passes over the training set are done.
+    /// Take over after this many epochs (passes over the training set).
     #[arg(long)]
     at_epoch: Option<f64>,
 }
@@ -32,13 +32,14 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 #[group(skip)]
 struct Offered {
-    /// A built-in schedule, a .wasm or .wat file, or a composition (.toml); by default the one in force, with other parameters.
+    /// A built-in schedule, a .wasm or .wat file, or a composition (.toml); by default the one in force, with other
+    /// parameters.
     #[arg(long, group = "offer")]
     schedule: Option<String>,
     /// A parameter of the schedule (repeatable).
     #[arg(long = "param", value_name = "NAME=VALUE", group = "offer")]
     params: Vec<String>,
-    /// Begin without the state of the schedule before it.
+    /// Start the new schedule without the old one's state.
     #[arg(long)]
     fresh: bool,
 }

@@ -14,23 +14,23 @@ pub(crate) struct Args {
     /// cifar10, cifar100, mnist, fashion-mnist or synthetic.
     #[arg(long, default_value = "synthetic")]
     dataset: String,
-    /// Where the data sets lie [default: PIXELRATE_DATA, or data].
+    /// Folder of the data sets [default: PIXELRATE_DATA, or data].
     #[arg(long)]
     data_folder: Option<PathBuf>,
     /// resnet-N (N = 6n + 2), mnist-convnet, convnet or airbench; none trains nothing: a dry run of the schedule.
     #[arg(long, default_value = "convnet")]
     model: String,
-    /// Pictures a step.
+    /// Batch size: pictures per step.
     #[arg(long, default_value_t = 128)]
     batch_size: u32,
-    /// Evaluate on so many training pictures that are held back, or below 1 this share of them, the last, instead of the
-    /// test set [default: 0; of a search, 0.1].
+    /// Hold back the last N training pictures (below 1: this share of them), and evaluate on them instead of the
+    /// test set [default: 0; in a search, 0.1].
     #[arg(long, value_name = "N")]
     validation_examples: Option<f64>,
     /// momentum, nesterov, adam or adamw.
     #[arg(long, default_value = "momentum", value_parser = optimizer)]
     optimizer: OptimizerKind,
-    /// L2 penalty; of adamw, the decoupled decay.
+    /// Weight decay: an L2 penalty; with adamw, decoupled.
     #[arg(long, default_value_t = 0.0)]
     weight_decay: f64,
     /// auto, cpu, cuda or cuda:N.
@@ -39,10 +39,10 @@ pub(crate) struct Args {
     /// Threads of a run on the CPU.
     #[arg(long, default_value_t = 1)]
     threads: u32,
-    /// auto, float32 or bfloat16; auto is bfloat16 on a CPU or GPU that computes with it.
+    /// auto, float32 or bfloat16; auto is bfloat16 on a CPU or GPU with hardware for it, else float32.
     #[arg(long, default_value = "auto")]
     precision: PrecisionChoice,
-    /// On a GPU, compute the same bits each time, so that `replay` can agree. One CPU always does.
+    /// On a GPU, compute the same bits each time, so that `pixelrate replay` can verify a run. On one CPU that is always so.
     #[arg(long)]
     deterministic: bool,
 }

@@ -31,7 +31,7 @@ pub(crate) struct Run {
     /// Steps of an epoch.
     #[arg(long, default_value_t = 391)]
     steps_per_epoch: u64,
-    /// Folder of pictures of your own.
+    /// Folder of your own pictures; they go before built-in ones of the same name.
     #[arg(long)]
     pictures: Option<PathBuf>,
 }
@@ -108,7 +108,7 @@ pub(crate) fn facts(
 /// Refuses what is no folder, for one of pictures.
 pub(crate) fn is_picture_folder(named: &Path) -> Result<()> {
     if !named.is_dir() {
-        anyhow::bail!("--pictures: {} is no folder", named.display());
+        anyhow::bail!("--pictures: {} is not a folder", named.display());
     }
     Ok(())
 }
@@ -120,7 +120,7 @@ pub(crate) fn engine() -> Result<Engine> {
 
 /// Loads a plugin. Large ones take seconds to compile the first time: a terminal says so meanwhile.
 pub(crate) fn load(engine: &Engine, name: &str) -> Result<Plugin> {
-    let message = format!("compiling {name}, which is kept for the next time");
+    let message = format!("compiling {name} (cached for next time)");
     Ok(busy(&message, || pixelrate_compose::load(engine, name))?)
 }
 

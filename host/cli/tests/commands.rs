@@ -288,7 +288,7 @@ fn what_cannot_be_drawn_or_is_misspelt_is_told() {
         &["run", "--schedule", "image", "--pictures", "typo"],
     ] {
         let err = refused(call);
-        assert!(err.contains("--pictures: typo is no folder"), "{err}");
+        assert!(err.contains("--pictures: typo is not a folder"), "{err}");
     }
     let composed = "{ plugin = \"image\", params = { image = \"puppy\" }, scale = 0.5 }";
     let err = refused(&["preview", composed, "--scan", "scan.png"]);

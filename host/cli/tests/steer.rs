@@ -120,7 +120,7 @@ fn ps_tells_what_runs_and_with_all_what_ran() {
     let (_, out, _) = ps(&["--where", "state=stopped"]);
     assert!(out.contains("seed1") && !out.contains("seed0"), "{out}");
     // It was killed before it had kept a checkpoint.
-    assert!(out.contains("stopped, goes on at 0  250/1001"), "{out}");
+    assert!(out.contains("stopped, resumes at 0  250/1001"), "{out}");
     let (_, out, _) = ps(&["--where", "seed=0", "--where", "schedule=cyclic"]);
     assert!(out.contains("seed0") && !out.contains("seed2"), "{out}");
     let (good, _, err) = ps(&["--where", "sed=0"]);

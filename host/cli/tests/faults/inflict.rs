@@ -257,7 +257,8 @@ impl Round<'_> {
     fn second(&mut self) {
         let (_, text) = self.ask(&["resume"]);
         // A run that was killed while it waited still says so for an instant.
-        let told = text.contains("another process is writing this run") || text.contains("went on");
+        let told =
+            text.contains("another process is writing this run") || text.contains("continued");
         assert!(told || self.is_ending(), "a second process: {text}");
     }
 

@@ -42,7 +42,7 @@ fn extent(groups: &[Group<'_>], report: &Report) -> String {
     let diverged: Vec<&Row> = report.rows.iter().filter(|row| row.diverged > 0).collect();
     let total: usize = diverged.iter().map(|row| row.diverged).sum();
     let mut text = format!(
-        "{} of {}, in {}. These results speak of {}, and of the parameters that were used.",
+        "{} of {}, with {}. These results apply to {}, and to the parameters that were used.",
         count(runs, "run"),
         count(report.rows.len(), "schedule"),
         count(report.seeds, "seed"),
@@ -51,9 +51,11 @@ fn extent(groups: &[Group<'_>], report: &Report) -> String {
     text.push_str(&match total {
         0 => " No run diverged.".to_owned(),
         _ => {
-            let named = diverged.iter().map(|row| format!("{} of {}", row.diverged, row.schedule));
+            let named = diverged
+                .iter()
+                .map(|row| format!("{} of {}", row.diverged, row.schedule));
             format!(
-                " {} diverged ({}): they are not left out, but count with the accuracy that they ended with.",
+                " {} diverged ({}): not left out, but counted with the accuracy at the end.",
                 count(total, "run"),
                 list(named)
             )
@@ -82,14 +84,14 @@ fn best(rows: &[Row], of: Option<EvalSplit>) -> Option<String> {
         .max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))?;
     let Some(half) = accuracy.half_width else {
         return Some(format!(
-            "{} has the highest {of}, {} %, of a single run: what other seeds would give is not known.",
+            "{} has the highest {of}, {} %, in a single run: how other seeds would do is unknown.",
             row.schedule,
             percent(accuracy.mean)
         ));
     };
     let luck = match rows.len() {
         1 => String::new(),
-        all => format!(" Being the highest of {all}, it is likely to be a little too high."),
+        all => format!(" As the highest of {all}, it is likely to be a slight overestimate."),
     };
     Some(format!(
         "{} has the highest mean {of}, {} % (95 % interval by Student's t over {}: {} to {}).{luck}",
@@ -143,13 +145,13 @@ fn against_the_baseline(report: &Report) -> Vec<String> {
     let unclear = of(Verdict::Unclear).count();
     if unclear > 0 {
         let mut text = format!(
-            "Not told apart from {baseline}: {}. That is not to say that they are equal.",
+            "Not told apart from {baseline}: {}. That does not show that they are equal.",
             list(of(Verdict::Unclear).map(|row| row.schedule.clone()))
         );
         if let Some(detectable) = all.detectable.filter(|share| *share < 1.0) {
             text.push_str(&format!(
-                " With this many seeds, a typical one of these comparisons would miss a true difference of {} points \
-                 once in five times, and a smaller one more often.",
+                " With this many seeds, a typical one of these comparisons has 80 % power to detect a true difference of {} points, \
+                 and less power for a smaller one.",
                 percent(detectable)
             ));
         }
@@ -159,7 +161,7 @@ fn against_the_baseline(report: &Report) -> Vec<String> {
         seeds.sort();
         if let Some((least, name)) = seeds.first() {
             text.push_str(&format!(
-                " The one that fewest seeds would settle is {name}: {least}, were the true difference the one seen here."
+                " Fewest seeds would settle {name}: {least}, if the true difference is the one seen here."
             ));
         }
         claims.push(text);
@@ -167,7 +169,7 @@ fn against_the_baseline(report: &Report) -> Vec<String> {
     let untested = of(Verdict::Untested).map(|row| row.schedule.clone());
     if of(Verdict::Untested).count() > 0 {
         claims.push(format!(
-            "Not tested, for want of two common seeds or of any spread between them: {}.",
+            "Not tested, having fewer than two seeds in common with the baseline, or differences without any spread: {}.",
             list(untested)
         ));
     }
@@ -197,13 +199,13 @@ fn target(report: &Report) -> Option<String> {
         .map(|(row, found)| format!("{} ({} of {})", row.schedule, found.runs, found.of))
         .collect();
     let mut text = format!(
-        "{} {were} the quickest to {} %: {runs} there by step {least:.0}, as far as tests show it.",
+        "{} {were} the quickest to {} %: {runs} there by step {least:.0}, at the resolution of the evaluations.",
         list(first.into_iter()),
         percent(target),
     );
     if !short.is_empty() {
         text.push_str(&format!(
-            " Not every run came there: {}.",
+            " Not every run reached it: {}.",
             list(short.into_iter())
         ));
     }
@@ -213,8 +215,8 @@ fn target(report: &Report) -> Option<String> {
 fn tuning(report: &Report) -> Vec<String> {
     if report.tunings.is_empty() && report.searched.is_empty() {
         return vec![
-            "The study shows no tuning: no schedule ran with two sets of numbers under the same training and picture. Were \
-             they chosen elsewhere, that cost is not counted here."
+            "The study shows no tuning: no schedule ran with two sets of numeric parameters under the same training and picture. If \
+             they were chosen elsewhere, that cost is not counted here."
                 .to_owned(),
         ];
     }
@@ -225,7 +227,7 @@ fn tuning(report: &Report) -> Vec<String> {
         let defaults = match &tuning.defaults {
             Some((label, accuracy)) if label != best => {
                 format!(
-                    " At its defaults ({label}) it came to {} %.",
+                    " At its defaults ({label}) it reached {} %.",
                     percent(*accuracy)
                 )
             }
@@ -233,11 +235,13 @@ fn tuning(report: &Report) -> Vec<String> {
             None => " It has no result at its defaults.".to_owned(),
         };
         let chosen = match report.searched.iter().any(|one| one.label == *best) {
-            true => "a search chose its numbers, as told above",
-            false => "it was chosen on the seeds that it is reported on, and is flattered by that",
+            true => "a search chose its parameters, as stated above",
+            false => {
+                "it was chosen on the seeds that it is reported on, so this figure is optimistic"
+            }
         };
         Some(format!(
-            "{} ran with {} sets of numbers, which took {} and {:.2} core hours. The best, {best}, came to {} %; \
+            "{} ran with {} sets of numeric parameters, which took {} and {:.2} core hours. The best, {best}, reached {} %; \
              {chosen}.{defaults}",
             tuning.schedule,
             tuning.labels.len(),
@@ -264,7 +268,7 @@ fn searched(schedule: &super::Searched) -> String {
             chosen_on(schedule)
         ),
         None => format!(
-            "The parameters of {label} were searched for in {folder}, which is not there any more: what that cost is not \
+            "The parameters of {label} were searched for in {folder}, which no longer exists: its cost is not \
              counted here, and whether it chose on seeds that are reported here is not known."
         ),
     }
@@ -285,15 +289,15 @@ fn chosen_on(schedule: &super::Searched) -> String {
             " They were chosen on {on}, and are reported on {reported}, which had no part in the choice; {}.",
             match schedule.chosen_on {
                 Some(EvalSplit::Validation) => "nor had the test pictures",
-                Some(EvalSplit::Test) | None => "the test pictures are the same",
+                Some(EvalSplit::Test) | None => "the test pictures, however, are the same",
             }
         ),
         all if all == schedule.reported.len() => format!(
-            " They were chosen on {on}, which they are reported on, too: what they come to here is flattered by that."
+            " They were chosen on {on}, on which they are also reported: what they reach here is optimistic for that reason."
         ),
         _ => format!(
             " They were chosen on {on}, and of {reported}, on which they are reported, {} had a part in the choice: what \
-             they come to here is flattered by that in part.",
+             they reach here is somewhat optimistic for that reason.",
             named(&shared)
         ),
     }

@@ -86,7 +86,7 @@ pub(super) fn draw(
     let dots = dots(rows);
     let axis = accuracies(of);
     figure::bars(&path(BARS.file), BARS_TITLE, &axis, &dots)?;
-    let title = "Accuracy after the last step, closer";
+    let title = "Accuracy after the last step, zoomed in";
     figure::dots(&path(DOTS.file), title, &axis, &dots)?;
     if !comparisons.rows.is_empty() {
         differences(rows, comparisons, &path(DIFFERENCES.file))?;
@@ -164,7 +164,7 @@ fn differences(rows: &[&Row], comparisons: &Comparisons, path: &Path) -> Result<
         [only] => format!("Accuracy less that of {only}, seed by seed"),
         _ => "Accuracy less that of the baseline, seed by seed".to_owned(),
     };
-    let axis = "percentage points; mean, its 95 % interval, each seed; filled: told apart after correction";
+    let axis = "percentage points; mean, its 95 % interval, each seed; filled: significant after correction";
     figure::differences(path, &title, axis, &dots, &clear)
 }
 
@@ -179,7 +179,7 @@ fn rates_title(traces: &[Trace], rates: &[Series]) -> String {
         title.push_str("; band: all seeds");
     }
     if rates.iter().any(|series| !series.marks.is_empty()) {
-        title.push_str("; upright: takeovers");
+        title.push_str("; vertical lines: swaps");
     }
     title
 }

@@ -71,7 +71,7 @@ pub(super) fn page(
                         (drawn.figure(&BARS)?)
                         (drawn.figure(&DOTS)?)
                         @if !report.comparisons.rows.is_empty() {
-                            h2 id="comparison" { "Beside the baseline" }
+                            h2 id="comparison" { "Compared with the baseline" }
                             (drawn.figure(&DIFFERENCES)?)
                             (tables::comparisons(report))
                             p.note { (prose(&notes::comparisons(report))) }
@@ -80,7 +80,7 @@ pub(super) fn page(
                             h2 id="curves" { "Curves" }
                             (curves(&drawn)?)
                         }
-                        h2 id="way" { "On the way" }
+                        h2 id="way" { "Accuracy during training" }
                         (tables::way(report))
                         p.note { (prose(notes::CURVES)) }
                         @if !pictures.is_empty() {
@@ -125,9 +125,9 @@ fn head(report: &Report, pictures: bool) -> Markup {
             @if let Some(line) = report.trained.first() { p { (line) } }
             nav aria-label="Sections" {
                 a href="#results" { "Results" }
-                @if !report.comparisons.rows.is_empty() { a href="#comparison" { "Beside the baseline" } }
+                @if !report.comparisons.rows.is_empty() { a href="#comparison" { "Compared with the baseline" } }
                 a href="#curves" { "Curves" }
-                a href="#way" { "On the way" }
+                a href="#way" { "Accuracy during training" }
                 @if pictures { a href="#pictures" { "Pictures" } }
                 a href="#ran" { "What ran" }
                 @if !report.tunings.is_empty() { a href="#tuning" { "Tuning" } }
@@ -142,9 +142,9 @@ fn head(report: &Report, pictures: bool) -> Markup {
 fn curves(drawn: &Drawn<'_>) -> Result<Markup, Error> {
     Ok(html! {
         p.note.live {
-            "Point at a curve for its values; drag over a stretch to come closer, and press twice to see all again. Bands are \
-             the 95 % interval of the mean over the seeds by Student's t. The learning rate is no mean, but that of one \
-             run, of each schedule's first seed; its band goes from the least to the greatest of all seeds. Curves are \
+            "Hover over a curve for its values; drag over a stretch to zoom in, and double-click to see all again. Bands are \
+             the 95 % interval of the mean over the seeds by Student's t. The learning rate is not a mean, but that of one \
+             run, with each schedule's first seed; its band spans the minimum to the maximum of all seeds. Curves are \
              thinned: of the learning rate, the lowest and highest value of each of at most 700 stretches are kept, and \
              the loss is the mean over each of 240. Every step lies in the runs' folders: "
             code { "steps/*.parquet" } "."
@@ -161,7 +161,7 @@ fn curves(drawn: &Drawn<'_>) -> Result<Markup, Error> {
             figure.chart.live id={ "chart-" (chart.id) } {
                 h3 {
                     (chart.title)
-                    label { input type="checkbox"; " powers of ten" }
+                    label { input type="checkbox"; " log scale" }
                 }
                 div.plot tabindex="0" role="img" aria-label={ (chart.title) " against step; arrow keys move along it" } {}
             }

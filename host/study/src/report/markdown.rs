@@ -49,7 +49,7 @@ fn results(text: &mut String, report: &Report) {
     let _ = writeln!(
         text,
         "\n## Results\n\n\
-         | schedule | {}, % | least to most | train loss | seeds | diverged | seconds a run |\n\
+         | schedule | {}, % | min to max | train loss | seeds | diverged | seconds per run |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
         accuracy_on(report.evaluated_on)
     );
@@ -74,7 +74,7 @@ fn results(text: &mut String, report: &Report) {
         for (_, row) in report.listed().filter(|(_, row)| row.untested > 0) {
             let _ = writeln!(
                 text,
-                "\n{}: {} ended without an accuracy that is a number, and are in no mean.",
+                "\n{}: {} without a numeric final accuracy, and so in no mean.",
                 cell(&row.schedule),
                 count(row.untested, "run")
             );
@@ -85,7 +85,7 @@ fn results(text: &mut String, report: &Report) {
 fn ran(text: &mut String, report: &Report) {
     text.push_str(
         "\n## What ran\n\n\
-         | schedule | plugin | parameters | training of its own |\n\
+         | schedule | plugin | parameters | own training settings |\n\
          | --- | --- | --- | --- |\n",
     );
     for (place, _) in report.listed() {
@@ -109,9 +109,9 @@ fn comparisons(text: &mut String, report: &Report) {
         return;
     }
     text.push_str(
-        "\n## Beside the baseline\n\n\
-         | schedule | baseline | difference, points | seeds | p, t test | p, sign flips | p, corrected | | seeds it would \
-         take, alone | corrected |\n\
+        "\n## Compared with the baseline\n\n\
+         | schedule | baseline | difference, points | seeds | p, t test | p, sign flips | p, corrected | verdict | seeds needed, \
+         uncorrected | corrected |\n\
          | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: |\n",
     );
     let beside = report.listed_comparisons();
@@ -142,8 +142,8 @@ fn curves(text: &mut String, report: &Report) {
     let target = or_none(report.target.map(percent));
     let _ = write!(
         text,
-        "\n## On the way\n\n\
-         | schedule | mean accuracy over the steps, % | runs that came to {target} % | steps to it | seconds to it |\n\
+        "\n## Accuracy during training\n\n\
+         | schedule | mean accuracy over the steps, % | runs that reached {target} % | steps to it | seconds to it |\n\
          | --- | ---: | ---: | ---: | ---: |\n"
     );
     for (_, row) in report.listed() {
@@ -167,7 +167,7 @@ fn tunings(text: &mut String, report: &Report) {
     }
     text.push_str(
         "\n## Tuning\n\n\
-         | schedule | sets of numbers | runs | core hours | best | accuracy, % | defaults | accuracy, % |\n\
+         | schedule | parameter sets | runs | core hours | best | accuracy, % | defaults | accuracy, % |\n\
          | --- | ---: | ---: | ---: | --- | ---: | --- | ---: |\n",
     );
     for tuning in &report.tunings {

@@ -5,31 +5,31 @@ use super::numbers::NONE;
 use super::{Report, Row};
 use crate::statistics::MOST_PAIRS;
 
-pub(super) const RESULTS: &str = "Accuracy is that after the last step, never the best one. ± is half of the 95 % \
-    interval of the mean by Student's t over the seeds; a run that diverged counts with the accuracy that it ended \
-    with, and has no finite training loss to be in that mean. The bootstrap's interval (BCa) is in `report.json`: with fewer than about ten seeds it is too narrow, since \
-    it cannot reach beyond the values that it has, so Student's is shown. Seconds are by the clock: a run that shared \
+pub(super) const RESULTS: &str = "Accuracy is the one after the last step, never the best on the way. ± is half the width of the 95 % \
+    confidence interval of the mean by Student's t over the seeds; a run that diverged counts with its accuracy at the end, \
+    and is not in the mean training loss. The bootstrap's interval (BCa) is in `report.json`: with fewer than about ten seeds it is too narrow, since \
+    it cannot reach beyond the observed values, so Student's is shown. Seconds are wall-clock time: a run that shared \
     the machine with others took longer by that.";
 
-pub(super) const CURVES: &str = "The mean over the steps is the area under the accuracy curve, from the first test to \
-    the last planned step, over that distance (trapezoid rule; a run that diverged keeps its last accuracy). Steps \
-    and seconds to the target are those of the median run at the first test that is as good; a run that never came \
-    there counts as later than all others, so that there is no number where half of them did not. Seconds are those \
-    of the steps alone, without the tests, and by the clock: a run that shared the machine with others, or with \
-    anything else, took longer by that, so that they compare schedules only where all had the same share of it. Steps \
+pub(super) const CURVES: &str = "The mean over the steps is the area under the accuracy curve from the first evaluation to \
+    the last planned step, divided by that number of steps (trapezoid rule; a run that diverged keeps its last accuracy). Steps \
+    and seconds to the target are those of the median run at its first evaluation that reaches it; a run that never got \
+    there counts as later than all others, so there is no number where half of the runs did not. Seconds are those \
+    of the steps alone, without evaluations, by the wall clock: a run that shared the machine with others, or with \
+    anything else, took longer, so they compare schedules only where all had the same share of it. Steps \
     do not depend on that.";
 
-pub(super) const RATES: &str = "The learning rate is no mean: its line is one run, that of each schedule's first \
-    seed, and the band around it, where there is one, goes from the least to the greatest of all its seeds.";
+pub(super) const RATES: &str = "The learning rate is not a mean: its line is that of one run, with each schedule's first \
+    seed, and the band around it, if any, spans the minimum to the maximum of all its seeds.";
 
-pub(super) const TUNING: &str = "The best of several sets of numbers was found on the same seeds that it is reported \
-    on, and in new runs it is likely to come to a little less. Of one that a search chose, the claims say on which \
-    seeds it did. Core hours are the seconds of the runs, each times its threads.";
+pub(super) const TUNING: &str = "The best of several sets of parameters was found on the same seeds that it is reported \
+    on, and is likely to do slightly worse in new runs. For one that a search chose, the claims say on which \
+    seeds. Core hours are the wall-clock time of the runs, each times its threads.";
 
 /// What belongs to the table of what ran.
 pub(super) fn ran(report: &Report) -> String {
     format!(
-        "A parameter that is not named is the plugin's default, which `pixelrate inspect` tells. Training, where the table \
+        "A parameter that is not named has the plugin's default, which `pixelrate inspect` shows. Training, where the table \
          names nothing else: {}.",
         report.ran.training()
     )
@@ -38,11 +38,11 @@ pub(super) fn ran(report: &Report) -> String {
 /// What the columns of the comparison mean.
 pub(super) fn comparisons(report: &Report) -> String {
     format!(
-        "Differences are of runs with the same seed, which share their first weights and the order of the pictures; in \
+        "Differences are of runs with the same seed, which share their initial weights and the order of the pictures; in \
          brackets the 95 % interval of their mean by Student's t, for this comparison alone. p: paired t test, two-sided; \
          sign flips: permutation test, from six seeds on; corrected: the t test's by Holm's method (1979) for {} \
-         comparisons, below 0.05 counts. The last columns say how many seeds would find a true difference of the size seen, \
-         in four such studies of five (noncentral t; Cohen, 1988): by itself, and at 0.05 over the number of comparisons. They \
+         comparisons; below 0.05 is significant. The last columns say how many seeds would detect a true difference of the size seen \
+         with 80 % power (noncentral t; Cohen, 1988): at 0.05, and at 0.05 divided by the number of comparisons. They \
          are only as good as the size and the spread that these few seeds show.",
         report.comparisons.tested
     )
@@ -58,7 +58,7 @@ pub(super) fn mixed(row: &Row) -> Vec<String> {
 
 fn redrawn(row: &Row) -> String {
     format!(
-        ": its {} runs have {} different pictures, since a picture's file was another when the last of them began, and its means \
+        ": its {} runs have {} different pictures, since a picture's file was changed before the last of them began, and its means \
          are over all of them: each run keeps its own in `pictures`.",
         row.runs, row.pictures
     )

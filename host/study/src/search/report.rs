@@ -185,7 +185,7 @@ fn markdown(search: &Search, tuning: &Tuning, ranked: &[Choice], winner: &str) -
     let cost = &tuning.cost;
     let _ = writeln!(
         text,
-        "\nIt took {} runs of {} steps in all, as many as {:.1} runs of full length, and {:.0} seconds of a core; {} diverged, \
+        "\nIt took {} runs and {} steps in all, as many as {:.1} full-length runs, and {:.0} core seconds; {} diverged, \
          {} failed.",
         cost.runs, cost.steps, cost.full_runs, cost.core_seconds, cost.diverged, cost.failed
     );
@@ -202,12 +202,12 @@ fn markdown(search: &Search, tuning: &Tuning, ranked: &[Choice], winner: &str) -
     if tuning.confirmed.is_empty() {
         let _ = writeln!(
             text,
-            "\n**The best one's score was selected: it is the best of many, luck included, and too good an estimate of what \
-             these parameters come to.** `--confirm 5` trains the best ones again with five seeds that were not used \
-             here, and reports that instead{}",
+            "\n**The best score was selected: as the best of many, luck included, it is an optimistic estimate of what \
+             these parameters achieve.** `--confirm 5` trains the best candidates again with five seeds that were not used \
+             here, and reports those results instead{}",
             match search.evaluated_on() {
                 EvalSplit::Validation =>
-                    ": with what was held back trained on, too, and measured on the test set, which the search has not seen.",
+                    ". Those runs also train on what was held back, and are measured on the test set, which the search has not seen.",
                 EvalSplit::Test => ". Both are measured on the same test pictures.",
             }
         );
@@ -231,8 +231,8 @@ fn confirmed(text: &mut String, search: &Search, tuning: &Tuning) {
     let count = tuning.confirmed.first().map_or(0, seeds);
     let _ = writeln!(
         text,
-        "\n## With {count} fresh seeds\n\nThe numbers to report: these seeds{unseen} were not used in the search, so that the scores \
-         were not selected{seen}.\n\n| candidate | test {metric} | seeds | diverged |\n\
+        "\n## With {count} fresh seeds\n\nThe numbers to report: these seeds{unseen} were not used in the search, so these scores \
+         had no part in the selection{seen}.\n\n| candidate | test {metric} | seeds | diverged |\n\
          | --- | ---: | ---: | ---: |"
     );
     for one in &tuning.confirmed {
@@ -246,7 +246,7 @@ fn confirmed(text: &mut String, search: &Search, tuning: &Tuning) {
         );
     }
     if metric == Metric::Loss && tuning.confirmed.iter().any(|one| one.diverged > 0) {
-        text.push_str("\nA run that diverged has no loss: the mean is that of the others.\n");
+        text.push_str("\nA run that diverged has no loss: the mean is over the other runs.\n");
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
                 thead { tr {
                     th scope="col" { "schedule" }
                     th scope="col" { (accuracy_on(report.evaluated_on)) ", %" span.of { "mean ± 95 %" } }
-                    th scope="col" { "least to most" }
+                    th scope="col" { "min to max" }
                     @if compared {
                         th scope="col" { "beside the baseline" span.of { "points" } }
                         th.word scope="col" { "so" }
@@ -120,7 +120,7 @@ fn in_order(report: &Report) -> impl Iterator<Item = &Comparison> {
 
 pub(super) fn comparisons(report: &Report) -> Markup {
     boxed(
-        "Beside the baseline",
+        "Compared with the baseline",
         html! {
             table.sorted {
                 thead { tr {
@@ -132,8 +132,8 @@ pub(super) fn comparisons(report: &Report) -> Markup {
                     th scope="col" { "p" span.of { "sign flips" } }
                     th scope="col" { "p" span.of { "corrected" } }
                     th.word scope="col" { "so" }
-                    th scope="col" { "seeds it would take" span.of { "alone" } }
-                    th scope="col" { "seeds it would take" span.of { "corrected" } }
+                    th scope="col" { "seeds needed" span.of { "uncorrected" } }
+                    th scope="col" { "seeds needed" span.of { "corrected" } }
                 } }
                 tbody {
                     @for row in in_order(report) {
@@ -159,13 +159,13 @@ pub(super) fn comparisons(report: &Report) -> Markup {
 pub(super) fn way(report: &Report) -> Markup {
     let target = or_none(report.target.map(percent));
     boxed(
-        "On the way",
+        "Accuracy during training",
         html! {
             table.sorted {
                 thead { tr {
                     th scope="col" { "schedule" }
                     th scope="col" { "mean accuracy over the steps, %" span.of { "mean ± 95 %" } }
-                    th scope="col" { "runs that came to " (target) " %" }
+                    th scope="col" { "runs that reached " (target) " %" }
                     th scope="col" { "steps to it" span.of { "median run" } }
                     th scope="col" { "seconds to it" span.of { "median run" } }
                 } }
@@ -199,7 +199,7 @@ pub(super) fn ran(report: &Report) -> Markup {
                     th scope="col" { "schedule" }
                     th.word scope="col" { "plugin" }
                     th.word scope="col" { "parameters" }
-                    th.word scope="col" { "training of its own" }
+                    th.word scope="col" { "own training settings" }
                 } }
                 tbody {
                     @for (place, _) in report.listed() {
@@ -233,7 +233,7 @@ pub(super) fn tunings(report: &Report) -> Markup {
             table {
                 thead { tr {
                     th scope="col" { "schedule" }
-                    th scope="col" { "sets of numbers" }
+                    th scope="col" { "parameter sets" }
                     th scope="col" { "runs" }
                     th scope="col" { "core hours" }
                     th.word scope="col" { "best" }

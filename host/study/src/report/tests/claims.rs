@@ -24,13 +24,13 @@ fn claims_are_those_of_paired_and_corrected_tests() {
     assert_eq!(better.seeds_corrected, Some(2));
     let all = found.claims.join("\n");
     for words in [
-        "9 runs of 3 schedules, in 3 seeds",
-        "1 run diverged (1 of so-so): they are not left out",
+        "9 runs of 3 schedules, with 3 seeds",
+        "1 run diverged (1 of so-so): not left out",
         "better has the highest mean test accuracy, 91.00 %",
         "Shown to be better than base (paired over seeds, corrected for 2 comparisons by Holm's method): better (+10.00 \
          points, p < 0.001).",
         "No schedule is shown to be worse than base",
-        "Not told apart from base: so-so. That is not to say that they are equal.",
+        "Not told apart from base: so-so. That does not show that they are equal.",
         "The study shows no tuning",
     ] {
         assert!(all.contains(words), "{words}\n{all}");

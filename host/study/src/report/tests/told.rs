@@ -129,7 +129,7 @@ fn the_rates_are_told_to_be_those_of_one_run() {
     assert!(drawn.contains("Learning rates of seed 0"));
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("Learning rate of the first seed"));
-    assert!(found.markdown.contains("The learning rate is no mean"));
+    assert!(found.markdown.contains("The learning rate is not a mean"));
     // Times are told to depend on what else the machine did.
     for text in [&found.markdown, &page] {
         assert!(text.contains("shared the machine with others"));

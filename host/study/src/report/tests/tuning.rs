@@ -27,7 +27,7 @@ fn several_sets_of_numbers_are_told_as_tuning_with_what_they_cost() {
         found
             .claims
             .join(" ")
-            .contains("At its defaults (fixed-0) it came to 50.00 %")
+            .contains("At its defaults (fixed-0) it reached 50.00 %")
     );
 }
 
@@ -59,7 +59,7 @@ fn what_a_search_cost_is_told_of_the_schedule_that_it_has_tuned() {
     }
     assert!(!claims.contains("The study shows no tuning"), "{claims}");
     // The search chose on the seed that is reported.
-    assert!(claims.contains("flattered by that"), "{claims}");
+    assert!(claims.contains("optimistic for that reason"), "{claims}");
 }
 
 #[test]
@@ -93,12 +93,12 @@ fn a_winner_is_flattered_by_the_seeds_that_it_was_chosen_on_alone() {
     assert!(
         fresh.contains(
             "They were chosen on seeds 0 and 1, and are reported on seeds 5, 6 and 7, which had no part in the choice; \
-             the test pictures are the same."
+             the test pictures, however, are the same."
         ),
         "{fresh}"
     );
     assert!(
-        fresh.contains("The best, tuned, came to 60.00 %; a search chose its numbers"),
+        fresh.contains("The best, tuned, reached 60.00 %; a search chose its parameters"),
         "{fresh}"
     );
     assert!(
@@ -112,7 +112,7 @@ fn a_winner_is_flattered_by_the_seeds_that_it_was_chosen_on_alone() {
     );
     let same = claims("[5, 6]", &[5, 6], "");
     assert!(
-        same.contains("chosen on seeds 5 and 6, which they are reported on, too"),
+        same.contains("chosen on seeds 5 and 6, on which they are also reported"),
         "{same}"
     );
     let partly = claims("[0, 5]", &[5, 6], "");
