@@ -162,7 +162,7 @@ fn costs(costs: &Costs) -> Vec<(&'static str, String)> {
             ),
         ));
         rows.push((
-            "fuel a step",
+            "fuel per step",
             format!("{}, {} at most", costs.fuel_median, costs.fuel_worst),
         ));
     }

@@ -9,7 +9,7 @@ pub(super) const RESULTS: &str = "Accuracy is the one after the last step, never
     confidence interval of the mean by Student's t over the seeds; a run that diverged counts with its accuracy at the end, \
     and is not in the mean training loss. The bootstrap's interval (BCa) is in `report.json`: with fewer than about ten seeds it is too narrow, since \
     it cannot reach beyond the observed values, so Student's is shown. Seconds are wall-clock time: a run that shared \
-    the machine with others took longer by that.";
+    the machine with others took longer.";
 
 pub(super) const CURVES: &str = "The mean over the steps is the area under the accuracy curve from the first evaluation to \
     the last planned step, divided by that number of steps (trapezoid rule; a run that diverged keeps its last accuracy). Steps \
@@ -75,7 +75,7 @@ fn edited(row: &Row) -> String {
 fn changed(row: &Row) -> String {
     format!(
         ": {} of {} runs changed schedule while they trained, so that the label does not name all that they trained under: \
-         `pixelrate log` tells what took over, and when. Upright lines mark it in the picture of the learning rates, for the \
+         `pixelrate log` tells what took over, and when. Vertical lines mark it in the picture of the learning rates, for the \
          first run of each label.",
         row.changed, row.runs
     )

@@ -39,12 +39,12 @@ pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
                     th scope="col" { "min to max" }
                     @if compared {
                         th scope="col" { "beside the baseline" span.of { "points" } }
-                        th.word scope="col" { "so" }
+                        th.word scope="col" { "verdict" }
                     }
                     th scope="col" { "train loss" }
                     th scope="col" { "seeds" }
                     th scope="col" { "diverged" }
-                    th scope="col" { "seconds" span.of { "a run" } }
+                    th scope="col" { "seconds" span.of { "per run" } }
                 } }
                 tbody {
                     @for (place, row) in report.listed() {
@@ -131,7 +131,7 @@ pub(super) fn comparisons(report: &Report) -> Markup {
                     th scope="col" { "p" span.of { "t test" } }
                     th scope="col" { "p" span.of { "sign flips" } }
                     th scope="col" { "p" span.of { "corrected" } }
-                    th.word scope="col" { "so" }
+                    th.word scope="col" { "verdict" }
                     th scope="col" { "seeds needed" span.of { "uncorrected" } }
                     th scope="col" { "seeds needed" span.of { "corrected" } }
                 } }
