@@ -61,7 +61,7 @@ impl Args {
         if chosen.folders.is_empty() {
             let place = self.run.display();
             match queued {
-                0 => bail!("each of the runs in {place} {}", why.of_each()),
+                0 => bail!("{}", why.of_all(&place.to_string())),
                 _ => bail!("{place}: {}", chosen.told()),
             }
         }
@@ -77,10 +77,14 @@ enum Others {
 }
 
 impl Others {
-    fn of_each(self) -> &'static str {
+    fn of_all(self, place: &str) -> String {
         match self {
-            Self::Over => "is over: `pixelrate fork` starts new runs from a step of one",
-            Self::NotRunning => "is not running: `pixelrate resume` continues one",
+            Self::Over => format!(
+                "every run in {place} is over: `pixelrate fork` starts new runs from a step of one"
+            ),
+            Self::NotRunning => {
+                format!("no run in {place} is running: `pixelrate resume` continues one")
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use pixelrate_runlog::{EvalRow, EventKind, EventRow};
 use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_study::engine::{Beat, News};
+use pixelrate_study::names::plain;
 use pixelrate_trainer::spec::{Found, RunSpec, ScheduleSpec};
 use pixelrate_trainer::train::{self, Ending, Herald, Observer, Outcome, Progress};
 
@@ -163,7 +164,13 @@ pub(crate) fn params(given: &[String]) -> Result<BTreeMap<String, Value>> {
 fn from_flags(args: &Args) -> Result<RunSpec> {
     let plugin = args.schedule.clone().unwrap_or_default();
     let plugin = pixelrate_compose::located(&plugin, Path::new(""));
-    let label = pixelrate_compose::name(&plugin);
+    let label = plain(&pixelrate_compose::name(&plugin));
+    // Two runs of one schedule in two folders are two runs, for whoever joins tables by their names.
+    let folder = args.folder.as_deref().and_then(Path::file_name);
+    let run = match folder {
+        Some(name) => plain(&name.to_string_lossy()),
+        None => format!("{label}-seed{}", args.seed),
+    };
     let training = args.training.resolve(args.epochs)?;
     args.pictures
         .as_deref()
@@ -171,7 +178,7 @@ fn from_flags(args: &Args) -> Result<RunSpec> {
         .transpose()?;
     Ok(RunSpec {
         study: "run".to_owned(),
-        run: format!("{label}-seed{}", args.seed),
+        run,
         label,
         label_index: 0,
         seed: args.seed,

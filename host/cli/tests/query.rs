@@ -58,9 +58,16 @@ fn the_tables_hold_what_the_runs_logged() {
         ["study,run,n", "tiny,cyclic-seed1,60"]
     );
     // A run that is named twice is there once.
-    let twice = ["--runs", "runs/tiny", "--runs", "runs/tiny/cyclic-seed0"];
     let all = "select count(*) n from steps";
-    assert_eq!(answer(place, &[&[all][..], &twice].concat()), ["n", "240"]);
+    for other in ["runs/tiny/cyclic-seed0", "./runs/../runs/tiny"] {
+        let twice = ["--runs", "runs/tiny", "--runs", other];
+        assert_eq!(answer(place, &[&[all][..], &twice].concat()), ["n", "240"]);
+    }
+    // DuckDB can list tables without naming one.
+    let listed = answer(place, &["pragma show_tables"]).join(" ");
+    for name in ["steps", "evals", "events", "runs", "params"] {
+        assert!(listed.contains(name), "{listed}");
+    }
     let rates = "select distinct value from params where name = 'schedule.params.learning_rate'";
     assert_eq!(answer(place, &[rates]), ["value", "0.05"]);
 

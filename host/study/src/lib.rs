@@ -18,7 +18,7 @@ pub mod figure;
 pub mod fork;
 mod index;
 pub mod lineage;
-mod names;
+pub mod names;
 pub mod plan;
 pub mod queue;
 pub mod range_test;

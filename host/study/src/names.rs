@@ -7,7 +7,7 @@ pub(crate) const MOST: usize = 120;
 const DIGITS: usize = 8;
 
 /// `text` with `_` for all that a name may not hold.
-pub(crate) fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_.+=,".contains(c);
     let letters = text.chars().map(|c| if plain(c) { c } else { '_' });
     letters.collect()

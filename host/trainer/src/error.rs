@@ -45,7 +45,7 @@ pub enum Error {
     Composition(#[from] pixelrate_compose::Error),
     /// The schedule did what it must not, and the study says `abort`.
     #[error(
-        "{0}\n  the study says on_fault = \"abort\"; \"hold\" would go on with the last good value"
+        "{0}\n  with on_fault = \"hold\" (--hold), a run goes on with the last good value, once there is one"
     )]
     Fault(#[from] sandbox::Fault),
     /// The schedule's state cannot be saved, in a study that says `hold`: a value can be held, and a state cannot.
@@ -82,7 +82,7 @@ pub enum Error {
     #[error("{} holds no run: it has no run.toml", .0.display())]
     NoRun(PathBuf),
     /// The run folder is in use.
-    #[error("{} holds a run already: `pixelrate resume` goes on with it; to begin anew, move it away", .0.display())]
+    #[error("{} holds a run already: `pixelrate resume` continues it, unless it is over; to begin anew, name another folder (`--folder`) or move it away", .0.display())]
     RunExists(PathBuf),
     /// CUDA.
     #[error(transparent)]

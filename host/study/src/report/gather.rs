@@ -160,10 +160,12 @@ pub(crate) fn runs(study: &Path) -> Result<Vec<Run>, Error> {
     Ok(runs)
 }
 
-/// Takes copies of a run's folder out, which would count as one seed more: runs of one name that began and ended in the
-/// same moments. Gives their folders' names, each with that of the run that is left.
+/// Takes copies out, which would count as one seed more: a run's folder that was copied (a run of one name that began and ended
+/// in the same moments), and runs that repeat another's settings with its seed. Gives their folders' names, each with that of
+/// the run that is left.
 pub(crate) fn take_copies(runs: &mut Vec<Run>) -> Vec<String> {
     let mut first: HashMap<(String, i64, i64), String> = HashMap::new();
+    let mut repeated: HashMap<(String, u64), Vec<(RunSpec, String)>> = HashMap::new();
     let mut copies = Vec::new();
     runs.retain(|run| {
         let Some(summary) = &run.summary else {
@@ -173,17 +175,46 @@ pub(crate) fn take_copies(runs: &mut Vec<Run>) -> Vec<String> {
         let folder = folder.to_string_lossy().into_owned();
         let moments = (summary.started_unix_ms, summary.finished_unix_ms);
         match first.entry((run.file.spec.run.clone(), moments.0, moments.1)) {
-            Entry::Vacant(new) => {
-                new.insert(folder);
-                true
-            }
+            Entry::Vacant(new) => new.insert(folder.clone()),
             Entry::Occupied(known) => {
                 copies.push(format!("{folder} (of {})", known.get()));
+                return false;
+            }
+        };
+        // What was swapped under way may be what a repetition is for, and so may a fork.
+        if run.result().is_none() || !run.takeovers.is_empty() || run.first_step() > 0 {
+            return true;
+        }
+        let spec = &run.file.spec;
+        let alike = repeated.entry((spec.label.clone(), spec.seed)).or_default();
+        let settings = settings(run);
+        match alike.iter().find(|(other, _)| *other == settings) {
+            Some((_, other)) => {
+                copies.push(format!("{folder} (of {other})"));
                 false
+            }
+            None => {
+                alike.push((settings, folder));
+                true
             }
         }
     });
     copies
+}
+
+/// What may differ between two labels, of which there may be two in a folder that no study wrote: not a run's name, seed and
+/// lineage, where things lie, nor on what it trains.
+fn settings(run: &Run) -> RunSpec {
+    let mut spec = run.spec();
+    (spec.study, spec.run) = (String::new(), String::new());
+    (spec.label_index, spec.seed, spec.watch) = (0, 0, false);
+    (spec.parent, spec.tuned) = (None, None);
+    let training = &mut spec.training;
+    (training.data_folder, training.device) = (PathBuf::new(), String::new());
+    (training.checkpoint_seconds, training.threads) = (1.0, 1);
+    let schedule = &mut spec.schedule;
+    (schedule.picture_folder, schedule.rollback_steps) = (None, 0);
+    spec
 }
 
 /// The run in `folder`, if it is one.
@@ -201,29 +232,40 @@ fn one(ended: &EndedRuns, folder: &Path) -> Result<Option<Run>, Error> {
     }
 }
 
-/// Labels in the study's order, each with its runs by their seeds. A branch is never averaged with the runs that trained
-/// from their beginning, whatever its label.
+/// Labels in the study's order, each with its runs by their seeds. Runs of one label with other settings, as single runs may
+/// have them, are never averaged, nor is a branch with the runs that trained from their beginning.
 pub(crate) fn by_label(runs: &[Run]) -> Vec<Group<'_>> {
-    let mut labels: BTreeMap<(u32, &str, Option<u64>), Vec<&Run>> = BTreeMap::new();
+    let mut all: BTreeMap<&str, Vec<RunSpec>> = BTreeMap::new();
+    let mut labels: BTreeMap<(u32, &str, Option<u64>, usize), Vec<&Run>> = BTreeMap::new();
     for run in runs {
         let spec = &run.file.spec;
         let fork = spec.parent.as_ref().map(|parent| parent.step);
+        let (known, settings) = (all.entry(&spec.label).or_default(), settings(run));
+        let place = known.iter().position(|other| *other == settings);
+        let place = place.unwrap_or_else(|| {
+            known.push(settings);
+            known.len() - 1
+        });
         labels
-            .entry((spec.label_index, &spec.label, fork))
+            .entry((spec.label_index, &spec.label, fork, place))
             .or_default()
             .push(run);
     }
-    let mut named: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, label, _) in labels.keys() {
-        *named.entry(label).or_default() += 1;
+    let mut named: BTreeMap<(&str, usize), usize> = BTreeMap::new();
+    for (_, label, _, place) in labels.keys() {
+        *named.entry((*label, *place)).or_default() += 1;
     }
-    let group = |((_, label, fork), mut runs): ((u32, &str, Option<u64>), Vec<_>)| {
+    let group = |((_, label, fork, place), mut runs): ((_, &str, Option<u64>, usize), Vec<_>)| {
         runs.sort_by_key(|run: &&Run| run.file.spec.seed);
-        let name = match fork {
-            Some(step) if named[label] > 1 => format!("{label}, from step {step}"),
-            _ => label.to_owned(),
-        };
+        let mut name = label.to_owned();
+        if place > 0 {
+            name += &format!(" ({})", place + 1);
+        }
+        if let Some(step) = fork.filter(|_| named[&(label, place)] > 1) {
+            name += &format!(", from step {step}");
+        }
         Group { name, runs }
     };
-    labels.clone().into_iter().map(group).collect()
+    let labels: Vec<((u32, _, _, _), _)> = labels.into_iter().collect();
+    labels.into_iter().map(group).collect()
 }

@@ -93,6 +93,39 @@ fn another_baseline_and_target_are_taken_and_a_wrong_one_is_named() {
 }
 
 #[test]
+fn runs_of_one_label_with_other_settings_are_not_averaged_and_repetitions_not_counted() {
+    let place = tempfile::tempdir().unwrap();
+    let study = place.path().join("run");
+    // As `pixelrate run` leaves them: one schedule's name, and a folder each.
+    for (name, rate, seed, accuracy) in [
+        ("a", 0.1, 0, 0.5),
+        ("b", 0.1, 1, 0.6),
+        ("c", 0.3, 0, 0.9),
+        ("d", 0.1, 0, 0.5),
+    ] {
+        let mut spec = labelled("fixed", 0, seed);
+        spec.run = name.to_owned();
+        let rate = ("learning_rate".to_owned(), Value::Number(rate));
+        spec.schedule.params.extend([rate]);
+        run(&study, &spec, accuracy, RunStatus::Finished);
+    }
+    let found = report(&study, &place.path().join("out"), &Options::default()).unwrap();
+    let rows: Vec<_> = found
+        .rows
+        .iter()
+        .map(|row| (row.schedule.as_str(), row.accuracies.clone()))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ("fixed", BTreeMap::from([(0, 0.5), (1, 0.6)])),
+            ("fixed (2)", BTreeMap::from([(0, 0.9)])),
+        ]
+    );
+    assert_eq!(found.copies, ["d (of a)"]);
+}
+
+#[test]
 fn a_copy_of_a_run_is_no_seed_more() {
     let place = tempfile::tempdir().unwrap();
     let (study, out) = (place.path().join("demo"), place.path().join("report"));
