@@ -82,10 +82,22 @@ fn best(rows: &[Row], of: Option<EvalSplit>) -> Option<String> {
         .iter()
         .filter_map(|row| Some((row, row.accuracy?)))
         .max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))?;
+    let alike = |row: &&Row| {
+        row.accuracy
+            .is_some_and(|other| other.mean == accuracy.mean)
+    };
+    let tied: Vec<String> = rows
+        .iter()
+        .filter(alike)
+        .map(|row| row.schedule.clone())
+        .collect();
+    let has = match tied.len() {
+        1 => format!("{} has", row.schedule),
+        _ => format!("{} share", list(tied.into_iter())),
+    };
     let Some(half) = accuracy.half_width else {
         return Some(format!(
-            "{} has the highest {of}, {} %, in a single run: how other seeds would do is unknown.",
-            row.schedule,
+            "{has} the highest {of}, {} %, in a single run: how other seeds would do is unknown.",
             percent(accuracy.mean)
         ));
     };
@@ -94,8 +106,7 @@ fn best(rows: &[Row], of: Option<EvalSplit>) -> Option<String> {
         all => format!(" As the highest of {all}, it is likely to be a slight overestimate."),
     };
     Some(format!(
-        "{} has the highest mean {of}, {} % (95 % interval by Student's t over {}: {} to {}).{luck}",
-        row.schedule,
+        "{has} the highest mean {of}, {} % (95 % interval by Student's t over {}: {} to {}).{luck}",
         percent(accuracy.mean),
         count(accuracy.count, "seed"),
         percent(accuracy.mean - half),

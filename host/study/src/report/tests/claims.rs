@@ -123,6 +123,15 @@ fn runs_of_one_label_with_other_settings_are_not_averaged_and_repetitions_not_co
         ]
     );
     assert_eq!(found.copies, ["d (of a)"]);
+    // Nobody is first of two that came to the same.
+    let other = labelled("other", 1, 0);
+    run(&study, &other, 0.9, RunStatus::Finished);
+    let found = report(&study, &place.path().join("out"), &Options::default()).unwrap();
+    assert!(
+        found.claims[1].starts_with("fixed (2) and other share the highest test accuracy, 90.00 %"),
+        "{:?}",
+        found.claims
+    );
 }
 
 #[test]
