@@ -23,7 +23,7 @@ use kept::Kept;
 pub use order::put_in_order;
 use process::{Lifelines, reached, wait_for_its_last_process};
 use screen::Screen;
-pub(crate) use unchanged::{comparable, difference, unchanged};
+pub(crate) use unchanged::{comparable, difference, refuse, unchanged};
 
 /// How one run of a study ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,7 +26,18 @@ pub(super) fn same(began: &RunSpec, spec: &RunSpec, folder: &Path) -> Result<(),
         label_index: spec.label_index,
         ..began.clone()
     };
-    match difference("", &comparable(&moved), &comparable(spec)) {
+    refuse(
+        folder,
+        difference("", &comparable(&moved), &comparable(spec)),
+    )
+}
+
+/// Refuses to go on in `folder` with what differs: the key, its value then, and its value now.
+pub(crate) fn refuse(
+    folder: &Path,
+    difference: Option<(String, String, String)>,
+) -> Result<(), Error> {
+    match difference {
         None => Ok(()),
         Some((key, was, is)) => Err(Error::Changed {
             folder: folder.to_owned(),

@@ -161,11 +161,11 @@ pub(crate) fn runs(study: &Path) -> Result<Vec<Run>, Error> {
 }
 
 /// Takes copies out, which would count as one seed more: a run's folder that was copied (a run of one name that began and ended
-/// in the same moments), and runs that repeat another's settings with its seed. Gives their folders' names, each with that of
-/// the run that is left.
+/// in the same moments), and runs that repeat another: its settings, seed and schedule's file, and all that came of it. Gives their
+/// folders' names, each with that of the run that is left.
 pub(crate) fn take_copies(runs: &mut Vec<Run>) -> Vec<String> {
     let mut first: HashMap<(String, i64, i64), String> = HashMap::new();
-    let mut repeated: HashMap<(String, u64), Vec<(RunSpec, String)>> = HashMap::new();
+    let mut repeated: HashMap<_, Vec<(RunSpec, String)>> = HashMap::new();
     let mut copies = Vec::new();
     runs.retain(|run| {
         let Some(summary) = &run.summary else {
@@ -186,7 +186,23 @@ pub(crate) fn take_copies(runs: &mut Vec<Run>) -> Vec<String> {
             return true;
         }
         let spec = &run.file.spec;
-        let alike = repeated.entry((spec.label.clone(), spec.seed)).or_default();
+        // A picture or a plugin that was edited in between is another schedule under the same settings.
+        let outcome = (
+            summary.steps_done,
+            [
+                summary.final_train_loss,
+                summary.final_eval_loss,
+                summary.final_eval_accuracy,
+            ]
+            .map(|value| value.map(f64::to_bits)),
+        );
+        let key = (
+            spec.label.clone(),
+            spec.seed,
+            run.schedule_sha256.clone(),
+            outcome,
+        );
+        let alike = repeated.entry(key).or_default();
         let settings = settings(run);
         match alike.iter().find(|(other, _)| *other == settings) {
             Some((_, other)) => {

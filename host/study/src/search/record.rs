@@ -142,15 +142,7 @@ impl Search {
         let candidates = began.others_than(self);
         let changed =
             candidates.or_else(|| engine::difference("", &began.comparable(), &self.comparable()));
-        match changed {
-            None => Ok(()),
-            Some((key, was, is)) => Err(Error::Changed {
-                folder: folder.to_owned(),
-                key,
-                was,
-                is,
-            }),
-        }
+        engine::refuse(folder, changed)
     }
 
     /// The first candidate that only one of both has, as a difference.

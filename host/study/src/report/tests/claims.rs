@@ -102,6 +102,8 @@ fn runs_of_one_label_with_other_settings_are_not_averaged_and_repetitions_not_co
         ("b", 0.1, 1, 0.6),
         ("c", 0.3, 0, 0.9),
         ("d", 0.1, 0, 0.5),
+        // Alike, but for what came of it: its file or picture was edited in between.
+        ("e", 0.1, 1, 0.7),
     ] {
         let mut spec = labelled("fixed", 0, seed);
         spec.run = name.to_owned();
@@ -118,7 +120,7 @@ fn runs_of_one_label_with_other_settings_are_not_averaged_and_repetitions_not_co
     assert_eq!(
         rows,
         [
-            ("fixed", BTreeMap::from([(0, 0.5), (1, 0.6)])),
+            ("fixed", BTreeMap::from([(0, 0.5), (1, 0.7)])),
             ("fixed (2)", BTreeMap::from([(0, 0.9)])),
         ]
     );
