@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use pixelrate_sandbox::{GuardOptions, Limits, Value};
 use pixelrate_trainer::precision::PrecisionChoice;
-use pixelrate_trainer::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
+use pixelrate_trainer::spec::{
+    Flip, Normalization, OptimizerKind, PaddingMode, RunSpec, ScheduleSpec, Training,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -85,6 +87,11 @@ pub struct TrainingKeys {
     pub threads: Option<u32>,
     pub precision: Option<PrecisionChoice>,
     pub label_smoothing: Option<f64>,
+    pub crop_padding: Option<u32>,
+    pub crop_padding_mode: Option<PaddingMode>,
+    pub flip: Option<Flip>,
+    pub normalization: Option<Normalization>,
+    pub test_views: Option<u32>,
     pub deterministic: Option<bool>,
 }
 
@@ -178,12 +185,17 @@ impl TrainingKeys {
             threads,
             precision,
             label_smoothing,
+            crop_padding,
+            crop_padding_mode,
+            flip,
+            normalization,
+            test_views,
             deterministic
         )
     }
 
     /// All keys, with defaults: batch 128, momentum 0.9, Adam's beta2 0.999 and epsilon 1e-8, no weight decay, labels
-    /// as they are, a test each epoch, a checkpoint each minute, any device, one thread, the precision that the processor is good at;
+    /// as they are, crops of four zeros around a picture, random flips, pictures normalised one by one, one view in testing, a test each epoch, a checkpoint each minute, any device, one thread, the precision that the processor is good at;
     /// data from `PIXELRATE_DATA`, or else from `data` in the working folder.
     ///
     /// # Errors
@@ -216,6 +228,11 @@ impl TrainingKeys {
             threads: self.threads.unwrap_or(1),
             precision: self.precision.unwrap_or(PrecisionChoice::Auto),
             label_smoothing: self.label_smoothing.unwrap_or(0.0),
+            crop_padding: (self.crop_padding).unwrap_or(Training::default_crop_padding()),
+            crop_padding_mode: self.crop_padding_mode.unwrap_or_default(),
+            flip: self.flip.unwrap_or_default(),
+            normalization: self.normalization.unwrap_or_default(),
+            test_views: (self.test_views).unwrap_or(Training::default_test_views()),
             deterministic: self.deterministic.unwrap_or(false),
         })
     }

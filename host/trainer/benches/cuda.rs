@@ -6,6 +6,8 @@
 //! which `torch.compile` compiles. Without a GPU it says so and fails, unless it runs as a test (no `--bench`), or
 //! `PIXELRATE_BENCH_ALL` is set.
 //!
+//! `--bench MODEL [SIDE BY SIDE [BATCH]]` trains that alone, for a profiler to look at, and prints its steps a second.
+//!
 //! Each number is of real runs, with augmentation, a WASM schedule and the log; PyTorch trains on one batch that it has on the
 //! device. Runs side by side are threads of this process, each with its stream and its graph.
 
@@ -101,13 +103,33 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     println!("{}", device::machine());
-    for case in &CASES {
-        case.compare(&place.path().join(case.model));
+    let words: Vec<_> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
+    for case in CASES {
+        match words.first() {
+            Some(model) if model != case.model => {}
+            Some(_) => case.alone(&words[1..], place.path()),
+            None => case.compare(&place.path().join(case.model)),
+        }
     }
     ExitCode::SUCCESS
 }
 
 impl Case {
+    /// Trains as many runs side by side as the first of `words` says, with batches of the second.
+    fn alone(mut self, words: &[String], place: &Path) {
+        let number = |at: usize| words.get(at).map(|word| word.parse().unwrap());
+        let count = number(0).unwrap_or(1);
+        self.batch = number(1).unwrap_or(self.batch);
+        let steps = self.together(count as usize, TURN, place);
+        println!(
+            "{}, batch {}, {count} side by side: {steps:.0} steps a second",
+            self.model, self.batch
+        );
+    }
+
     /// Runs all of it in turns, and prints what came of it.
     fn compare(&self, place: &Path) {
         println!("\n{}, batch {}, bfloat16", self.model, self.batch);
@@ -298,6 +320,11 @@ fn spec(seed: u64) -> RunSpec {
             checkpoint_seconds: 1e6,
             log_grad_norm: false,
             label_smoothing: 0.0,
+            crop_padding: 4,
+            crop_padding_mode: Default::default(),
+            flip: Default::default(),
+            normalization: Default::default(),
+            test_views: 1,
             deterministic: false,
             device: "cuda".into(),
             threads: 1,

@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use pixelrate_runlog::StepRow;
 use pixelrate_sandbox::{Limits, OnFault, Value};
-use pixelrate_trainer::batches::TrainSet;
+use pixelrate_trainer::batches::{Augmentation, TrainSet};
 use pixelrate_trainer::precision::{Precision, PrecisionChoice};
 use pixelrate_trainer::spec::{Found, OptimizerKind, RunSpec, ScheduleSpec, Training};
 use pixelrate_trainer::train::{Observer, Progress, Stop, begin};
@@ -228,6 +228,11 @@ fn spec(model: &str, precision: Precision, threads: u32, place: &Path) -> RunSpe
             checkpoint_seconds: 1e6,
             log_grad_norm: false,
             label_smoothing: 0.0,
+            crop_padding: 4,
+            crop_padding_mode: Default::default(),
+            flip: Default::default(),
+            normalization: Default::default(),
+            test_views: 1,
             deterministic: false,
             device: "cpu".into(),
             threads,
@@ -280,7 +285,8 @@ fn data_seconds(spec: &RunSpec) -> f64 {
     const BATCHES: u64 = 200;
     let dataset = data::load(&spec.training.dataset, &spec.training.data_folder).unwrap();
     let examples = dataset.train.labels.len() as u64;
-    let mut set = TrainSet::new(&dataset, examples, 0, Device::Cpu);
+    let augmentation = Augmentation::of(&spec.training);
+    let mut set = TrainSet::new(&dataset, examples, 0, augmentation, Device::Cpu);
     let began = Instant::now();
     for step in 0..BATCHES {
         drop(set.batch(step, BATCH));

@@ -7,6 +7,7 @@
 
 mod device;
 mod host;
+mod scale;
 
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -15,15 +16,56 @@ use tch::{Device, Tensor};
 
 use crate::data::Dataset;
 use crate::device::is_host;
+use crate::spec::{Flip, PaddingMode, Training};
+use scale::Scale;
 
-/// Pixels of zero around a picture before it is cropped, as the official CIFAR code has it.
-const PADDING: u8 = 4;
+/// How training pictures are cropped and mirrored, where those of their data set are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Augmentation {
+    padding: Padding,
+    flip: Flip,
+}
+
+impl Augmentation {
+    /// What `training` says of it.
+    pub fn of(training: &Training) -> Self {
+        Self {
+            padding: Padding {
+                pixels: training.crop_padding as usize,
+                mode: training.crop_padding_mode,
+            },
+            flip: training.flip,
+        }
+    }
+}
+
+/// What is around a picture before it is cropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Padding {
+    pixels: usize,
+    mode: PaddingMode,
+}
+
+impl Padding {
+    /// Where what is at `place` of a padded side comes from, in the side of `length`; `None` where nothing is.
+    fn source(self, place: usize, length: usize) -> Option<usize> {
+        let (place, last) = (place as isize - self.pixels as isize, length as isize - 1);
+        let source = match self.mode {
+            _ if (0..=last).contains(&place) => place,
+            PaddingMode::Zeros => return None,
+            // At the outermost pixel, which is not doubled.
+            PaddingMode::Reflect if place < 0 => -place,
+            PaddingMode::Reflect => 2 * last - place,
+        };
+        Some(source as usize)
+    }
+}
 
 /// The training set where it is trained, as bytes.
 pub struct TrainSet {
     pictures: Pictures,
     examples: u64,
-    augment: bool,
+    augmentation: Option<Augmentation>,
     seed: u64,
     /// The epochs that the newest batch came from, by their numbers: at most two.
     epochs: Vec<(u64, Epoch)>,
@@ -53,19 +95,29 @@ struct Epoch {
 
 impl TrainSet {
     /// Puts the first `examples` training pictures of `dataset` onto `device`. Of one that was not read none can be drawn.
-    pub fn new(dataset: &Dataset, examples: u64, seed: u64, device: Device) -> Self {
-        let (split, shape, augment) = (&dataset.train, dataset.shape, dataset.augment);
+    pub fn new(
+        dataset: &Dataset,
+        examples: u64,
+        seed: u64,
+        augmentation: Augmentation,
+        device: Device,
+    ) -> Self {
+        let (split, shape) = (&dataset.train, dataset.shape);
         let count = examples as usize;
+        let augmentation = dataset.augment.then_some(augmentation);
+        let padding = augmentation.map(|augmentation| augmentation.padding);
+        let scale = Scale::of(dataset);
         Self {
             pictures: if is_host(device) {
-                Pictures::Host(host::Pictures::new(split, shape, count, augment))
+                let padding = padding.unwrap_or_default();
+                Pictures::Host(host::Pictures::new(split, shape, count, scale, padding))
             } else {
                 Pictures::Device(device::Pictures::new(
-                    split, shape, count, augment, augment, device,
+                    split, shape, count, scale, padding, device,
                 ))
             },
             examples,
-            augment,
+            augmentation,
             seed,
             epochs: Vec::new(),
         }
@@ -147,18 +199,30 @@ impl TrainSet {
         generator.set_stream(number);
         let mut order: Vec<usize> = (0..self.examples as usize).collect();
         order.shuffle(&mut generator);
-        let crops = self.augment.then(|| {
+        let crops = self.augmentation.map(|Augmentation { padding, flip }| {
             let side = |generator: &mut ChaCha8Rng| {
-                generator.random_range(0..=2 * i64::from(PADDING)) as usize
+                generator.random_range(0..=2 * padding.pixels as i64) as usize
             };
-            let crop = |_: &usize| Crop {
+            let first = (flip == Flip::Alternate).then(|| self.mirrored_at_first());
+            let crop = |&picture: &usize| Crop {
                 top: side(&mut generator),
                 left: side(&mut generator),
-                mirrored: generator.random::<bool>(),
+                mirrored: match &first {
+                    Some(first) => first[picture] != (number % 2 == 1),
+                    None => generator.random::<bool>(),
+                },
             };
             order.iter().map(crop).collect()
         });
         Epoch { order, crops }
+    }
+
+    /// Which pictures are mirrored in the first epoch, where those of each epoch follow from that.
+    fn mirrored_at_first(&self) -> Vec<bool> {
+        let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
+        // Of no epoch.
+        generator.set_stream(u64::MAX);
+        (0..self.examples).map(|_| generator.random()).collect()
     }
 }
 
@@ -174,7 +238,7 @@ impl Epoch {
 /// width]`, floats.
 pub(crate) fn training_pictures(dataset: &Dataset, numbers: std::ops::Range<usize>) -> Tensor {
     let (split, shape, end) = (&dataset.train, dataset.shape, numbers.end);
-    let pictures = host::Pictures::new(split, shape, end, dataset.augment);
+    let pictures = host::Pictures::new(split, shape, end, Scale::of(dataset), Padding::default());
     let chosen: Vec<_> = numbers.map(|number| (number, None)).collect();
     pictures.batch(&chosen).0
 }
@@ -188,14 +252,15 @@ pub struct TestSet {
 impl TestSet {
     /// Puts them onto `device`.
     pub fn new(dataset: &Dataset, device: Device) -> Self {
-        let (split, shape, augment) = (&dataset.test, dataset.shape, dataset.augment);
+        let (split, shape, scale) = (&dataset.test, dataset.shape, Scale::of(dataset));
         let examples = split.labels.len();
         Self {
             pictures: if is_host(device) {
-                Pictures::Host(host::Pictures::new(split, shape, examples, augment))
+                let none = Padding::default();
+                Pictures::Host(host::Pictures::new(split, shape, examples, scale, none))
             } else {
                 Pictures::Device(device::Pictures::new(
-                    split, shape, examples, augment, false, device,
+                    split, shape, examples, scale, None, device,
                 ))
             },
             examples,
@@ -230,6 +295,7 @@ mod tests {
     use super::*;
     use crate::data::Split;
     use crate::memory::same_layout;
+    use crate::spec::Normalization;
 
     fn counting(augment: bool) -> Dataset {
         square(8, augment)
@@ -249,7 +315,21 @@ mod tests {
             sha256: String::new(),
             origin: crate::data::Origin::Drawn,
             augment,
+            normalization: Normalization::Image,
         }
+    }
+
+    const OFFICIAL: Augmentation = augmentation(4, PaddingMode::Zeros, Flip::Random);
+
+    const fn augmentation(pixels: usize, mode: PaddingMode, flip: Flip) -> Augmentation {
+        Augmentation {
+            padding: Padding { pixels, mode },
+            flip,
+        }
+    }
+
+    fn on_host(dataset: &Dataset, examples: u64, seed: u64) -> TrainSet {
+        TrainSet::new(dataset, examples, seed, OFFICIAL, Device::Cpu)
     }
 
     fn labels(set: &mut TrainSet, step: u64) -> Vec<i64> {
@@ -258,7 +338,7 @@ mod tests {
 
     #[test]
     fn an_epoch_shows_every_picture_once_and_batches_cross_its_border() {
-        let mut set = TrainSet::new(&counting(false), 10, 7, Device::Cpu);
+        let mut set = on_host(&counting(false), 10, 7);
         let seen: Vec<i64> = (0..5).flat_map(|step| labels(&mut set, step)).collect();
         let sorted = |part: &[i64]| {
             let mut part = part.to_vec();
@@ -272,8 +352,8 @@ mod tests {
 
     #[test]
     fn a_step_depends_on_seed_and_step_alone() {
-        let mut one = TrainSet::new(&counting(true), 10, 7, Device::Cpu);
-        let mut other = TrainSet::new(&counting(true), 10, 7, Device::Cpu);
+        let mut one = on_host(&counting(true), 10, 7);
+        let mut other = on_host(&counting(true), 10, 7);
         let late = other.batch(6, 4);
         for step in 0..6 {
             drop(one.batch(step, 4));
@@ -281,26 +361,35 @@ mod tests {
         let again = one.batch(6, 4);
         assert_eq!(late.0, again.0);
         assert_eq!(late.1, again.1);
-        let mut seeded = TrainSet::new(&counting(true), 10, 8, Device::Cpu);
+        let mut seeded = on_host(&counting(true), 10, 8);
         assert_ne!(seeded.batch(6, 4).0, late.0);
     }
 
     #[test]
     fn a_crop_is_a_window_of_the_padded_picture_or_its_mirror() {
         for side in [8, 32] {
-            crops_are_windows(side);
+            for pixels in [0, 2, 4, 7] {
+                for mode in [PaddingMode::Zeros, PaddingMode::Reflect] {
+                    crops_are_windows(side, Padding { pixels, mode });
+                }
+            }
         }
     }
 
-    fn crops_are_windows(side: i64) {
+    fn crops_are_windows(side: i64, padding: Padding) {
         let dataset = square(side as usize, true);
         let split = &dataset.train;
-        let plain = host::Pictures::new(split, dataset.shape, 10, false);
+        let plain = host::Pictures::new(split, dataset.shape, 10, Scale::White, padding);
         let size = [10, 3, side, side];
-        let padded = (Tensor::from_data_size(&split.pixels, &size, Kind::Uint8))
-            .constant_pad_nd([i64::from(PADDING); 4]);
-        for (top, left, mirrored) in (0..9)
-            .flat_map(|top| (0..9).map(move |left| (top, left)))
+        let bytes = Tensor::from_data_size(&split.pixels, &size, Kind::Uint8);
+        let sides = [padding.pixels as i64; 4];
+        let padded = match padding.mode {
+            PaddingMode::Zeros => bytes.constant_pad_nd(sides),
+            PaddingMode::Reflect => bytes.to_kind(Kind::Float).reflection_pad2d(sides),
+        };
+        let places = 0..=2 * padding.pixels;
+        for (top, left, mirrored) in (places.clone())
+            .flat_map(|top| places.clone().map(move |left| (top, left)))
             .flat_map(|(top, left)| [(top, left, false), (top, left, true)])
         {
             let crop = Crop {
@@ -315,8 +404,28 @@ mod tests {
                 .narrow(1, top as i64, side)
                 .narrow(2, left as i64, side);
             let window = if mirrored { window.flip([2]) } else { window };
-            assert_eq!(pixels.i(0), window.to_kind(Kind::Float) / 255.0, "{crop:?}");
+            let window = window.to_kind(Kind::Float) / 255.0;
+            assert_eq!(pixels.i(0), window, "{padding:?} {crop:?}");
         }
+    }
+
+    #[test]
+    fn pictures_that_are_flipped_alternately_are_shown_both_ways_in_two_epochs() {
+        let alternate = augmentation(2, PaddingMode::Reflect, Flip::Alternate);
+        let set = TrainSet::new(&counting(true), 10, 7, alternate, Device::Cpu);
+        let mirrored = |epoch| {
+            let Epoch { order, crops } = set.shuffle(epoch);
+            let mut of_picture = vec![false; 10];
+            for (picture, crop) in order.into_iter().zip(crops.unwrap()) {
+                assert!(crop.top <= 4 && crop.left <= 4);
+                of_picture[picture] = crop.mirrored;
+            }
+            of_picture
+        };
+        let (first, second) = (mirrored(0), mirrored(1));
+        assert!(first.iter().any(|&it| it) && !first.iter().all(|&it| it));
+        assert!(first.iter().zip(&second).all(|(one, other)| one != other));
+        assert_eq!((mirrored(2), mirrored(7)), (first, second));
     }
 
     #[test]
@@ -325,23 +434,31 @@ mod tests {
         if crate::device::open("cuda").is_ok() {
             devices.push(Device::Cuda(0));
         }
-        for (augment, place) in [true, false]
+        let other = augmentation(2, PaddingMode::Reflect, Flip::Alternate);
+        let ways = [
+            (Some(OFFICIAL), Normalization::Image),
+            (Some(other), Normalization::Channel),
+            (None, Normalization::Image),
+        ];
+        for ((way, normalization), place) in ways
             .into_iter()
-            .flat_map(|augment| devices.iter().map(move |&device| (augment, device)))
+            .flat_map(|way| devices.iter().map(move |&device| (way, device)))
         {
-            let dataset = counting(augment);
-            let mut host = TrainSet::new(&dataset, 9, 3, Device::Cpu);
+            let mut dataset = counting(way.is_some());
+            dataset.normalization = normalization;
+            let on_host = || TrainSet::new(&dataset, 9, 3, way.unwrap_or(OFFICIAL), Device::Cpu);
+            let mut host = on_host();
             let mut other = TrainSet {
                 pictures: Pictures::Device(device::Pictures::new(
                     &dataset.train,
                     dataset.shape,
                     9,
-                    augment,
-                    augment,
+                    Scale::of(&dataset),
+                    way.map(|way| way.padding),
                     place,
                 )),
                 epochs: Vec::new(),
-                ..TrainSet::new(&dataset, 9, 3, Device::Cpu)
+                ..on_host()
             };
             for step in 0..10 {
                 let (a, b) = (host.batch(step, 4), other.batch(step, 4));
@@ -351,6 +468,26 @@ mod tests {
                 assert!(same_layout(&a.0, &b.0), "step {step}");
             }
         }
+    }
+
+    #[test]
+    fn channels_are_standardised_over_the_training_pictures() {
+        let mut dataset = counting(true);
+        dataset.normalization = Normalization::Channel;
+        // Others than those that are trained on.
+        dataset.test.pixels.reverse();
+        let bytes = |split: &Split| {
+            let size = [10, 3, 8, 8];
+            Tensor::from_data_size(&split.pixels, &size, Kind::Uint8).to_kind(Kind::Double)
+        };
+        let over = [0, 2, 3].as_slice();
+        let trained = bytes(&dataset.train);
+        let expected = (bytes(&dataset.test) - trained.mean_dim(over, true, Kind::Double))
+            / trained.std_dim(over, false, true);
+        let test = TestSet::new(&dataset, Device::Cpu);
+        let (pixels, _) = test.batches(10).next().unwrap();
+        let expected = expected.to_kind(Kind::Float);
+        assert!(pixels.allclose(&expected, 1e-5, 1e-6, false));
     }
 
     #[test]

@@ -235,6 +235,7 @@ mod tests {
             sha256: String::new(),
             origin: crate::data::Origin::Drawn,
             augment: true,
+            normalization: Default::default(),
         }
     }
 

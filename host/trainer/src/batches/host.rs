@@ -3,16 +3,21 @@
 use multiversion::multiversion;
 use tch::{Device, Kind, Tensor};
 
-use super::{Crop, PADDING};
+use super::scale::{Moments, Scale};
+use super::{Crop, Padding};
 use crate::data::Split;
 use crate::memory::numbers;
+use crate::spec::PaddingMode;
 
 /// Pictures as bytes, the channels of a pixel side by side.
 pub(super) struct Pictures {
     bytes: Vec<u8>,
     labels: Vec<i64>,
     frame: Frame,
-    standardise: bool,
+    scale: Scale,
+    /// What each byte of a channel becomes, where that is the same in all pictures.
+    tables: Vec<[f32; 256]>,
+    padding: Padding,
 }
 
 /// A picture's sides.
@@ -30,12 +35,14 @@ impl Frame {
 }
 
 impl Pictures {
-    /// The first `examples` of `split`, whose pictures are of `shape`: channels, height, width.
+    /// The first `examples` of `split`, whose pictures are of `shape`: channels, height, width. `padding` is around those that
+    /// are cropped.
     pub(super) fn new(
         split: &Split,
         shape: [usize; 3],
         examples: usize,
-        standardise: bool,
+        scale: Scale,
+        padding: Padding,
     ) -> Self {
         let [channels, height, width] = shape;
         let frame = Frame {
@@ -61,7 +68,12 @@ impl Pictures {
                 .map(|&l| i64::from(l))
                 .collect(),
             frame,
-            standardise,
+            tables: match &scale {
+                Scale::Channels(moments) => moments.iter().map(table).collect(),
+                Scale::White | Scale::Picture => Vec::new(),
+            },
+            scale,
+            padding,
         }
     }
 
@@ -85,19 +97,27 @@ impl Pictures {
             if let Some(mut crop) = crop {
                 if crop.mirrored {
                     // A window's mirror is the window at the other side of the mirrored picture.
-                    crop.left = 2 * usize::from(PADDING) - crop.left;
+                    crop.left = 2 * self.padding.pixels - crop.left;
                     self.frame.mirror(picture, &mut mirrored);
                     picture = &mirrored;
                 }
-                self.frame.crop(picture, crop, &mut cropped);
+                match self.padding.mode {
+                    PaddingMode::Zeros => {
+                        (self.frame).crop(picture, crop, self.padding.pixels, &mut cropped);
+                    }
+                    PaddingMode::Reflect => {
+                        (self.frame).crop_reflected(picture, crop, self.padding, &mut cropped);
+                    }
+                }
                 picture = &cropped;
             }
-            if self.standardise {
-                let (mean, deviation) = moments(picture);
-                standardise(picture, mean, deviation, out);
-            } else {
-                // As the official MNIST code.
-                standardise(picture, 0.0, 255.0, out);
+            match &self.scale {
+                Scale::White => standardise(picture, 0.0, 255.0, out),
+                Scale::Picture => {
+                    let (mean, deviation) = moments(picture);
+                    standardise(picture, mean, deviation, out);
+                }
+                Scale::Channels(_) => look_up(picture, &self.tables, out),
             }
         }
         let labels: Vec<i64> = chosen
@@ -123,9 +143,8 @@ impl Frame {
         }
     }
 
-    /// The window of `crop` in `picture` as it would be with [`PADDING`] zeros around it, not mirrored.
-    fn crop(self, picture: &[u8], crop: Crop, out: &mut [u8]) {
-        let padding = usize::from(PADDING);
+    /// The window of `crop` in `picture` as it would be with `padding` zeros around it, not mirrored.
+    fn crop(self, picture: &[u8], crop: Crop, padding: usize, out: &mut [u8]) {
         let row = self.width * self.channels;
         // How far the picture is moved into the window: down or up, and right or left.
         let (down, up) = (
@@ -145,6 +164,21 @@ impl Frame {
         for byte in (0..right).chain(row - left..row) {
             for row in inside.chunks_exact_mut(row) {
                 row[byte] = 0;
+            }
+        }
+    }
+}
+
+impl Frame {
+    /// The same where the picture's mirror image is around it.
+    fn crop_reflected(self, picture: &[u8], crop: Crop, padding: Padding, out: &mut [u8]) {
+        let side = |at: usize, length| padding.source(at, length).unwrap_or_default();
+        let bytes = self.width * self.channels;
+        for (row, out) in out.chunks_exact_mut(bytes).enumerate() {
+            let source = &picture[side(row + crop.top, self.height) * bytes..][..bytes];
+            for (column, out) in out.chunks_exact_mut(self.channels).enumerate() {
+                let from = side(column + crop.left, self.width) * self.channels;
+                out.copy_from_slice(&source[from..][..self.channels]);
             }
         }
     }
@@ -212,5 +246,20 @@ fn moments(picture: &[u8]) -> (f32, f32) {
 fn standardise(picture: &[u8], mean: f32, deviation: f32, out: &mut [f32]) {
     for (out, &x) in out.iter_mut().zip(picture) {
         *out = (f32::from(x) - mean) / deviation;
+    }
+}
+
+/// What each byte of a channel of these moments becomes.
+fn table(moments: &Moments) -> [f32; 256] {
+    std::array::from_fn(|byte| (byte as f32 - moments.mean) / moments.deviation)
+}
+
+/// What `tables` have for each byte, one a channel.
+fn look_up(picture: &[u8], tables: &[[f32; 256]], out: &mut [f32]) {
+    let pixels = picture.chunks_exact(tables.len());
+    for (pixel, out) in pixels.zip(out.chunks_exact_mut(tables.len())) {
+        for ((out, &byte), table) in out.iter_mut().zip(pixel).zip(tables) {
+            *out = table[usize::from(byte)];
+        }
     }
 }

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::spec::Normalization;
+
 pub use download::{Transfer, get, get_from};
 
 /// A data set, whole, in memory.
@@ -30,8 +32,10 @@ pub struct Dataset {
     pub sha256: String,
     /// Where its pictures are from.
     pub origin: Origin,
-    /// Whether training crops and flips it (colour pictures of things), and standardises each picture.
+    /// Whether training crops and flips it (colour pictures of things), and its pictures are normalised.
     pub augment: bool,
+    /// How they are.
+    pub normalization: Normalization,
 }
 
 /// Where a data set's pictures are from.
@@ -258,6 +262,7 @@ pub fn unread(name: &str) -> Result<Dataset, DataError> {
         sha256: String::new(),
         origin: Origin::Unread,
         augment: false,
+        normalization: Normalization::default(),
     })
 }
 
@@ -305,6 +310,7 @@ fn assemble(
         sha256: hex::encode(hash.finalize()),
         origin,
         augment: known(name).is_some_and(|set| set.augment),
+        normalization: Normalization::default(),
     })
 }
 

@@ -21,7 +21,7 @@ use super::redo::Redo;
 use super::setup::Setup;
 use super::takeover::{InForce, Previous, Then, Turn};
 use super::{Ending, Observer, Outcome, Stop};
-use crate::batches::{TestSet, TrainSet};
+use crate::batches::{Augmentation, TestSet, TrainSet};
 use crate::checkpoint::{self, Position};
 use crate::model::Model;
 use crate::optimizer::Optimizer;
@@ -128,6 +128,7 @@ impl Attempt {
             &setup.dataset,
             setup.found.train_examples,
             spec.seed,
+            Augmentation::of(&spec.training),
             setup.device,
         );
         let test = TestSet::new(&setup.dataset, setup.device);
@@ -309,7 +310,8 @@ impl Attempt {
     }
 
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        let (loss, accuracy) = caught(|| evaluate(&self.model, &self.test))?;
+        let (loss, accuracy) =
+            caught(|| evaluate(&self.model, &self.test, self.spec.training.test_views))?;
         let step = self.at.step;
         let row = EvalRow {
             step,

@@ -6,7 +6,7 @@ use tch::Tensor;
 use super::evaluate;
 use super::gradients::{Batch, gradients};
 use super::setup::{build, dataset};
-use crate::batches::{TestSet, TrainSet};
+use crate::batches::{Augmentation, TestSet, TrainSet};
 use crate::model::Model;
 use crate::optimizer::{Optimizer, StepSizes};
 use crate::spec::RunSpec;
@@ -47,7 +47,13 @@ impl Pace {
             tch::no_grad(|| drop(model.forward(&pictures)));
         }
         Ok(Self {
-            train: TrainSet::new(&dataset, examples, spec.seed, device),
+            train: TrainSet::new(
+                &dataset,
+                examples,
+                spec.seed,
+                Augmentation::of(training),
+                device,
+            ),
             parameters: model.parameters(),
             model,
             optimizer,
@@ -121,6 +127,11 @@ mod tests {
                 threads: 1,
                 precision: PrecisionChoice::Float32,
                 label_smoothing: 0.0,
+                crop_padding: 4,
+                crop_padding_mode: Default::default(),
+                flip: Default::default(),
+                normalization: Default::default(),
+                test_views: 1,
                 deterministic: false,
             },
             schedule: ScheduleSpec {

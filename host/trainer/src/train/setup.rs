@@ -160,6 +160,7 @@ pub(super) fn dataset(training: &Training) -> Result<(Dataset, u64), Error> {
     } else {
         data::load(&training.dataset, &training.data_folder)?
     };
+    dataset.normalization = training.normalization;
     let all = match dataset.origin {
         data::Origin::Unread => data::train_examples(&dataset.name).unwrap_or_default(),
         _ => dataset.train.labels.len() as u64,
