@@ -10,9 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::data::Dataset;
-use crate::precision::Precision;
-use layers::Layers;
+use crate::precision::{AtOnce, Precision};
 pub(crate) use layers::channels_last;
+use layers::{Layers, Weight};
 
 /// A model by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,10 @@ pub struct Model {
     named: Vec<(String, Tensor)>,
     trainable: usize,
     draws: bool,
+    weights: Vec<Weight>,
+    /// What a gradient is taken by, one a trainable tensor: itself, or what it is rounded to.
+    leaves: Vec<Tensor>,
+    at_once: Option<AtOnce>,
 }
 
 impl Model {
@@ -97,6 +101,7 @@ impl Model {
             Architecture::Airbench => airbench::build(&layers, dataset),
             Architecture::None => Box::new(|pictures: &Tensor, _| pictures.shallow_clone()),
         };
+        let weights = layers.weights();
         if device == Device::Cpu {
             for weight in store.variables().values_mut().filter(|w| w.dim() == 4) {
                 weight.set_data(&channels_last(&weight.detach()));
@@ -110,13 +115,45 @@ impl Model {
             .iter()
             .filter(|(_, tensor)| tensor.requires_grad())
             .count();
+        let leaf = |(_, tensor): &(String, Tensor)| tensor.shallow_clone();
         Self {
+            leaves: named[..trainable].iter().map(leaf).collect(),
+            weights,
+            at_once: None,
             store,
             forward,
             named,
             trainable,
             draws: architecture == Architecture::MnistConvnet,
         }
+    }
+
+    /// From now on the weights of convolutions and dense layers are rounded by `at_once`, before they are needed, to what lies
+    /// in `leaves`, which have one for each [parameter](Self::parameters).
+    pub(crate) fn round_at_once(&mut self, at_once: AtOnce, leaves: Vec<Tensor>) {
+        for weight in &self.weights {
+            let is_it =
+                |(_, tensor): &(String, Tensor)| tensor.data_ptr() == weight.whole().data_ptr();
+            if let Some(place) = self.named[..self.trainable].iter().position(is_it) {
+                weight.take(&leaves[place]);
+            }
+        }
+        let kept = self.leaves.iter().zip(leaves);
+        self.leaves = kept
+            .map(|(own, leaf)| {
+                if own.dim() > 1 {
+                    leaf
+                } else {
+                    own.shallow_clone()
+                }
+            })
+            .collect();
+        self.at_once = Some(at_once);
+    }
+
+    /// What the gradient of a loss is taken by: one for each [parameter](Self::parameters), of its shape.
+    pub(crate) fn leaves(&self) -> &[Tensor] {
+        &self.leaves
     }
 
     /// Whether it draws from libtorch's generator in training, as dropout does.
@@ -137,6 +174,9 @@ impl Model {
     }
 
     fn logits(&self, pictures: &Tensor, train: bool) -> Tensor {
+        if let Some(at_once) = &self.at_once {
+            at_once.refresh();
+        }
         let logits = if self.device() == Device::Cpu {
             (self.forward)(&channels_last(pictures), train)
         } else {

@@ -3,8 +3,9 @@
 mod flat;
 mod fused;
 
-use tch::{Tensor, no_grad, no_grad_guard};
+use tch::{Kind, Tensor, no_grad, no_grad_guard};
 
+use crate::precision::AtOnce;
 use crate::spec::OptimizerKind;
 use flat::Flat;
 
@@ -101,6 +102,13 @@ impl Optimizer {
             products: [1.0; 2],
             flat: Some(flat),
         }
+    }
+
+    /// What rounds all weights [on the device](Self::on_device) to `kind` in one operation, and what is differentiated by
+    /// then, one a parameter. `None` where parameters are not in one tensor.
+    pub(crate) fn round_at_once(&mut self, kind: Kind) -> Option<(AtOnce, Vec<Tensor>)> {
+        let flat = self.flat.as_mut()?;
+        Some(no_grad(|| flat.round_at_once(kind)))
     }
 
     /// Changes `parameters` by one step along `gradients` (same order and shapes).
@@ -220,7 +228,7 @@ impl Optimizer {
 
 #[cfg(test)]
 mod tests {
-    use tch::{Device, Kind, Tensor};
+    use tch::Device;
 
     use super::*;
 

@@ -70,6 +70,32 @@ impl Precision {
     }
 }
 
+/// Weights that lie in one tensor, rounded all at once, where a kernel of the GPU for each would take longer than what it does.
+pub(crate) struct AtOnce {
+    whole: Tensor,
+    rounded: Tensor,
+}
+
+impl AtOnce {
+    /// Of the weights in `whole`, to `kind`.
+    pub(crate) fn new(whole: Tensor, kind: Kind) -> Self {
+        Self {
+            rounded: whole.to_kind(kind),
+            whole,
+        }
+    }
+
+    /// The rounded weights, as they were when they were last [refreshed](Self::refresh).
+    pub(crate) fn rounded(&self) -> &Tensor {
+        &self.rounded
+    }
+
+    /// Rounds the weights as they are now.
+    pub(crate) fn refresh(&self) {
+        tch::no_grad(|| self.rounded.shallow_clone().copy_(&self.whole));
+    }
+}
+
 impl std::fmt::Display for Precision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

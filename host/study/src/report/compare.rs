@@ -169,7 +169,7 @@ fn differing(a: &Training, b: &Training) -> usize {
         .count()
 }
 
-/// Whether two labels train the same model on the same data for as long: an optimizer of its own is part of a schedule's
+/// Whether two labels train the same model on the same data for as long, and are tested alike: an optimizer of its own is part of a schedule's
 /// entry.
 fn same_task(a: &Training, b: &Training) -> bool {
     let task = |t: &Training| {
@@ -178,6 +178,7 @@ fn same_task(a: &Training, b: &Training) -> bool {
             t.model.clone(),
             t.batch_size,
             t.train_examples,
+            t.test_views,
         )
     };
     let floats = |t: &Training| (t.epochs, t.validation_examples);

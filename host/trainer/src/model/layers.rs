@@ -1,5 +1,8 @@
 //! The layers that models are built from, in a [`Precision`].
 
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
 use tch::nn::{self, ModuleT, Path};
 use tch::{Kind, Tensor};
 
@@ -9,11 +12,70 @@ use crate::precision::Precision;
 pub(super) struct Layers<'a> {
     path: Path<'a>,
     precision: Precision,
+    weights: Rc<RefCell<Vec<Weight>>>,
+}
+
+/// A weight of a convolution or a dense layer.
+#[derive(Debug)]
+pub(super) struct Weight {
+    whole: Tensor,
+    /// The weight in the model's precision, where somebody else rounds it before it is needed.
+    rounded: Rc<OnceCell<Tensor>>,
+}
+
+impl Weight {
+    fn new(whole: &Tensor) -> Self {
+        Self {
+            whole: whole.shallow_clone(),
+            rounded: Rc::default(),
+        }
+    }
+
+    /// Another handle of it.
+    fn handle(&self) -> Self {
+        Self {
+            whole: self.whole.shallow_clone(),
+            rounded: Rc::clone(&self.rounded),
+        }
+    }
+
+    /// The weight as it is trained.
+    pub(super) fn whole(&self) -> &Tensor {
+        &self.whole
+    }
+
+    /// From now on it is `rounded` that layers compute with.
+    pub(super) fn take(&self, rounded: &Tensor) {
+        let first = self.rounded.set(rounded.shallow_clone());
+        debug_assert!(first.is_ok(), "a weight is rounded by one");
+    }
+
+    fn of(&self, precision: Precision) -> Tensor {
+        match self.rounded.get() {
+            Some(rounded) => rounded.shallow_clone(),
+            None => precision.of(&self.whole),
+        }
+    }
 }
 
 impl<'a> Layers<'a> {
     pub(super) fn new(path: Path<'a>, precision: Precision) -> Self {
-        Self { path, precision }
+        Self {
+            path,
+            precision,
+            weights: Rc::default(),
+        }
+    }
+
+    /// The weights of all convolutions and dense layers that were made of these.
+    pub(super) fn weights(&self) -> Vec<Weight> {
+        self.weights.borrow().iter().map(Weight::handle).collect()
+    }
+
+    fn weight(&self, whole: &Tensor) -> Weight {
+        let weight = Weight::new(whole);
+        self.weights.borrow_mut().push(weight.handle());
+        weight
     }
 
     /// Where parameters of layers that are not among these are kept.
@@ -31,6 +93,7 @@ impl<'a> Layers<'a> {
         Self {
             path: &self.path / name,
             precision: self.precision,
+            weights: Rc::clone(&self.weights),
         }
     }
 
@@ -50,8 +113,10 @@ impl<'a> Layers<'a> {
             bias,
             ..Default::default()
         };
+        let layer = nn::conv2d(&self.path / name, input, output, kernel, config);
         Convolution {
-            layer: nn::conv2d(&self.path / name, input, output, kernel, config),
+            weight: self.weight(&layer.ws),
+            bias: layer.bs,
             stride: [stride; 2],
             padding: [kernel / 2; 2],
             precision: self.precision,
@@ -73,8 +138,10 @@ impl<'a> Layers<'a> {
             bias,
             ..Default::default()
         };
+        let layer = nn::linear(&self.path / name, input, output, config);
         Dense {
-            layer: nn::linear(&self.path / name, input, output, config),
+            weight: self.weight(&layer.ws),
+            bias: layer.bs,
             precision: self.precision,
         }
     }
@@ -92,7 +159,8 @@ impl<'a> Layers<'a> {
 
 /// A convolution.
 pub(super) struct Convolution {
-    layer: nn::Conv2D,
+    weight: Weight,
+    bias: Option<Tensor>,
     stride: [i64; 2],
     padding: [i64; 2],
     precision: Precision,
@@ -100,18 +168,18 @@ pub(super) struct Convolution {
 
 impl Convolution {
     pub(super) fn weight(&self) -> &Tensor {
-        &self.layer.ws
+        self.weight.whole()
     }
 
     pub(super) fn bias(&self) -> Option<&Tensor> {
-        self.layer.bs.as_ref()
+        self.bias.as_ref()
     }
 
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
         let p = self.precision;
-        let bias = self.layer.bs.as_ref().map(|bias| p.of(bias));
+        let bias = self.bias.as_ref().map(|bias| p.of(bias));
         p.of(x).conv2d(
-            &p.of(&self.layer.ws),
+            &self.weight.of(p),
             bias.as_ref(),
             self.stride,
             self.padding,
@@ -123,23 +191,24 @@ impl Convolution {
 
 /// A dense layer.
 pub(super) struct Dense {
-    layer: nn::Linear,
+    weight: Weight,
+    bias: Option<Tensor>,
     precision: Precision,
 }
 
 impl Dense {
     pub(super) fn weight(&self) -> &Tensor {
-        &self.layer.ws
+        self.weight.whole()
     }
 
     pub(super) fn bias(&self) -> Option<&Tensor> {
-        self.layer.bs.as_ref()
+        self.bias.as_ref()
     }
 
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
         let p = self.precision;
-        let bias = self.layer.bs.as_ref().map(|bias| p.of(bias));
-        p.of(x).linear(&p.of(&self.layer.ws), bias.as_ref())
+        let bias = self.bias.as_ref().map(|bias| p.of(bias));
+        p.of(x).linear(&self.weight.of(p), bias.as_ref())
     }
 }
 

@@ -7,6 +7,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::{Decay, StepSizes};
+use crate::precision::AtOnce;
 use crate::spec::OptimizerKind;
 
 /// Where a parameter begins, in numbers: what reads eight of them at a time may do so.
@@ -17,6 +18,8 @@ struct Slot {
     size: Vec<i64>,
     offset: i64,
     count: i64,
+    /// Of a convolution or a dense layer, and with all of those before all others.
+    is_weight: bool,
     /// Zeros up to the next one's place; `None` where that follows at once.
     padding: Option<Tensor>,
 }
@@ -51,6 +54,8 @@ impl Slot {
 pub(super) struct Flat {
     slots: Vec<Slot>,
     parameters: Tensor,
+    /// How many numbers of it, the first, are weights.
+    weights: i64,
     first: Tensor,
     rule: Rule,
 }
@@ -91,22 +96,33 @@ impl Flat {
     ) -> Self {
         let device = parameters.first().map_or(Device::Cpu, Tensor::device);
         let options = (Kind::Float, device);
-        let mut next = 0;
-        let slots: Vec<Slot> = parameters
+        let mut slots: Vec<Slot> = parameters
             .iter()
             .map(|parameter| {
-                let (offset, count) = (next, parameter.numel() as i64);
-                next += (count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-                let padding = next - offset - count;
+                let count = parameter.numel() as i64;
+                let padding = (count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT - count;
                 Slot {
                     size: parameter.size(),
-                    offset,
+                    offset: 0,
                     count,
+                    is_weight: parameter.dim() > 1,
                     padding: (padding > 0).then(|| Tensor::zeros([padding], options)),
                 }
             })
             .collect();
-        let whole = Tensor::zeros([next], options);
+        let mut next = 0;
+        let mut place = |are_weights: bool| {
+            for slot in slots
+                .iter_mut()
+                .filter(|slot| slot.is_weight == are_weights)
+            {
+                slot.offset = next;
+                next += slot.count + slot.padding.as_ref().map_or(0, |it| it.numel() as i64);
+            }
+            next
+        };
+        let weights = place(true);
+        let whole = Tensor::zeros([place(false)], options);
         for (slot, parameter) in slots.iter().zip(parameters) {
             let mut view = slot.view(&whole);
             view.copy_(&parameter.detach());
@@ -136,8 +152,24 @@ impl Flat {
             slots,
             first: whole.zeros_like(),
             parameters: whole,
+            weights,
             rule,
         }
+    }
+
+    /// What rounds all weights to `kind` in one operation, and what is differentiated by then, one a parameter: the gradients
+    /// by what is rounded come in `kind`, too.
+    pub(super) fn round_at_once(&mut self, kind: Kind) -> (AtOnce, Vec<Tensor>) {
+        let at_once = AtOnce::new(self.parameters.narrow(0, 0, self.weights), kind);
+        let leaves = self.slots.iter_mut().map(|slot| {
+            if !slot.is_weight {
+                return slot.view(&self.parameters);
+            }
+            slot.padding = slot.padding.take().map(|zeros| zeros.to_kind(kind));
+            slot.view(at_once.rounded()).set_requires_grad(true)
+        });
+        let leaves = leaves.collect();
+        (at_once, leaves)
     }
 
     /// Views of the first moments, one a parameter.
@@ -254,11 +286,20 @@ impl Flat {
 
     /// One tensor of all gradients, as the parameters lie.
     fn gather(&self, gradients: &[Tensor]) -> Tensor {
-        let mut pieces = Vec::with_capacity(2 * gradients.len());
-        for (slot, gradient) in self.slots.iter().zip(gradients) {
-            pieces.push(slot.flat(gradient));
-            pieces.extend(slot.padding.as_ref().map(Tensor::shallow_clone));
+        let of = |are_weights: bool| {
+            let mut pieces = Vec::with_capacity(2 * gradients.len());
+            let slots = self.slots.iter().zip(gradients);
+            for (slot, gradient) in slots.filter(|(slot, _)| slot.is_weight == are_weights) {
+                pieces.push(slot.flat(gradient));
+                pieces.extend(slot.padding.as_ref().map(Tensor::shallow_clone));
+            }
+            pieces
+        };
+        let (mut weights, others) = (of(true), of(false));
+        if weights.iter().any(|piece| piece.kind() != Kind::Float) {
+            weights = vec![Tensor::cat(&weights, 0).to_kind(Kind::Float)];
         }
-        Tensor::cat(&pieces, 0)
+        weights.extend(others);
+        Tensor::cat(&weights, 0)
     }
 }

@@ -41,8 +41,6 @@ enum Way {
 /// What a step changes.
 pub(super) struct Changed<'a> {
     pub(super) model: &'a Model,
-    /// The model's, which are the optimizer's views.
-    pub(super) parameters: &'a [Tensor],
     pub(super) optimizer: &'a mut Optimizer,
 }
 
@@ -146,7 +144,7 @@ fn work(
         label_smoothing,
         seed,
     };
-    let (loss, gradients) = gradients(changed.model, changed.parameters, &batch)?;
+    let (loss, gradients) = gradients(changed.model, &batch)?;
     let norm = changed.optimizer.change(&gradients);
     Ok(Tensor::f_stack(&[loss, norm], 0)?)
 }

@@ -17,16 +17,12 @@ pub(super) struct Batch {
     pub(super) seed: u64,
 }
 
-/// The mean cross-entropy of `batch` in nats, and its gradients with regard to `parameters`, in their order. All of it lies on
-/// the model's device, and nothing waits for that.
+/// The mean cross-entropy of `batch` in nats, and its gradients with regard to the model's parameters, in their order, or to what
+/// they are rounded to. All of it lies on the model's device, and nothing waits for that.
 ///
 /// # Errors
 /// libtorch's.
-pub(super) fn gradients(
-    model: &Model,
-    parameters: &[Tensor],
-    batch: &Batch,
-) -> Result<(Tensor, Vec<Tensor>), Error> {
+pub(super) fn gradients(model: &Model, batch: &Batch) -> Result<(Tensor, Vec<Tensor>), Error> {
     let Batch {
         pictures,
         labels,
@@ -36,6 +32,6 @@ pub(super) fn gradients(
     let logits = model.forward_train(pictures, *seed);
     let loss =
         logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, *label_smoothing);
-    let gradients = Tensor::f_run_backward(&[&loss], parameters, false, false)?;
+    let gradients = Tensor::f_run_backward(&[&loss], model.leaves(), false, false)?;
     Ok((loss.detach(), gradients))
 }

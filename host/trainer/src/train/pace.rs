@@ -80,7 +80,7 @@ impl Pace {
             label_smoothing: self.label_smoothing,
             seed: self.step,
         };
-        let (_, gradients) = gradients(&self.model, &self.parameters, &batch)?;
+        let (_, gradients) = gradients(&self.model, &batch)?;
         let sizes = StepSizes {
             learning_rate: 0.0,
             momentum: 0.9,

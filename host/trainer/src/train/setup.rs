@@ -143,13 +143,18 @@ pub(super) fn build(
         problem,
     })?;
     let _shared = device::share(device);
-    let model = Model::new(architecture, dataset, spec.seed, device, precision);
+    let mut model = Model::new(architecture, dataset, spec.seed, device, precision);
     let (kind, beta2, epsilon) = (training.optimizer, training.beta2, training.epsilon);
-    let optimizer = if device::is_host(device) {
-        Optimizer::new(kind, beta2, epsilon, &model.parameters())
-    } else {
-        Optimizer::on_device(kind, beta2, epsilon, &mut model.parameters())
-    };
+    if device::is_host(device) {
+        let optimizer = Optimizer::new(kind, beta2, epsilon, &model.parameters());
+        return Ok((model, optimizer));
+    }
+    let mut optimizer = Optimizer::on_device(kind, beta2, epsilon, &mut model.parameters());
+    if precision != Precision::Float32
+        && let Some((at_once, leaves)) = optimizer.round_at_once(precision.kind())
+    {
+        model.round_at_once(at_once, leaves);
+    }
     Ok((model, optimizer))
 }
 

@@ -106,7 +106,6 @@ impl Attempt {
         if let Some(on_device) = &mut self.on_device {
             let mut changed = Changed {
                 model: &self.model,
-                parameters: &self.parameters,
                 optimizer: &mut self.optimizer,
             };
             let (loss, norm) = on_device.learn(step, seed, sizes, &mut self.train, &mut changed)?;
@@ -119,7 +118,7 @@ impl Attempt {
             label_smoothing: self.spec.training.label_smoothing,
             seed,
         };
-        let (loss, gradients) = gradients(&self.model, &self.parameters, &batch)?;
+        let (loss, gradients) = gradients(&self.model, &batch)?;
         let norm = wants_norm.then(|| {
             let norms: Vec<_> = gradients.iter().map(Tensor::norm).collect();
             Tensor::stack(&norms, 0).norm()

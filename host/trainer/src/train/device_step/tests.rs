@@ -94,16 +94,18 @@ fn logged(folder: &Path) -> (Vec<StepRow>, Vec<f64>, Vec<EvalRow>) {
 
 #[test]
 fn a_devices_steps_are_the_hosts() {
-    for (optimizer, label_smoothing) in [
-        (OptimizerKind::Momentum, 0.0),
-        (OptimizerKind::Nesterov, 0.2),
-        (OptimizerKind::Adam, 0.0),
-        (OptimizerKind::AdamW, 0.0),
+    for (optimizer, label_smoothing, precision) in [
+        (OptimizerKind::Momentum, 0.0, PrecisionChoice::Float32),
+        (OptimizerKind::Momentum, 0.0, PrecisionChoice::Bfloat16),
+        (OptimizerKind::Nesterov, 0.2, PrecisionChoice::Float32),
+        (OptimizerKind::Adam, 0.0, PrecisionChoice::Float32),
+        (OptimizerKind::AdamW, 0.0, PrecisionChoice::Float32),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let (host, device) = (folder.path().join("host"), folder.path().join("device"));
         let mut spec = spec("convnet", optimizer, 1e-2);
         spec.training.label_smoothing = label_smoothing;
+        spec.training.precision = precision;
         begin(&spec, &host, &mut (), &Stop::default()).unwrap();
         as_a_device(|| begin(&spec, &device, &mut (), &Stop::default())).unwrap();
         let (steps, norms, evals) = logged(&host);
@@ -153,14 +155,32 @@ impl Observer for StopAtFirstEvaluation {
 
 #[test]
 fn a_run_on_a_device_is_taken_up_to_the_same_bits() {
-    for optimizer in [OptimizerKind::Momentum, OptimizerKind::Adam] {
+    for (model, optimizer, precision) in [
+        (
+            "resnet-8",
+            OptimizerKind::Momentum,
+            PrecisionChoice::Float32,
+        ),
+        ("resnet-8", OptimizerKind::Adam, PrecisionChoice::Bfloat16),
+        (
+            "airbench",
+            OptimizerKind::Nesterov,
+            PrecisionChoice::Bfloat16,
+        ),
+        (
+            "mnist-convnet",
+            OptimizerKind::AdamW,
+            PrecisionChoice::Bfloat16,
+        ),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
-        let spec = spec("resnet-8", optimizer, 1e-2);
+        let spec = spec(model, optimizer, 1e-2);
         let spec = RunSpec {
             training: Training {
                 train_examples: 404,
                 epochs: 2.0,
+                precision,
                 ..spec.training
             },
             ..spec
@@ -174,7 +194,7 @@ fn a_run_on_a_device_is_taken_up_to_the_same_bits() {
             let outcome = resume(&stopped, &mut (), &Stop::default()).unwrap();
             assert_eq!(outcome.ending, Ending::Finished);
         });
-        assert_eq!(logged(&whole), logged(&stopped), "{optimizer}");
+        assert_eq!(logged(&whole), logged(&stopped), "{model} {optimizer}");
     }
 }
 
