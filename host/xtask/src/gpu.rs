@@ -41,7 +41,9 @@ pub(crate) fn pack(root: &Path) -> Result<()> {
             .with_context(|| format!("cargo does not tell where it built {target}"))?;
         strip(&built, &folder.join(name))?;
     }
-    fs::copy(root.join("tests/gpu/check.sh"), folder.join("check.sh"))?;
+    for name in ["check.sh", "profile.cpp"] {
+        fs::copy(root.join("tests/gpu").join(name), folder.join(name))?;
+    }
     println!(
         "gpu: copy {} to a machine with a GPU and libtorch 2.11, and call `sh check.sh` there",
         folder.display()
