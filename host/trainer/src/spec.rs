@@ -393,6 +393,29 @@ impl RunSpec {
                 format!("is {found}: must be at most {MOST_PADDING} pixels"),
             );
         }
+        if !crate::data::is_augmented(&t.dataset) {
+            let of_augmented = [
+                (
+                    "crop_padding",
+                    t.crop_padding == Training::default_crop_padding(),
+                ),
+                (
+                    "crop_padding_mode",
+                    t.crop_padding_mode == PaddingMode::default(),
+                ),
+                ("flip", t.flip == Flip::default()),
+                ("normalization", t.normalization == Normalization::default()),
+            ];
+            if let Some((key, _)) = of_augmented.into_iter().find(|(_, left_out)| !left_out) {
+                let set = &t.dataset;
+                return wrong(
+                    key,
+                    format!(
+                        "changes nothing of {set}, whose pictures are shown as they are: leave it out"
+                    ),
+                );
+            }
+        }
         if ![1, 2, 6].contains(&t.test_views) {
             let found = t.test_views;
             return wrong("test_views", format!("is {found}: must be 1, 2 or 6"));

@@ -14,7 +14,9 @@ use pixelrate_runlog::{
 };
 use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_trainer::precision::{Precision, PrecisionChoice};
-use pixelrate_trainer::spec::{OptimizerKind, RunFile, RunSpec, ScheduleSpec, Training};
+use pixelrate_trainer::spec::{
+    Flip, Normalization, OptimizerKind, PaddingMode, RunFile, RunSpec, ScheduleSpec, Training,
+};
 use pixelrate_trainer::train::{Ending, Observer, Progress, Stop, begin, resume};
 use tempfile::tempdir;
 
@@ -458,4 +460,76 @@ fn a_schedule_is_shown_the_norm_of_the_weights_before_its_step() {
     let off = (rates[20] / (norm * 1e-3) - 1.0).abs();
     assert!(off < 1e-6, "{} and {norm}", rates[20]);
     assert_ne!(rates[20], rates[21]);
+}
+
+#[test]
+fn how_pictures_are_shown_is_part_of_a_run() {
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let plain = spec("convnet", OptimizerKind::Momentum);
+    let mut own = plain.clone();
+    own.training = Training {
+        crop_padding: 2,
+        crop_padding_mode: PaddingMode::Reflect,
+        flip: Flip::Alternate,
+        normalization: Normalization::Channel,
+        test_views: 6,
+        ..own.training
+    };
+    begin(&plain, &at("plain"), &mut (), &Stop::default()).unwrap();
+    begin(&own, &at("whole"), &mut (), &Stop::default()).unwrap();
+    let stop = Stop::default();
+    let mut observer = StopAtFirstEvaluation(stop.clone());
+    let outcome = begin(&own, &at("stopped"), &mut observer, &stop).unwrap();
+    assert_eq!(outcome.ending, Ending::Stopped);
+    resume(&at("stopped"), &mut (), &Stop::default()).unwrap();
+    assert_eq!(logged(&at("whole")), logged(&at("stopped")));
+    let ((plain_steps, ..), (own_steps, ..)) = (logged(&at("plain")), logged(&at("whole")));
+    assert_ne!(plain_steps[0].train_loss, own_steps[0].train_loss);
+    // A run's evaluation alone goes by its views.
+    let mut viewed = plain.clone();
+    viewed.training.test_views = 2;
+    begin(&viewed, &at("viewed"), &mut (), &Stop::default()).unwrap();
+    let ((steps, evals, _), (viewed_steps, viewed_evals, _)) =
+        (logged(&at("plain")), logged(&at("viewed")));
+    assert_eq!(steps, viewed_steps);
+    assert_ne!(evals[0].loss, viewed_evals[0].loss);
+}
+
+#[test]
+fn keys_that_cannot_be_or_change_nothing_are_refused() {
+    let refused = |dataset: &str, change: fn(&mut Training)| {
+        let mut spec = spec("mnist-convnet", OptimizerKind::Momentum);
+        spec.training.dataset = dataset.into();
+        spec.check().unwrap();
+        change(&mut spec.training);
+        spec.check().unwrap_err().to_string()
+    };
+    let of_mnist: [(&str, fn(&mut Training)); 4] = [
+        ("crop_padding", |t| t.crop_padding = 2),
+        ("crop_padding_mode", |t| {
+            t.crop_padding_mode = PaddingMode::Reflect;
+        }),
+        ("flip", |t| t.flip = Flip::Alternate),
+        ("normalization", |t| {
+            t.normalization = Normalization::Channel
+        }),
+    ];
+    for (key, change) in of_mnist {
+        let told = refused("mnist", change);
+        assert!(
+            told.contains(&format!("`{key}`")) && told.contains("mnist"),
+            "{told}"
+        );
+    }
+    let told = refused("cifar10", |t| t.crop_padding = 17);
+    assert!(
+        told.contains("`crop_padding`") && told.contains("17"),
+        "{told}"
+    );
+    let told = refused("cifar10", |t| t.test_views = 3);
+    assert!(
+        told.contains("`test_views`") && told.contains("1, 2 or 6"),
+        "{told}"
+    );
 }

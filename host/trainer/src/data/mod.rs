@@ -158,7 +158,7 @@ struct Known {
     name: &'static str,
     description: &'static str,
     train_examples: u64,
-    /// Whether training pictures are cropped and mirrored by chance, and all are standardised one by one.
+    /// Whether training pictures are cropped and mirrored by chance, and all are standardised.
     augment: bool,
     load: fn(&str, &Path) -> Result<Dataset, DataError>,
 }
@@ -266,6 +266,11 @@ pub fn unread(name: &str) -> Result<Dataset, DataError> {
     })
 }
 
+/// Whether training pictures of this data set are cropped and mirrored by chance, and all are standardised.
+pub(crate) fn is_augmented(name: &str) -> bool {
+    known(name).is_some_and(|set| set.augment)
+}
+
 /// One picture of MNIST: rows of 28 bytes, 28 of them. `split` is `train` or `test`.
 ///
 /// # Errors
@@ -309,7 +314,7 @@ fn assemble(
         test,
         sha256: hex::encode(hash.finalize()),
         origin,
-        augment: known(name).is_some_and(|set| set.augment),
+        augment: is_augmented(name),
         normalization: Normalization::default(),
     })
 }
