@@ -193,6 +193,21 @@ fn a_study_none_of_whose_runs_begins_says_why() {
     fs::write(dir.path().join("tiny.toml"), text).unwrap();
     let (good, _, err) = said(pixelrate(dir.path()).args(["study", "tiny.toml"]));
     assert!(!good);
+    assert_eq!(
+        err.matches("pixelrate data get cifar10").count(),
+        1,
+        "{err}"
+    );
+    assert!(!dir.path().join("runs/tiny/cyclic-seed0").exists());
+    // Files that are there, and are none.
+    let data = dir.path().join("data");
+    fs::create_dir(&data).unwrap();
+    for name in ["1", "2", "3", "4", "5"].map(|number| format!("data_batch_{number}.bin")) {
+        fs::write(data.join(name), "").unwrap();
+    }
+    fs::write(data.join("test_batch.bin"), "").unwrap();
+    let (good, _, err) = said(pixelrate(dir.path()).args(["study", "tiny.toml"]));
+    assert!(!good);
     assert!(err.contains("no report yet: "), "{err}");
     assert!(
         err.contains("error: cyclic-seed0 failed: ") && err.contains("pixelrate data get cifar10"),

@@ -9,11 +9,14 @@ mod process;
 mod screen;
 mod unchanged;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use pixelrate_trainer::data;
+use pixelrate_trainer::spec::RunSpec;
 use pixelrate_trainer::train::Stop;
 
 use crate::plan::Plan;
@@ -40,13 +43,24 @@ pub enum RunEnd {
     Failed(String),
 }
 
+/// Looks once for each data set that runs are trained on, since each run would only say the same when its turn comes.
+fn has_data<'a>(runs: impl Iterator<Item = &'a RunSpec>) -> Result<(), Error> {
+    let trained = runs.map(|run| &run.training).filter(|it| !it.is_dry());
+    let sets: BTreeSet<_> = trained.map(|it| (&it.dataset, &it.data_folder)).collect();
+    for (name, folder) in sets {
+        data::look(name, folder).map_err(pixelrate_trainer::Error::from)?;
+    }
+    Ok(())
+}
+
 /// Runs what of `plan` is not done yet, `jobs` at a time, to the end or to a stop before the step `until`. A run on a GPU is a
 /// thread of this process, in which it has a stream and a graph of its own. Every other is a process of `program`, called as `program run --resume FOLDER --beats` or
 /// `program run --spec FILE --folder FOLDER --beats`, which stops, and can be resumed, when its standard input ends: that
 /// is how a stop reaches it, and how it learns that this process is gone.
 ///
 /// # Errors
-/// [`Error::Changed`] if a run was begun under another spec, before anything runs; else a folder's trouble. A run
+/// [`Error::Changed`] if a run was begun under another spec, or [`Error::Trainer`] if a data set's files are not there, before
+/// anything runs; else a folder's trouble. A run
 /// that fails is no error here: the ends say so, in the plan's order.
 pub fn run(
     plan: &Plan,
@@ -60,6 +74,7 @@ pub fn run(
     for spec in &plan.runs {
         kept.unchanged(spec, folder)?;
     }
+    has_data(plan.runs.iter().filter(|spec| kept.end(spec).is_none()))?;
     let screen = Screen::new(plan.runs.len());
     let next = AtomicUsize::new(0);
     let ends = Mutex::new(vec![RunEnd::Stopped; plan.runs.len()]);

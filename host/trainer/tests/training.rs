@@ -498,14 +498,15 @@ fn how_pictures_are_shown_is_part_of_a_run() {
 
 #[test]
 fn keys_that_cannot_be_or_change_nothing_are_refused() {
-    let refused = |dataset: &str, change: fn(&mut Training)| {
+    type Change = fn(&mut Training);
+    let refused = |dataset: &str, change: Change| {
         let mut spec = spec("mnist-convnet", OptimizerKind::Momentum);
         spec.training.dataset = dataset.into();
         spec.check().unwrap();
         change(&mut spec.training);
         spec.check().unwrap_err().to_string()
     };
-    let of_mnist: [(&str, fn(&mut Training)); 4] = [
+    let of_mnist: [(&str, Change); 4] = [
         ("crop_padding", |t| t.crop_padding = 2),
         ("crop_padding_mode", |t| {
             t.crop_padding_mode = PaddingMode::Reflect;

@@ -48,18 +48,34 @@ const CIFAR100: Layout = Layout {
     classes: 100,
 };
 
-pub(super) fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
-    let layout = if name == "cifar10" {
+fn layout(name: &str) -> &'static Layout {
+    if name == "cifar10" {
         &CIFAR10
     } else {
         &CIFAR100
-    };
+    }
+}
+
+/// Looks for its files, and reads none.
+pub(super) fn look(name: &str, folder: &Path) -> Result<(), DataError> {
+    let layout = layout(name);
+    match packed(layout, name, folder) {
+        Some(_) => Ok(()),
+        None => paths(layout, name, folder).map(drop),
+    }
+}
+
+fn packed(layout: &Layout, name: &str, folder: &Path) -> Option<PathBuf> {
     // What `data get` fetched comes first, so that it takes the place of a damaged file.
-    let packed = [folder.join(name), folder.to_owned()]
+    let mut places = [folder.join(name), folder.to_owned()]
         .map(|place| place.join(layout.tar))
-        .into_iter()
-        .find(|tar| tar.is_file());
-    let (files, is_official) = match packed {
+        .into_iter();
+    places.find(|tar| tar.is_file())
+}
+
+pub(super) fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
+    let layout = layout(name);
+    let (files, is_official) = match packed(layout, name, folder) {
         Some(tar) => unpack(layout, name, &tar)?,
         None => (plain(layout, name, folder)?, false),
     };
@@ -85,6 +101,11 @@ fn names(layout: &Layout) -> impl Iterator<Item = &'static str> {
 }
 
 fn plain(layout: &Layout, name: &str, folder: &Path) -> Result<Vec<Found>, DataError> {
+    let paths = paths(layout, name, folder)?.into_iter();
+    paths.map(|path| files::read(name, path)).collect()
+}
+
+fn paths(layout: &Layout, name: &str, folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let inside = [
         Path::new(name).join(layout.folder),
         name.into(),
@@ -93,10 +114,7 @@ fn plain(layout: &Layout, name: &str, folder: &Path) -> Result<Vec<Found>, DataE
     let wanted: Vec<Vec<String>> = names(layout)
         .map(|file| vec![file.to_owned(), format!("{file}.gz")])
         .collect();
-    files::find(name, folder, &inside, &wanted)?
-        .into_iter()
-        .map(|path| files::read(name, path))
-        .collect()
+    files::find(name, folder, &inside, &wanted)
 }
 
 fn unpack(layout: &Layout, name: &str, tar: &Path) -> Result<(Vec<Found>, bool), DataError> {

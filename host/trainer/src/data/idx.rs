@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 use super::files::{self, Found};
 use super::{DataError, Dataset, Origin, Split, official};
 
-pub(super) fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
+/// Looks for its files, and reads none.
+pub(super) fn look(name: &str, folder: &Path) -> Result<(), DataError> {
+    paths(name, folder).map(drop)
+}
+
+fn paths(name: &str, folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let wanted = ["train", "t10k"]
         .into_iter()
         .flat_map(|prefix| {
@@ -16,7 +21,11 @@ pub(super) fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
             ]
         })
         .collect::<Vec<_>>();
-    let mut paths = files::find(name, folder, &[name.into()], &wanted)?.into_iter();
+    files::find(name, folder, &[name.into()], &wanted)
+}
+
+pub(super) fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
+    let mut paths = paths(name, folder)?.into_iter();
     let mut all_official = true;
     let mut split = || -> Result<_, DataError> {
         let mut file = || -> Result<Found, DataError> {

@@ -160,6 +160,8 @@ struct Known {
     train_examples: u64,
     /// Whether training pictures are cropped and mirrored by chance, and all are standardised.
     augment: bool,
+    /// Looks for its files.
+    look: fn(&str, &Path) -> Result<(), DataError>,
     load: fn(&str, &Path) -> Result<Dataset, DataError>,
 }
 
@@ -169,6 +171,7 @@ const SETS: [Known; 5] = [
         description: "6,000 + 2,000 colour pictures of 32x32, ten shapes under noise, drawn by code: nothing to fetch",
         train_examples: synthetic::TRAIN as u64,
         augment: true,
+        look: |_, _| Ok(()),
         load: |_, _| Ok(synthetic::load()),
     },
     Known {
@@ -176,6 +179,7 @@ const SETS: [Known; 5] = [
         description: "60,000 + 10,000 grey pictures of 28x28, ten handwritten digits; 12 MB to fetch",
         train_examples: 60_000,
         augment: false,
+        look: idx::look,
         load: idx::load,
     },
     Known {
@@ -183,6 +187,7 @@ const SETS: [Known; 5] = [
         description: "60,000 + 10,000 grey pictures of 28x28, ten kinds of clothes; 31 MB to fetch",
         train_examples: 60_000,
         augment: false,
+        look: idx::look,
         load: idx::load,
     },
     Known {
@@ -190,6 +195,7 @@ const SETS: [Known; 5] = [
         description: "50,000 + 10,000 colour pictures of 32x32, ten kinds of things; 170 MB to fetch",
         train_examples: 50_000,
         augment: true,
+        look: cifar::look,
         load: cifar::load,
     },
     Known {
@@ -197,6 +203,7 @@ const SETS: [Known; 5] = [
         description: "50,000 + 10,000 colour pictures of 32x32, a hundred kinds of things; 169 MB to fetch",
         train_examples: 50_000,
         augment: true,
+        look: cifar::look,
         load: cifar::load,
     },
 ];
@@ -227,6 +234,15 @@ pub fn train_examples(name: &str) -> Option<u64> {
 pub fn load(name: &str, folder: &Path) -> Result<Dataset, DataError> {
     let set = known(name).ok_or_else(|| DataError::Unknown(name.to_owned()))?;
     (set.load)(name, folder)
+}
+
+/// Looks for a data set's files as [`load`] does, and reads none of them.
+///
+/// # Errors
+/// [`DataError::Unknown`], and [`DataError::Missing`] if a file is not there.
+pub fn look(name: &str, folder: &Path) -> Result<(), DataError> {
+    let set = known(name).ok_or_else(|| DataError::Unknown(name.to_owned()))?;
+    (set.look)(name, folder)
 }
 
 impl Dataset {
