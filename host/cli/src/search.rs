@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use pixelrate_sandbox::GuardOptions;
+use pixelrate_study::counted::count;
 use pixelrate_study::search::file::{SearchKeys, SearchedSchedule};
 use pixelrate_study::search::{self, End, Metric, Search, SearchFile};
 use pixelrate_study::spec::Study;
@@ -135,10 +136,10 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let Decision { split, why } = decision;
     let jobs = split.runs;
     eprintln!(
-        "{}: {} candidates with {} seeds in {}, {split}{}",
+        "{}: {} with {} in {}, {split}{}",
         search.name,
-        search.candidates.len(),
-        search.seeds.len(),
+        count(search.candidates.len(), "candidate"),
+        count(search.seeds.len(), "seed"),
         folder.display(),
         why.map_or_else(String::new, |why| format!(" ({why})"))
     );

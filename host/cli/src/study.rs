@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use pixelrate_study::counted::count;
 use pixelrate_study::engine::{self, RunEnd};
 use pixelrate_study::split::{self, Decision, Jobs, Question};
 use pixelrate_study::{plan, queue, report};
@@ -59,9 +60,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             .for_each(|run| run.training.threads = split.threads);
     }
     eprintln!(
-        "{}: {} runs in {}, {split}{}",
+        "{}: {} in {}, {split}{}",
         plan.name,
-        plan.runs.len(),
+        count(plan.runs.len(), "run"),
         folder.display(),
         why.map_or_else(String::new, |why| format!(" ({why})"))
     );

@@ -58,7 +58,7 @@ pub fn panels(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> 
     draw(
         path,
         // Wide enough for the title, too.
-        ((260 * columns as u32 + 20).max(600), 170 * rows as u32 + 60),
+        ((260 * columns as u32 + 20).max(600), 180 * rows as u32 + 60),
         title,
         |area| {
             for (index, (cell, line)) in area
@@ -70,7 +70,7 @@ pub fn panels(path: &Path, title: &str, x: &str, y: &str, series: &[Series]) -> 
                 let mut chart = ChartBuilder::on(cell)
                     .caption(&line.name, ("sans-serif", 15, &INK))
                     .margin(4)
-                    .x_label_area_size(26)
+                    .x_label_area_size(36)
                     .y_label_area_size(52)
                     .build_cartesian_2d(xs.clone(), bounds(std::slice::from_ref(line)).1)?;
                 axes(

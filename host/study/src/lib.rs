@@ -11,6 +11,7 @@
 
 mod complaints;
 mod copy;
+pub mod counted;
 mod ended;
 pub mod engine;
 mod error;

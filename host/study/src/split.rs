@@ -22,6 +22,7 @@ use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
+use crate::counted::count;
 use crate::ended::run_file;
 use choose::choose;
 use kept::Record;
@@ -54,7 +55,6 @@ pub struct Split {
 
 impl std::fmt::Display for Split {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
         let (runs, threads) = (
             count(self.runs, "run"),
             count(self.threads as usize, "thread"),

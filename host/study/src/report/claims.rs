@@ -4,8 +4,9 @@ use pixelrate_trainer::spec::EvalSplit;
 
 use super::compare::{Comparison, Verdict};
 use super::gather::Group;
-use super::numbers::{chance, count, percent, points};
+use super::numbers::{chance, percent, points};
 use super::{Report, Row, accuracy_on};
+use crate::counted::count;
 
 /// Names in one sentence at most; the table has them all.
 const NAMED: usize = 12;

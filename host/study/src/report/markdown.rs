@@ -3,10 +3,9 @@
 use std::fmt::Write;
 
 use super::figures::{BARS, CURVES, DIFFERENCES, DOTS, LOSSES, RATES};
-use super::numbers::{
-    NONE, chance, count, difference, mean, number, or_none, percent, range, with_half,
-};
+use super::numbers::{NONE, chance, difference, mean, number, or_none, percent, range, with_half};
 use super::{Report, accuracy_on, notes};
+use crate::counted::count;
 use crate::lineage;
 
 pub(super) fn markdown(report: &Report) -> String {

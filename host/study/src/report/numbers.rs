@@ -79,12 +79,3 @@ pub(super) fn number(value: Option<f64>, digits: usize) -> String {
 pub(super) fn or_none(text: Option<String>) -> String {
     text.unwrap_or_else(|| NONE.to_owned())
 }
-
-/// `1 run`, `2 runs`.
-pub(super) fn count(number: usize, of: &str) -> String {
-    if number == 1 {
-        format!("1 {of}")
-    } else {
-        format!("{number} {of}s")
-    }
-}
