@@ -2,12 +2,13 @@
 // (CUDA_INJECTION64_PATH) and that prints a table when the program ends. A step is what lies between two launches of a graph.
 //
 //     c++ -O2 -shared -fPIC -o profile.so profile.cpp -I CUPTI/include -L CUPTI/lib64 -l cupti
-//     CUDA_INJECTION64_PATH=$PWD/profile.so pixelrate run --model resnet-32 --device cuda
+//     CUDA_INJECTION64_PATH=$PWD/profile.so pixelrate run --schedule cosine --model resnet-32 --device cuda
 //
 // PROFILE_KERNELS=0 leaves the GPU's part out, which makes launches dearer.
 //
 // By CUPTI's callback and activity interfaces (docs.nvidia.com/cupti).
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -123,9 +124,7 @@ void report() {
       std::printf("%-44s %12.3f %14llu %12.2f\n", name.c_str(), each.in_steps / steps,
                   (unsigned long long)each.steps, each.time / steps / 1e3);
   std::vector<std::pair<std::string, Work>> all(kernels.begin(), kernels.end());
-  for (size_t i = 1; i < all.size(); i++)
-    for (size_t j = i; j > 0 && all[j].second.time > all[j - 1].second.time; j--)
-      std::swap(all[j], all[j - 1]);
+  std::sort(all.begin(), all.end(), [](const auto &one, const auto &other) { return one.second.time > other.second.time; });
   Work sum;
   for (const auto &[name, each] : all)
     sum.count += each.count, sum.time += each.time;
@@ -140,11 +139,11 @@ void report() {
 
 extern "C" int InitializeInjection() {
   const char *said = std::getenv("PROFILE_KERNELS");
-  const std::string kernels = said == nullptr ? "" : said;
+  const bool without_kernels = said != nullptr && std::string(said) == "0";
   const bool works = cuptiSubscribe(&subscriber, called, nullptr) == CUPTI_SUCCESS &&
                      cuptiEnableDomain(1, subscriber, CUPTI_CB_DOMAIN_RUNTIME_API) == CUPTI_SUCCESS &&
                      cuptiEnableDomain(1, subscriber, CUPTI_CB_DOMAIN_DRIVER_API) == CUPTI_SUCCESS &&
-                     (kernels == "0" ||
+                     (without_kernels ||
                       (cuptiActivityRegisterCallbacks(requested, completed) == CUPTI_SUCCESS &&
                        cuptiActivityEnable(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL) == CUPTI_SUCCESS));
   if (works)

@@ -333,6 +333,16 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             vec!["evaluated on the same pictures"],
         ),
         (
+            format!("{good}[grid]\ntest_views = [1, 6]\n"),
+            "test_views = [",
+            vec!["evaluated on the same views"],
+        ),
+        (
+            good.replace("model =", "flip = \"sideways\"\nmodel ="),
+            "flip =",
+            vec!["random", "alternate"],
+        ),
+        (
             good.replace("\"cyclic\"", "\"cyclik.wasm\""),
             "cyclik",
             vec!["cyclik.wasm"],

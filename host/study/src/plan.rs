@@ -121,29 +121,39 @@ impl Planner<'_> {
         })
     }
 
-    /// What is evaluated on other pictures cannot be compared.
+    /// What is evaluated on other pictures, or on other views of them, cannot be compared.
     fn same_evaluation(&self, runs: &[RunSpec]) -> Result<(), Error> {
         let held_back = |run: &RunSpec| run.training.validation_examples;
-        let Some(other) = runs
-            .iter()
-            .find(|run| held_back(run) != held_back(&runs[0]))
-        else {
+        let views = |run: &RunSpec| f64::from(run.training.test_views);
+        self.same(runs, "validation_examples", held_back, "the same pictures")?;
+        self.same(runs, "test_views", views, "the same views of a picture")
+    }
+
+    /// Refuses a `key` of training that has not the same value for all, who are to be evaluated on the same of something.
+    fn same(
+        &self,
+        runs: &[RunSpec],
+        key: &str,
+        value: impl Fn(&RunSpec) -> f64,
+        on: &str,
+    ) -> Result<(), Error> {
+        let Some(other) = runs.iter().find(|run| value(run) != value(&runs[0])) else {
             return Ok(());
         };
         let problem = format!(
-            "`validation_examples` is {} for {} and {} for {}: all schedules must be evaluated on the same pictures",
-            held_back(&runs[0]),
+            "`{key}` is {} for {} and {} for {}: all schedules must be evaluated on {on}",
+            value(&runs[0]),
             runs[0].label,
-            held_back(other),
+            value(other),
             other.label
         );
         let [one, other] = [&runs[0], other].map(|run| run.label_index.to_string());
         Err(self.wrong(
             &[
-                &["schedule", &other, "training", "validation_examples"],
-                &["schedule", &one, "training", "validation_examples"],
-                &["grid", "validation_examples"],
-                &["training", "validation_examples"],
+                &["schedule", &other, "training", key],
+                &["schedule", &one, "training", key],
+                &["grid", key],
+                &["training", key],
                 &["training"],
             ],
             problem,

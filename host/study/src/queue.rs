@@ -78,18 +78,24 @@ pub fn waiting(path: &Path, filters: &[Filter]) -> Result<Vec<Queued>, Error> {
     Ok(found)
 }
 
-/// Those of one study that have no folder yet. One of an older version has kept none.
+/// Those of one study that have no folder yet.
 fn of_study(study: &Path) -> Result<Vec<Queued>, Error> {
-    let path = study.join(FILE);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(source) => return Err(Error::io("read", &path, source)),
-    };
-    let mut runs: Vec<Queued> =
-        serde_json::from_slice(&text).map_err(|e| Error::io("read", &path, e.into()))?;
+    let mut runs = planned(study)?.unwrap_or_default();
     runs.retain(|run| !study.join(&run.run).exists());
     Ok(runs)
+}
+
+/// All runs that the study in this folder asked for when it was last begun. `None` if it is no study's, or one of an older
+/// version, which kept none.
+pub(crate) fn planned(study: &Path) -> Result<Option<Vec<Queued>>, Error> {
+    let path = study.join(FILE);
+    match fs::read(&path) {
+        Ok(text) => {
+            let runs = serde_json::from_slice(&text);
+            runs.map(Some)
+                .map_err(|e| Error::io("read", &path, e.into()))
+        }
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(source) => Err(Error::io("read", &path, source)),
+    }
 }

@@ -107,13 +107,18 @@ fn main() -> ExitCode {
         .skip(1)
         .filter(|word| word != "--bench")
         .collect();
-    for case in CASES {
-        match words.first() {
-            Some(model) if model != case.model => {}
-            Some(_) => case.alone(&words[1..], place.path()),
-            None => case.compare(&place.path().join(case.model)),
+    let Some(model) = words.first() else {
+        for case in &CASES {
+            case.compare(&place.path().join(case.model));
         }
-    }
+        return ExitCode::SUCCESS;
+    };
+    let Some(case) = CASES.into_iter().find(|case| case.model == model) else {
+        let known = CASES.map(|case| case.model).join(" or ");
+        println!("{model} is not measured here: use {known}");
+        return ExitCode::FAILURE;
+    };
+    case.alone(&words[1..], place.path());
     ExitCode::SUCCESS
 }
 

@@ -295,7 +295,6 @@ mod tests {
     use super::*;
     use crate::data::Split;
     use crate::memory::same_layout;
-    use crate::spec::Normalization;
 
     fn counting(augment: bool) -> Dataset {
         square(8, augment)
@@ -315,7 +314,7 @@ mod tests {
             sha256: String::new(),
             origin: crate::data::Origin::Drawn,
             augment,
-            normalization: Normalization::Image,
+            channels: None,
         }
     }
 
@@ -434,18 +433,30 @@ mod tests {
         if crate::device::open("cuda").is_ok() {
             devices.push(Device::Cuda(0));
         }
-        let other = augmentation(2, PaddingMode::Reflect, Flip::Alternate);
         let ways = [
-            (Some(OFFICIAL), Normalization::Image),
-            (Some(other), Normalization::Channel),
-            (None, Normalization::Image),
+            (Some(OFFICIAL), false),
+            (
+                Some(augmentation(2, PaddingMode::Reflect, Flip::Alternate)),
+                true,
+            ),
+            (
+                Some(augmentation(7, PaddingMode::Reflect, Flip::Random)),
+                false,
+            ),
+            (
+                Some(augmentation(0, PaddingMode::Zeros, Flip::Random)),
+                true,
+            ),
+            (None, false),
         ];
-        for ((way, normalization), place) in ways
+        for ((way, by_channel), place) in ways
             .into_iter()
             .flat_map(|way| devices.iter().map(move |&device| (way, device)))
         {
             let mut dataset = counting(way.is_some());
-            dataset.normalization = normalization;
+            if by_channel {
+                dataset.normalise_by_channel();
+            }
             let on_host = || TrainSet::new(&dataset, 9, 3, way.unwrap_or(OFFICIAL), Device::Cpu);
             let mut host = on_host();
             let mut other = TrainSet {
@@ -473,7 +484,7 @@ mod tests {
     #[test]
     fn channels_are_standardised_over_the_training_pictures() {
         let mut dataset = counting(true);
-        dataset.normalization = Normalization::Channel;
+        dataset.normalise_by_channel();
         // Others than those that are trained on.
         dataset.test.pixels.reverse();
         let bytes = |split: &Split| {

@@ -129,25 +129,17 @@ impl Model {
     }
 
     /// From now on the weights of convolutions and dense layers are rounded by `at_once`, before they are needed, to what lies
-    /// in `leaves`, which have one for each [parameter](Self::parameters).
-    pub(crate) fn round_at_once(&mut self, at_once: AtOnce, leaves: Vec<Tensor>) {
-        for weight in &self.weights {
-            let is_it =
-                |(_, tensor): &(String, Tensor)| tensor.data_ptr() == weight.whole().data_ptr();
-            if let Some(place) = self.named[..self.trainable].iter().position(is_it) {
-                weight.take(&leaves[place]);
+    /// in `leaves`, which tell for each [parameter](Self::parameters) whether it is one.
+    pub(crate) fn round_at_once(&mut self, at_once: AtOnce, leaves: Vec<Option<Tensor>>) {
+        for (own, rounded) in self.leaves.iter_mut().zip(leaves) {
+            let Some(rounded) = rounded else { continue };
+            let place = own.data_ptr();
+            let mut weights = self.weights.iter();
+            if let Some(weight) = weights.find(|weight| weight.whole().data_ptr() == place) {
+                weight.take(&rounded);
             }
+            *own = rounded;
         }
-        let kept = self.leaves.iter().zip(leaves);
-        self.leaves = kept
-            .map(|(own, leaf)| {
-                if own.dim() > 1 {
-                    leaf
-                } else {
-                    own.shallow_clone()
-                }
-            })
-            .collect();
         self.at_once = Some(at_once);
     }
 
@@ -275,7 +267,7 @@ mod tests {
             sha256: String::new(),
             origin: crate::data::Origin::Drawn,
             augment: true,
-            normalization: Default::default(),
+            channels: None,
         }
     }
 

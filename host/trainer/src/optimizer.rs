@@ -104,11 +104,17 @@ impl Optimizer {
         }
     }
 
-    /// What rounds all weights [on the device](Self::on_device) to `kind` in one operation, and what is differentiated by
-    /// then, one a parameter. `None` where parameters are not in one tensor.
-    pub(crate) fn round_at_once(&mut self, kind: Kind) -> Option<(AtOnce, Vec<Tensor>)> {
-        let flat = self.flat.as_mut()?;
-        Some(no_grad(|| flat.round_at_once(kind)))
+    /// What rounds all weights to `kind` in one operation, and what they are rounded to, where a parameter is one: gradients by
+    /// that come in `kind`, too.
+    ///
+    /// # Panics
+    /// It is not [on a device](Self::on_device).
+    pub(crate) fn round_at_once(&mut self, kind: Kind) -> (AtOnce, Vec<Option<Tensor>>) {
+        let Some(flat) = &mut self.flat else {
+            unreachable!("only an optimizer on a device has all weights in one tensor")
+        };
+        let _off = no_grad_guard();
+        flat.round_at_once(kind)
     }
 
     /// Changes `parameters` by one step along `gradients` (same order and shapes).

@@ -92,7 +92,9 @@ impl AtOnce {
 
     /// Rounds the weights as they are now.
     pub(crate) fn refresh(&self) {
-        tch::no_grad(|| self.rounded.shallow_clone().copy_(&self.whole));
+        // A guard, which what libtorch throws takes back, too.
+        let _off = tch::no_grad_guard();
+        self.rounded.shallow_clone().copy_(&self.whole);
     }
 }
 

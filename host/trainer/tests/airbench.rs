@@ -36,7 +36,7 @@ fn model() -> Model {
         sha256: String::new(),
         origin: Origin::Unread,
         augment: false,
-        normalization: Default::default(),
+        channels: None,
     };
     let (on, precision) = (Device::Cpu, Precision::Float32);
     let model = Model::new(Architecture::Airbench, &dataset, 0, on, precision);

@@ -178,18 +178,28 @@ fn a_run_keeps_the_precision_that_was_chosen_when_it_began() {
 }
 
 #[test]
-fn a_run_folder_that_names_no_precision_is_of_32_bit_floats() {
+fn a_run_folder_of_an_older_version_goes_on_by_what_was_so_then() {
     let folder = tempdir().unwrap();
     let (new, old) = (folder.path().join("new"), folder.path().join("old"));
     let spec = spec("convnet", OptimizerKind::Momentum);
     begin(&spec, &new, &mut (), &Stop::default()).unwrap();
     begin(&spec, &old, &mut (), &Stop::default().before(0)).unwrap();
     let text = std::fs::read_to_string(old.join("run.toml")).unwrap();
+    // `precision` was 32-bit floats, and is also what the run found.
+    let new_keys = [
+        "precision = ",
+        "crop_padding = ",
+        "crop_padding_mode = ",
+        "flip = ",
+        "normalization = ",
+        "test_views = ",
+    ];
     let older = text
         .lines()
-        .filter(|line| !line.starts_with("precision = "));
+        .filter(|line| !new_keys.iter().any(|key| line.starts_with(key)));
     let older = older.collect::<Vec<_>>().join("\n");
-    assert_eq!(text.lines().count(), older.lines().count() + 2, "{text}");
+    let left_out = text.lines().count() - older.lines().count();
+    assert_eq!(left_out, new_keys.len() + 1, "{text}");
     std::fs::write(old.join("run.toml"), older).unwrap();
     resume(&old, &mut (), &Stop::default()).unwrap();
     assert_eq!(logged(&old), logged(&new));
@@ -484,8 +494,25 @@ fn how_pictures_are_shown_is_part_of_a_run() {
     assert_eq!(outcome.ending, Ending::Stopped);
     resume(&at("stopped"), &mut (), &Stop::default()).unwrap();
     assert_eq!(logged(&at("whole")), logged(&at("stopped")));
-    let ((plain_steps, ..), (own_steps, ..)) = (logged(&at("plain")), logged(&at("whole")));
-    assert_ne!(plain_steps[0].train_loss, own_steps[0].train_loss);
+    // Each of them changes the first step.
+    type Change = fn(&mut Training, &Training);
+    let changes: [(&str, Change); 4] = [
+        ("crop_padding", |t, own| t.crop_padding = own.crop_padding),
+        ("crop_padding_mode", |t, own| {
+            t.crop_padding_mode = own.crop_padding_mode;
+        }),
+        ("flip", |t, own| t.flip = own.flip),
+        ("normalization", |t, own| {
+            t.normalization = own.normalization
+        }),
+    ];
+    for (key, change) in changes {
+        let mut spec = plain.clone();
+        change(&mut spec.training, &own.training);
+        begin(&spec, &at(key), &mut (), &Stop::default().before(1)).unwrap();
+        let first = |name: &str| logged(&at(name)).0[0].train_loss;
+        assert_ne!(first(key), first("plain"), "{key}");
+    }
     // A run's evaluation alone goes by its views.
     let mut viewed = plain.clone();
     viewed.training.test_views = 2;

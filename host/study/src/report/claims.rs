@@ -1,5 +1,7 @@
 //! What can be claimed, in plain sentences. They come before all tables and pictures.
 
+use std::collections::BTreeSet;
+
 use pixelrate_trainer::spec::EvalSplit;
 
 use super::compare::{Comparison, Verdict};
@@ -66,6 +68,14 @@ fn extent(groups: &[Group<'_>], report: &Report) -> String {
         text.push_str(&format!(
             " Without a result, and so in no mean below: {}; curves show them as far as they came.",
             count(report.missing.len(), "run")
+        ));
+    }
+    if !report.unplanned.is_empty() {
+        let labels: BTreeSet<&String> = report.unplanned.iter().collect();
+        text.push_str(&format!(
+            " The study's file no longer asks for {} of these ({}): until their folders are removed, they are counted all the same.",
+            count(report.unplanned.len(), "run"),
+            list(labels.into_iter().cloned())
         ));
     }
     if !report.copies.is_empty() {

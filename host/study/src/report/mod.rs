@@ -41,6 +41,7 @@ pub use tuning::{SearchCost, Searched, Tuning};
 use crate::Error;
 use crate::figure;
 use crate::lineage::{Branch, Families};
+use crate::queue;
 use trace::Trace;
 
 /// Labels at most that pictures show: of more, the baseline and those of the best mean accuracy.
@@ -79,6 +80,8 @@ pub struct Report {
     pub missing: Vec<String>,
     /// Folders that are copies of other runs, and are in no number.
     pub copies: Vec<String>,
+    /// Labels of runs that the study's file no longer asks for, one a run.
+    pub unplanned: Vec<String>,
     /// What was trained, on what data and where, a line each.
     pub trained: Vec<String>,
     /// Places of the rows that tables list, in their order.
@@ -188,6 +191,7 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
         branches: families.branches(),
         missing: runs.iter().filter_map(Run::missing).collect(),
         copies,
+        unplanned: unplanned(study, &runs)?,
         trained: trained_lines(&runs),
         markdown: String::new(),
         files,
@@ -260,6 +264,17 @@ fn best_of(rows: &[Row], comparisons: &Comparisons, most: usize) -> Vec<usize> {
     places.extend(others.into_iter().take(most - places.len()));
     places.sort_unstable();
     places
+}
+
+/// Labels of those runs that the study does not ask for any more, one a run. Forks it never did.
+fn unplanned(study: &Path, runs: &[Run]) -> Result<Vec<String>, Error> {
+    let Some(planned) = queue::planned(study)? else {
+        return Ok(Vec::new());
+    };
+    let planned: BTreeSet<String> = planned.into_iter().map(|run| run.run).collect();
+    let specs = runs.iter().map(|run| &run.file.spec);
+    let left = specs.filter(|spec| spec.parent.is_none() && !planned.contains(&spec.run));
+    Ok(left.map(|spec| spec.label.clone()).collect())
 }
 
 /// What runs have in common is told once; the runs of a grid differ.

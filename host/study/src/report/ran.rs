@@ -70,8 +70,9 @@ pub(super) fn training_keys(training: &Training) -> BTreeMap<String, Json> {
     let Ok(Json::Object(keys)) = serde_json::to_value(training) else {
         return BTreeMap::new();
     };
+    let idle = training.keys_without_effect();
     let told = keys.into_iter();
-    told.filter(|(key, _)| !NOT_TOLD.contains(&key.as_str()))
+    told.filter(|(key, _)| !NOT_TOLD.contains(&key.as_str()) && !idle.contains(&key.as_str()))
         .collect()
 }
 

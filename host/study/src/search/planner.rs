@@ -308,13 +308,16 @@ impl Planner<'_> {
     fn rungs(&self, candidates: &mut [Candidate]) -> Result<Vec<Rung>, Error> {
         let all: Vec<RunFacts> = candidates.iter().map(|one| facts(&one.spec)).collect();
         let common = |f: &RunFacts| (f.total_steps, f.train_examples, f.batch_size);
-        let held_back = |one: &Candidate| one.spec.training.validation_examples;
+        let evaluated = |one: &Candidate| {
+            let training = &one.spec.training;
+            (training.validation_examples, training.test_views)
+        };
         let apart = candidates
             .windows(2)
-            .any(|two| held_back(&two[0]) != held_back(&two[1]));
+            .any(|two| evaluated(&two[0]) != evaluated(&two[1]));
         if apart || all.windows(2).any(|two| common(&two[0]) != common(&two[1])) {
             let problem = "all schedules of a search must have the same `dataset`, `batch_size`, `epochs`, \
-                           `train_examples` and `validation_examples`: their rungs are the same";
+                           `train_examples`, `validation_examples` and `test_views`: their rungs are the same";
             return Err(self.wrong(&[&["schedule"]], problem.to_owned()));
         }
         let epochs = candidates[0].spec.training.epochs;

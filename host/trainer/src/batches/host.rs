@@ -3,9 +3,9 @@
 use multiversion::multiversion;
 use tch::{Device, Kind, Tensor};
 
-use super::scale::{Moments, Scale};
+use super::scale::Scale;
 use super::{Crop, Padding};
-use crate::data::Split;
+use crate::data::{Moments, Split};
 use crate::memory::numbers;
 use crate::spec::PaddingMode;
 
@@ -14,10 +14,29 @@ pub(super) struct Pictures {
     bytes: Vec<u8>,
     labels: Vec<i64>,
     frame: Frame,
-    scale: Scale,
-    /// What each byte of a channel becomes, where that is the same in all pictures.
-    tables: Vec<[f32; 256]>,
+    scaling: Scaling,
     padding: Padding,
+}
+
+/// What a [`Scale`] needs here.
+enum Scaling {
+    White,
+    Picture,
+    /// What each byte of a channel becomes.
+    Channels(Vec<[f32; 256]>),
+}
+
+impl Scaling {
+    fn new(scale: &Scale) -> Self {
+        let table = |moments: &Moments| {
+            std::array::from_fn(|byte| (byte as f32 - moments.mean) / moments.deviation)
+        };
+        match scale {
+            Scale::White => Self::White,
+            Scale::Picture => Self::Picture,
+            Scale::Channels(moments) => Self::Channels(moments.iter().map(table).collect()),
+        }
+    }
 }
 
 /// A picture's sides.
@@ -68,11 +87,7 @@ impl Pictures {
                 .map(|&l| i64::from(l))
                 .collect(),
             frame,
-            tables: match &scale {
-                Scale::Channels(moments) => moments.iter().map(table).collect(),
-                Scale::White | Scale::Picture => Vec::new(),
-            },
-            scale,
+            scaling: Scaling::new(&scale),
             padding,
         }
     }
@@ -111,13 +126,13 @@ impl Pictures {
                 }
                 picture = &cropped;
             }
-            match &self.scale {
-                Scale::White => standardise(picture, 0.0, 255.0, out),
-                Scale::Picture => {
+            match &self.scaling {
+                Scaling::White => standardise(picture, 0.0, 255.0, out),
+                Scaling::Picture => {
                     let (mean, deviation) = moments(picture);
                     standardise(picture, mean, deviation, out);
                 }
-                Scale::Channels(_) => look_up(picture, &self.tables, out),
+                Scaling::Channels(tables) => look_up(picture, tables, out),
             }
         }
         let labels: Vec<i64> = chosen
@@ -167,10 +182,8 @@ impl Frame {
             }
         }
     }
-}
 
-impl Frame {
-    /// The same where the picture's mirror image is around it.
+    /// The window of `crop` in `picture` as it would be with its own mirror image around it, not mirrored.
     fn crop_reflected(self, picture: &[u8], crop: Crop, padding: Padding, out: &mut [u8]) {
         let side = |at: usize, length| padding.source(at, length).unwrap_or_default();
         let bytes = self.width * self.channels;
@@ -247,11 +260,6 @@ fn standardise(picture: &[u8], mean: f32, deviation: f32, out: &mut [f32]) {
     for (out, &x) in out.iter_mut().zip(picture) {
         *out = (f32::from(x) - mean) / deviation;
     }
-}
-
-/// What each byte of a channel of these moments becomes.
-fn table(moments: &Moments) -> [f32; 256] {
-    std::array::from_fn(|byte| (byte as f32 - moments.mean) / moments.deviation)
 }
 
 /// What `tables` have for each byte, one a channel.

@@ -4,6 +4,7 @@ mod cifar;
 mod download;
 mod files;
 mod idx;
+mod moments;
 mod official;
 mod synthetic;
 
@@ -11,12 +12,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::spec::Normalization;
-
 pub use download::{Transfer, get, get_from};
+pub use moments::Moments;
 
 /// A data set, whole, in memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// Its name in a study.
     pub name: String,
@@ -34,8 +34,8 @@ pub struct Dataset {
     pub origin: Origin,
     /// Whether training crops and flips it (colour pictures of things), and its pictures are normalised.
     pub augment: bool,
-    /// How they are.
-    pub normalization: Normalization,
+    /// What the channels are normalised by then; `None`: each picture by its own moments.
+    pub channels: Option<Vec<Moments>>,
 }
 
 /// Where a data set's pictures are from.
@@ -259,6 +259,11 @@ impl Dataset {
             labels: split.labels.split_off(left),
         };
     }
+
+    /// Normalises pictures by the moments of each channel, over the training pictures that there are now.
+    pub(crate) fn normalise_by_channel(&mut self) {
+        self.channels = Some(moments::of_channels(&self.train.pixels, self.shape));
+    }
 }
 
 /// A data set without its pictures, for a run that trains nothing.
@@ -278,7 +283,7 @@ pub fn unread(name: &str) -> Result<Dataset, DataError> {
         sha256: String::new(),
         origin: Origin::Unread,
         augment: false,
-        normalization: Normalization::default(),
+        channels: None,
     })
 }
 
@@ -331,7 +336,7 @@ fn assemble(
         sha256: hex::encode(hash.finalize()),
         origin,
         augment: is_augmented(name),
-        normalization: Normalization::default(),
+        channels: None,
     })
 }
 

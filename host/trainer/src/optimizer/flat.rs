@@ -157,16 +157,16 @@ impl Flat {
         }
     }
 
-    /// What rounds all weights to `kind` in one operation, and what is differentiated by then, one a parameter: the gradients
-    /// by what is rounded come in `kind`, too.
-    pub(super) fn round_at_once(&mut self, kind: Kind) -> (AtOnce, Vec<Tensor>) {
+    /// What rounds all weights to `kind` in one operation, and what they are rounded to, where a parameter is one: gradients by
+    /// that come in `kind`, too.
+    pub(super) fn round_at_once(&mut self, kind: Kind) -> (AtOnce, Vec<Option<Tensor>>) {
         let at_once = AtOnce::new(self.parameters.narrow(0, 0, self.weights), kind);
         let leaves = self.slots.iter_mut().map(|slot| {
             if !slot.is_weight {
-                return slot.view(&self.parameters);
+                return None;
             }
             slot.padding = slot.padding.take().map(|zeros| zeros.to_kind(kind));
-            slot.view(at_once.rounded()).set_requires_grad(true)
+            Some(slot.view(at_once.rounded()).set_requires_grad(true))
         });
         let leaves = leaves.collect();
         (at_once, leaves)

@@ -62,7 +62,7 @@ mod tests {
         let model = Model::new(Architecture::Convnet, &dataset, 1, on, precision);
         let test = TestSet::new(&dataset, on);
         let (pictures, _) = test.batches(8).next().unwrap();
-        // By the picture's bytes in their order: a shift to the lower right repeats the second row and column first.
+        // By the numbers of rows and columns: what comes in from beyond an edge is the row next to it.
         let shifted = |places: Vec<i64>| {
             let places = Tensor::from_slice(&places);
             pictures.index_select(2, &places).index_select(3, &places)

@@ -16,7 +16,7 @@ use crate::data::{self, Dataset};
 use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::precision::Precision;
-use crate::spec::{Found, RunFile, RunSpec, ScheduleSpec, Training};
+use crate::spec::{Found, Normalization, RunFile, RunSpec, ScheduleSpec, Training};
 use crate::{Error, device, memory, pictures};
 
 /// What both a new and a resumed run build from the spec.
@@ -150,9 +150,8 @@ pub(super) fn build(
         return Ok((model, optimizer));
     }
     let mut optimizer = Optimizer::on_device(kind, beta2, epsilon, &mut model.parameters());
-    if precision != Precision::Float32
-        && let Some((at_once, leaves)) = optimizer.round_at_once(precision.kind())
-    {
+    if precision != Precision::Float32 {
+        let (at_once, leaves) = optimizer.round_at_once(precision.kind());
         model.round_at_once(at_once, leaves);
     }
     Ok((model, optimizer))
@@ -165,7 +164,6 @@ pub(super) fn dataset(training: &Training) -> Result<(Dataset, u64), Error> {
     } else {
         data::load(&training.dataset, &training.data_folder)?
     };
-    dataset.normalization = training.normalization;
     let all = match dataset.origin {
         data::Origin::Unread => data::train_examples(&dataset.name).unwrap_or_default(),
         _ => dataset.train.labels.len() as u64,
@@ -174,6 +172,9 @@ pub(super) fn dataset(training: &Training) -> Result<(Dataset, u64), Error> {
     let held_back = training.held_back_of(all);
     if held_back > 0 && dataset.origin != data::Origin::Unread {
         dataset.hold_back(held_back as usize);
+    }
+    if training.normalization == Normalization::Channel {
+        dataset.normalise_by_channel();
     }
     Ok((dataset, training.examples_of(all)))
 }

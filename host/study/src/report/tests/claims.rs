@@ -1,6 +1,7 @@
 //! What is claimed, and of how many runs.
 
 use super::*;
+use crate::queue::Queued;
 
 #[test]
 fn claims_are_those_of_paired_and_corrected_tests() {
@@ -186,6 +187,59 @@ fn labels_of_a_grid_are_compared_with_the_baseline_of_their_own_values() {
             ("other-label_smoothing=0.1", "base-label_smoothing=0.1")
         ]
     );
+}
+
+#[test]
+fn labels_that_are_tested_otherwise_are_not_compared() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    for (index, (label, views)) in [("base", 1), ("other", 1), ("viewed", 6)]
+        .iter()
+        .enumerate()
+    {
+        for seed in 0..2 {
+            let mut spec = labelled(label, index as u32, seed);
+            spec.training.test_views = *views;
+            run(&study, &spec, 0.8, RunStatus::Finished);
+        }
+    }
+    let found = report(&study, &out, &Options::default()).unwrap();
+    let compared: Vec<_> = (found.comparisons.rows.iter())
+        .map(|row| row.schedule.as_str())
+        .collect();
+    assert_eq!(compared, ["other"]);
+}
+
+#[test]
+fn runs_that_the_studys_file_no_longer_asks_for_are_told() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    for (index, label) in ["kept", "dropped"].iter().enumerate() {
+        for seed in 0..2 {
+            run(
+                &study,
+                &labelled(label, index as u32, seed),
+                0.8,
+                RunStatus::Finished,
+            );
+        }
+    }
+    let told = |found: &Report| found.claims[0].contains("no longer asks for");
+    let found = report(&study, &out, &Options::default()).unwrap();
+    assert!(
+        found.unplanned.is_empty() && !told(&found),
+        "it is no study's folder"
+    );
+    let planned = [0, 1].map(|seed| Queued::from(&labelled("kept", 0, seed)));
+    fs::write(
+        study.join(".queue.json"),
+        serde_json::to_vec(&planned).unwrap(),
+    )
+    .unwrap();
+    let found = report(&study, &out, &Options::default()).unwrap();
+    assert_eq!(found.unplanned, ["dropped", "dropped"]);
+    let expected = "The study's file no longer asks for 2 runs of these (dropped): until";
+    assert!(found.claims[0].contains(expected), "{}", found.claims[0]);
 }
 
 #[test]

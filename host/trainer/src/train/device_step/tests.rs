@@ -6,11 +6,13 @@ use std::path::Path;
 use pixelrate_runlog::{EvalRow, EventKind, StepRow, read_evals, read_events, read_steps};
 use pixelrate_sandbox::{Limits, OnFault, Value};
 
+use tch::{Device, Kind};
+
 use super::WARM_UP;
 use crate::device::tests::AS_A_DEVICE;
-use crate::precision::PrecisionChoice;
+use crate::precision::{Precision, PrecisionChoice};
 use crate::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
-use crate::train::{Ending, Observer, Stop, begin, resume};
+use crate::train::{Ending, Observer, Stop, begin, resume, setup};
 
 thread_local! {
     /// Whether this thread's steps are not recorded.
@@ -124,6 +126,29 @@ fn a_devices_steps_are_the_hosts() {
             assert!((a - b).abs() < 1e-3 * a, "{a} {b}");
         }
     }
+}
+
+#[test]
+fn a_devices_weights_are_rounded_at_once_and_no_other_parameter_is() {
+    let spec = spec("resnet-8", OptimizerKind::Momentum, 1e-2);
+    let (dataset, _) = setup::dataset(&spec.training).unwrap();
+    let built = |precision| {
+        let of = || setup::build(&spec, &dataset, Device::Cpu, precision).unwrap();
+        as_a_device(of).0
+    };
+    let model = built(Precision::Bfloat16);
+    assert!(model.parameters().iter().any(|it| it.dim() > 1));
+    for (leaf, parameter) in model.leaves().iter().zip(model.parameters()) {
+        let kind = match parameter.dim() {
+            1 => Kind::Float,
+            _ => Kind::BFloat16,
+        };
+        assert_eq!((leaf.kind(), parameter.kind()), (kind, Kind::Float));
+        assert_eq!(*leaf, parameter.to_kind(kind));
+        assert!(leaf.requires_grad());
+    }
+    let whole = built(Precision::Float32);
+    assert!(whole.leaves().iter().all(|leaf| leaf.kind() == Kind::Float));
 }
 
 #[test]
