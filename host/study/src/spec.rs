@@ -195,8 +195,8 @@ impl TrainingKeys {
     }
 
     /// All keys, with defaults: batch 128, momentum 0.9, Adam's beta2 0.999 and epsilon 1e-8, no weight decay, labels
-    /// as they are, crops of four zeros around a picture, random flips, pictures normalised one by one, one view in testing, a test each epoch, a checkpoint each minute, any device, one thread, the precision that the processor is good at;
-    /// data from `PIXELRATE_DATA`, or else from `data` in the working folder.
+    /// as they are, crops of four zeros around a picture, random flips, pictures normalised one by one, one view in testing, a
+    /// test each epoch, a checkpoint each minute, any device, one thread, the precision that the processor is good at; data from `PIXELRATE_DATA`, or else from `data` in the working folder.
     ///
     /// # Errors
     /// The name of a key that has no default and is missing.

@@ -15,7 +15,7 @@ pub(super) const CURVES: &str = "The mean over the steps is the area under the a
     the last planned step, divided by that number of steps (trapezoid rule; a run that diverged keeps its last accuracy). Steps \
     and seconds to the target are those of the median run at its first evaluation that reaches it; a run that never got \
     there counts as later than all others, so there is no number where half of the runs did not. Seconds are those \
-    of the steps alone, without evaluations, by the wall clock: a run that shared the machine with others, or with \
+    of the steps alone, without evaluations, by the wall clock, and on a GPU until a step's work is queued: a run that shared the machine with others, or with \
     anything else, took longer, so they compare schedules only where all had the same share of it. Steps \
     do not depend on that.";
 
