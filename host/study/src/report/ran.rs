@@ -42,27 +42,64 @@ pub struct RanSchedule {
 
 /// What ran under the labels of `groups`.
 pub(super) fn ran(groups: &[Group<'_>]) -> Ran {
-    let all: Vec<BTreeMap<String, Json>> = groups.iter().map(|group| keys(group.first())).collect();
-    let training = common(&all);
-    let rows = groups.iter().zip(all);
-    let schedules = rows.map(|(group, keys)| {
+    let mut kinds: Vec<Kind> = Vec::new();
+    let mut places = Vec::with_capacity(groups.len());
+    for group in groups {
         let run = group.first();
-        let own = keys.into_iter();
+        let mut known = kinds.iter().take(MOST_KINDS);
+        let place = known.position(|kind| alike(kind.run, run));
+        let place = place.unwrap_or_else(|| {
+            kinds.push(Kind {
+                run,
+                keys: keys(run),
+                labels: 0,
+            });
+            kinds.len() - 1
+        });
+        kinds[place].labels += 1;
+        places.push(place);
+    }
+    let training = common(&kinds);
+    let own = |kind: &Kind| {
+        let keys = kind.keys.iter();
+        keys.filter(|&(key, value)| training.get(key) != Some(value))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    };
+    let own: Vec<BTreeMap<String, Json>> = kinds.iter().map(own).collect();
+    let rows = groups.iter().zip(places);
+    let schedules = rows.map(|(group, kind)| {
+        let run = group.first();
         RanSchedule {
             schedule: group.name.clone(),
             plugin: run.schedule.name(),
             composition: composition(run),
             sha256: run.schedule_sha256.clone(),
             params: run.schedule.params.clone(),
-            training: own
-                .filter(|(key, value)| training.get(key) != Some(value))
-                .collect(),
+            training: own[kind].clone(),
         }
     });
     Ran {
         schedules: schedules.collect(),
         training,
     }
+}
+
+/// So many are looked through for one that trains alike. Most studies have few; of those that have more, some are written out
+/// more than once.
+const MOST_KINDS: usize = 32;
+
+/// Labels that train alike.
+struct Kind<'a> {
+    run: &'a Run,
+    keys: BTreeMap<String, Json>,
+    labels: usize,
+}
+
+/// Whether two runs have the same training and guard.
+fn alike(a: &Run, b: &Run) -> bool {
+    let guard = |run: &Run| (run.schedule.max_learning_rate, run.schedule.on_fault);
+    a.file.spec.training == b.file.spec.training && guard(a) == guard(b)
 }
 
 /// The keys of a training that say what was trained.
@@ -88,19 +125,19 @@ fn keys(run: &Run) -> BTreeMap<String, Json> {
 }
 
 /// Of each key the value that most have; of values that as many have, the one that comes first.
-fn common(all: &[BTreeMap<String, Json>]) -> BTreeMap<String, Json> {
+fn common(all: &[Kind<'_>]) -> BTreeMap<String, Json> {
     let mut counts: BTreeMap<&str, HashMap<String, (usize, usize)>> = BTreeMap::new();
-    for (place, keys) in all.iter().enumerate() {
-        for (key, value) in keys {
+    for (place, kind) in all.iter().enumerate() {
+        for (key, value) in &kind.keys {
             let values = counts.entry(key).or_default();
-            values.entry(value.to_string()).or_insert((0, place)).0 += 1;
+            values.entry(value.to_string()).or_insert((0, place)).0 += kind.labels;
         }
     }
     let most = |(key, values): (&str, HashMap<String, (usize, usize)>)| {
         let (_, first) = values
             .into_values()
             .max_by_key(|&(count, first)| (count, std::cmp::Reverse(first)))?;
-        Some((key.to_owned(), all[first][key].clone()))
+        Some((key.to_owned(), all[first].keys[key].clone()))
     };
     counts.into_iter().filter_map(most).collect()
 }
