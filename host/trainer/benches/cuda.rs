@@ -2,7 +2,7 @@
 //! same GPU in the same minutes; and how long the post's eleven runs of 250 epochs would take at that.
 //!
 //! `cargo xtask bench cuda`, or the built benchmark by itself, which needs nothing but libtorch's libraries (`LD_LIBRARY_PATH`)
-//! and, for its peers, a Python with PyTorch: `PIXELRATE_CUDA_PYTHON`, or else `python3`. It takes about five minutes, most of
+//! and, for its peers, a Python with PyTorch: `PIXELRATE_CUDA_PYTHON`, or else `python3`. It takes about six minutes, a good part of
 //! which `torch.compile` compiles. Without a GPU it says so and fails, unless it runs as a test (no `--bench`), or
 //! `PIXELRATE_BENCH_ALL` is set.
 //!
