@@ -10,7 +10,7 @@ mod screen;
 mod unchanged;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -43,12 +43,20 @@ pub enum RunEnd {
     Failed(String),
 }
 
-/// Looks once for each data set that runs are trained on, since each run would only say the same when its turn comes.
-fn has_data<'a>(runs: impl Iterator<Item = &'a RunSpec>) -> Result<(), Error> {
-    let trained = runs.map(|run| &run.training).filter(|it| !it.is_dry());
-    let sets: BTreeSet<_> = trained.map(|it| (&it.dataset, &it.data_folder)).collect();
-    for (name, folder) in sets {
-        data::look(name, folder).map_err(pixelrate_trainer::Error::from)?;
+/// Looks once for each data set that runs are trained on, since each run would only say the same when its turn comes. What has
+/// ended needs none, which is asked of each only where one is missing.
+fn has_data(runs: &[RunSpec], kept: &Kept) -> Result<(), Error> {
+    fn of(run: &RunSpec) -> (&String, &PathBuf) {
+        (&run.training.dataset, &run.training.data_folder)
+    }
+    let trained = || runs.iter().filter(|run| !run.training.is_dry());
+    let sets: BTreeSet<_> = trained().map(of).collect();
+    for set in sets {
+        if let Err(problem) = data::look(set.0, set.1)
+            && trained().any(|run| of(run) == set && kept.end(run).is_none())
+        {
+            return Err(pixelrate_trainer::Error::from(problem).into());
+        }
     }
     Ok(())
 }
@@ -60,8 +68,7 @@ fn has_data<'a>(runs: impl Iterator<Item = &'a RunSpec>) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Changed`] if a run was begun under another spec, or [`Error::Trainer`] if a data set's files are not there, before
-/// anything runs; else a folder's trouble. A run
-/// that fails is no error here: the ends say so, in the plan's order.
+/// anything runs; else a folder's trouble. A run that fails is no error here: the ends say so, in the plan's order.
 pub fn run(
     plan: &Plan,
     until: Option<u64>,
@@ -74,7 +81,7 @@ pub fn run(
     for spec in &plan.runs {
         kept.unchanged(spec, folder)?;
     }
-    has_data(plan.runs.iter().filter(|spec| kept.end(spec).is_none()))?;
+    has_data(&plan.runs, &kept)?;
     let screen = Screen::new(plan.runs.len());
     let next = AtomicUsize::new(0);
     let ends = Mutex::new(vec![RunEnd::Stopped; plan.runs.len()]);

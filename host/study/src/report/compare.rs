@@ -169,8 +169,8 @@ fn differing(a: &Training, b: &Training) -> usize {
         .count()
 }
 
-/// Whether two labels train the same model on the same data for as long, and are tested alike: an optimizer of its own is part of a schedule's
-/// entry.
+/// Whether two labels train the same model on the same data for as long, and are tested alike: an optimizer of its own is part
+/// of a schedule's entry.
 fn same_task(a: &Training, b: &Training) -> bool {
     let task = |t: &Training| {
         (
