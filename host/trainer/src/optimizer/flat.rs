@@ -286,20 +286,22 @@ impl Flat {
 
     /// One tensor of all gradients, as the parameters lie.
     fn gather(&self, gradients: &[Tensor]) -> Tensor {
-        let of = |are_weights: bool| {
+        let whole = self.parameters.empty_like();
+        // Weights, which may come in 16 bits, and all others, one after the other: a GPU gives each piece that it joins as many
+        // blocks as the longest needs, so that many short ones are not to be joined with a long one.
+        let others = whole.numel() as i64 - self.weights;
+        let parts = [(true, 0, self.weights), (false, self.weights, others)];
+        for (are_weights, offset, count) in parts.into_iter().filter(|part| part.2 > 0) {
             let mut pieces = Vec::with_capacity(2 * gradients.len());
             let slots = self.slots.iter().zip(gradients);
             for (slot, gradient) in slots.filter(|(slot, _)| slot.is_weight == are_weights) {
                 pieces.push(slot.flat(gradient));
                 pieces.extend(slot.padding.as_ref().map(Tensor::shallow_clone));
             }
-            pieces
-        };
-        let (mut weights, others) = (of(true), of(false));
-        if weights.iter().any(|piece| piece.kind() != Kind::Float) {
-            weights = vec![Tensor::cat(&weights, 0).to_kind(Kind::Float)];
+            whole
+                .narrow(0, offset, count)
+                .copy_(&Tensor::cat(&pieces, 0));
         }
-        weights.extend(others);
-        Tensor::cat(&weights, 0)
+        whole
     }
 }
