@@ -34,11 +34,14 @@ struct Calls {
 
 struct Work {
   uint64_t count = 0, time = 0;
+  // Sums, for means: blocks of a grid, threads and registers of a block, and its shared memory (bytes).
+  double blocks = 0, threads = 0, registers = 0, shared = 0;
 };
 
 std::mutex lock;
 std::map<std::string, Calls> calls;
 std::map<std::string, Work> kernels;
+std::vector<std::pair<uint64_t, uint64_t>> spans; // of kernels: begin and end
 uint64_t launches = 0, first_launch = 0, last_launch = 0;
 thread_local uint64_t entered = 0;
 CUpti_SubscriberHandle subscriber;
@@ -96,6 +99,12 @@ void CUPTIAPI completed(CUcontext, uint32_t, uint8_t *buffer, size_t, size_t fil
     auto &own = kernels[kernel->name];
     own.count++;
     own.time += kernel->end - kernel->start;
+    const double threads = double(kernel->blockX) * kernel->blockY * kernel->blockZ;
+    own.blocks += double(kernel->gridX) * kernel->gridY * kernel->gridZ;
+    own.threads += threads;
+    own.registers += threads * kernel->registersPerThread;
+    own.shared += kernel->staticSharedMemory + kernel->dynamicSharedMemory;
+    spans.emplace_back(kernel->start, kernel->end);
   }
   std::free(buffer);
 }
@@ -130,9 +139,28 @@ void report() {
     sum.count += each.count, sum.time += each.time;
   std::printf("kernels of the graph: %.1f a step, %.1f us a step\n", sum.count / double(launches),
               sum.time / 1e3 / launches);
+  // Of the second half of the time, in which all runs are under way.
+  std::sort(spans.begin(), spans.end());
+  if (!spans.empty()) {
+    const uint64_t middle = spans.front().first + (spans.back().first - spans.front().first) / 2;
+    uint64_t begun = 0, busy = 0, worked = 0, until = 0;
+    for (const auto &[begin, end] : spans)
+      if (begin >= middle) {
+        begun = begun == 0 ? begin : begun;
+        worked += end - begin;
+        if (end > until) {
+          busy += end - std::max(begin, until);
+          until = end;
+        }
+      }
+    std::printf("of the time, the GPU has a kernel for %.1f %%, and then %.2f at once\n", 100.0 * busy / (until - begun),
+                worked / double(busy));
+  }
   for (const auto &[name, each] : all)
-    std::printf("%8.2f us a step %7.2f a step %7.2f us each  %s\n", each.time / 1e3 / launches,
-                each.count / double(launches), each.time / 1e3 / each.count, readable(name).c_str());
+    std::printf("%8.2f us a step %7.2f a step %7.2f us each %6.0f blocks of %4.0f threads %6.0f registers %6.0f bytes  %s\n",
+                each.time / 1e3 / launches, each.count / double(launches), each.time / 1e3 / each.count,
+                each.blocks / each.count, each.threads / each.count, each.registers / each.count,
+                each.shared / each.count, readable(name).c_str());
 }
 
 } // namespace
