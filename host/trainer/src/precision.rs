@@ -64,6 +64,11 @@ impl Precision {
         }
     }
 
+    /// Whether `device` can only imitate it, which takes many times as long as what it has in hardware.
+    pub(crate) fn is_imitated_on(self, device: Device) -> bool {
+        self == Self::Bfloat16 && !computes_bfloat16(device)
+    }
+
     /// `tensor` in it, differentiably; itself where it is so already.
     pub(crate) fn of(self, tensor: &Tensor) -> Tensor {
         tensor.to_kind(self.kind())
@@ -150,7 +155,9 @@ mod tests {
         if let Ok(cpuinfo) = std::fs::read_to_string("/proc/cpuinfo") {
             let has = cpuinfo.split_whitespace().any(|flag| flag == "avx512_bf16");
             assert_eq!(auto, of_hardware(has));
+            assert_eq!(Precision::Bfloat16.is_imitated_on(Device::Cpu), !has);
         }
+        assert!(!Precision::Float32.is_imitated_on(Device::Cpu));
         for (choice, precision) in [
             (PrecisionChoice::Float32, Precision::Float32),
             (PrecisionChoice::Bfloat16, Precision::Bfloat16),

@@ -102,11 +102,8 @@ fn a_resumed_run_gives_the_bits_of_one_that_was_never_stopped() {
         ("convnet", OptimizerKind::Momentum, PrecisionChoice::Float32),
         ("resnet-8", OptimizerKind::Adam, PrecisionChoice::Float32),
         ("convnet", OptimizerKind::Adam, PrecisionChoice::Bfloat16),
-        (
-            "resnet-8",
-            OptimizerKind::Momentum,
-            PrecisionChoice::Bfloat16,
-        ),
+        // A processor without such numbers takes minutes to imitate them in a ResNet.
+        ("resnet-8", OptimizerKind::Momentum, PrecisionChoice::Auto),
     ] {
         let folder = tempdir().unwrap();
         let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));

@@ -176,6 +176,11 @@ impl Attempt {
         stop: &Stop,
     ) -> Result<Outcome, Error> {
         observer.started(&self.found, self.at.step);
+        if !self.dry && self.found.precision.is_imitated_on(self.model.device()) {
+            let message =
+                "this processor only imitates bfloat16, which takes many times as long as float32";
+            self.event(observer, EventKind::Note, message.to_owned(), None)?;
+        }
         let ended = self.steps(observer, stop).and_then(|ending| {
             if ending == Ending::Stopped {
                 self.checkpoint(observer)?;
