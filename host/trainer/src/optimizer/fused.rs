@@ -4,9 +4,10 @@
 //! Each number is rounded where those operations round it, so that the bits are theirs (but for MKL's roots, which are not
 //! always rounded right), and the same on every processor and with any number of threads.
 
-use std::thread;
+use std::sync::OnceLock;
 
 use multiversion::multiversion;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use tch::Tensor;
 
 use crate::memory::{numbers, same_layout};
@@ -197,6 +198,17 @@ fn cut<'a>(whole: Piece<'a>, into: &mut Vec<Piece<'a>>) {
     }
 }
 
+/// The threads that help, as many as the first step asked for: one that is started anew in each step would take longer than
+/// what it does. `None`: there are none to be had.
+fn helpers(threads: usize) -> Option<&'static ThreadPool> {
+    static HELPERS: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let started = HELPERS.get_or_init(|| {
+        let pool = ThreadPoolBuilder::new().num_threads(threads.saturating_sub(1).max(1));
+        pool.thread_name(|_| "optimizer".to_owned()).build().ok()
+    });
+    started.as_ref()
+}
+
 /// Deals the pieces out to at most so many threads, this one among them.
 fn share<R: Rule>(rule: R, pieces: Vec<Piece<'_>>, threads: usize) {
     let numbers: usize = pieces.iter().map(|piece| piece.parameter.len()).sum();
@@ -206,11 +218,14 @@ fn share<R: Rule>(rule: R, pieces: Vec<Piece<'_>>, threads: usize) {
         hands[at % threads].push(piece);
     }
     let work = move |hand: Vec<Piece<'_>>| hand.into_iter().for_each(|piece| rule.change(piece));
-    let own = hands.pop();
-    thread::scope(|scope| {
-        for hand in hands {
-            scope.spawn(move || work(hand));
-        }
-        own.map(work);
-    });
+    match (threads > 1).then(|| helpers(threads)).flatten() {
+        Some(helpers) => helpers.in_place_scope(|scope| {
+            let own = hands.pop();
+            for hand in hands {
+                scope.spawn(move |_| work(hand));
+            }
+            own.map(work);
+        }),
+        None => hands.into_iter().for_each(work),
+    }
 }
