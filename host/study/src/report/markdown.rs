@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use super::figures::{BARS, CURVES, DIFFERENCES, DOTS, LOSSES, RATES};
-use super::numbers::{NONE, chance, difference, mean, number, or_none, percent, range, with_half};
+use super::numbers::{
+    NONE, chance, difference, mean, number, or_none, percent, range, seconds, with_half,
+};
 use super::{Report, accuracy_on, notes};
 use crate::counted::count;
 use crate::lineage;
@@ -62,7 +64,7 @@ fn results(text: &mut String, report: &Report) {
             mean(&row.train_loss, 3),
             row.accuracy.map_or(0, |accuracy| accuracy.count),
             row.diverged,
-            mean(&row.seconds, 0),
+            seconds(&row.seconds),
         );
     }
     if let Some(line) = report.left_out() {

@@ -71,6 +71,12 @@ pub(super) fn mean(estimate: &Option<Estimate>, digits: usize) -> String {
     number(estimate.map(|found| found.mean), digits)
 }
 
+/// A mean of seconds. Whole ones would not tell short runs apart.
+pub(super) fn seconds(estimate: &Option<Estimate>) -> String {
+    let short = estimate.is_some_and(|found| found.mean < 10.0);
+    mean(estimate, usize::from(short))
+}
+
 /// A number with so many digits.
 pub(super) fn number(value: Option<f64>, digits: usize) -> String {
     or_none(value.map(|value| format!("{value:.digits$}")))

@@ -7,7 +7,7 @@ use crate::figure::palette;
 use crate::report::accuracy_on;
 use crate::report::compare::{Comparison, Verdict};
 use crate::report::numbers::{
-    NONE, chance, difference, mean, number, or_none, percent, points, range, with_half,
+    NONE, chance, difference, mean, number, or_none, percent, points, range, seconds, with_half,
 };
 use crate::report::{Report, Row, notes};
 use crate::statistics::Estimate;
@@ -67,7 +67,7 @@ pub(super) fn results(report: &Report, shown: &[usize]) -> Markup {
                             td data-value=(of_mean(&row.train_loss)) { (mean(&row.train_loss, 3)) }
                             td { (row.accuracy.map_or(0, |accuracy| accuracy.count)) }
                             td { (row.diverged) @if row.untested > 0 { " (" (row.untested) " untested)" } }
-                            td data-value=(of_mean(&row.seconds)) { (mean(&row.seconds, 0)) }
+                            td data-value=(of_mean(&row.seconds)) { (seconds(&row.seconds)) }
                         }
                     }
                 }
