@@ -73,7 +73,8 @@ pub(super) fn mean(estimate: &Option<Estimate>, digits: usize) -> String {
 
 /// A mean of seconds. Whole ones would not tell short runs apart.
 pub(super) fn seconds(estimate: &Option<Estimate>) -> String {
-    let short = estimate.is_some_and(|found| found.mean < 10.0);
+    // From here on the tenths would be rounded up to ten.
+    let short = estimate.is_some_and(|found| found.mean < 9.95);
     mean(estimate, usize::from(short))
 }
 
@@ -84,4 +85,18 @@ pub(super) fn number(value: Option<f64>, digits: usize) -> String {
 
 pub(super) fn or_none(text: Option<String>) -> String {
     text.unwrap_or_else(|| NONE.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statistics::estimate;
+
+    #[test]
+    fn seconds_have_tenths_below_ten() {
+        for (given, told) in [(2.26, "2.3"), (9.94, "9.9"), (9.96, "10"), (118.4, "118")] {
+            assert_eq!(seconds(&estimate(&[given])), told);
+        }
+        assert_eq!(seconds(&None), NONE);
+    }
 }

@@ -5,6 +5,7 @@
 //! always rounded right), and the same on every processor and with any number of threads.
 
 use std::sync::OnceLock;
+use std::thread;
 
 use multiversion::multiversion;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -198,12 +199,13 @@ fn cut<'a>(whole: Piece<'a>, into: &mut Vec<Piece<'a>>) {
     }
 }
 
-/// The threads that help, as many as the first step asked for: one that is started anew in each step would take longer than
-/// what it does. `None`: there are none to be had.
-fn helpers(threads: usize) -> Option<&'static ThreadPool> {
+/// Threads that help, one for each other core of the machine, which sleep where they are not needed: one that was started anew
+/// in each step would take longer than what it does. `None`: there are none to be had.
+fn helpers() -> Option<&'static ThreadPool> {
     static HELPERS: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let started = HELPERS.get_or_init(|| {
-        let pool = ThreadPoolBuilder::new().num_threads(threads.saturating_sub(1).max(1));
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let pool = ThreadPoolBuilder::new().num_threads((cores - 1).max(1));
         pool.thread_name(|_| "optimizer".to_owned()).build().ok()
     });
     started.as_ref()
@@ -218,7 +220,7 @@ fn share<R: Rule>(rule: R, pieces: Vec<Piece<'_>>, threads: usize) {
         hands[at % threads].push(piece);
     }
     let work = move |hand: Vec<Piece<'_>>| hand.into_iter().for_each(|piece| rule.change(piece));
-    match (threads > 1).then(|| helpers(threads)).flatten() {
+    match (threads > 1).then(helpers).flatten() {
         Some(helpers) => helpers.in_place_scope(|scope| {
             let own = hands.pop();
             for hand in hands {
@@ -227,5 +229,45 @@ fn share<R: Rule>(rule: R, pieces: Vec<Piece<'_>>, threads: usize) {
             own.map(work);
         }),
         None => hands.into_iter().for_each(work),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_numbers() {
+        let rule = Momentum {
+            learning_rate: 0.1,
+            momentum: 0.9,
+            weight_decay: 2e-4,
+            nesterov: true,
+        };
+        let count = 5 * PIECE + 3;
+        let number = |at: usize| (at as f32 * 0.37).sin();
+        let gradient: Vec<f32> = (0..count).map(|at| number(at + 1)).collect();
+        let changed = |threads: usize| {
+            let mut parameter: Vec<f32> = (0..count).map(number).collect();
+            let mut first = vec![0.5; count];
+            for _ in 0..3 {
+                let mut pieces = Vec::new();
+                let whole = Piece {
+                    parameter: &mut parameter,
+                    gradient: &gradient,
+                    first: &mut first,
+                    second: &mut [],
+                };
+                cut(whole, &mut pieces);
+                assert_eq!(pieces.len(), 6);
+                share(rule, pieces, threads);
+            }
+            (parameter, first)
+        };
+        let alone = changed(1);
+        assert_ne!(alone.0[count - 1], number(count - 1));
+        for threads in [2, 4, 6, 64] {
+            assert!(changed(threads) == alone, "{threads}");
+        }
     }
 }

@@ -176,11 +176,6 @@ impl Attempt {
         stop: &Stop,
     ) -> Result<Outcome, Error> {
         observer.started(&self.found, self.at.step);
-        if !self.dry && self.found.precision.is_imitated_on(self.model.device()) {
-            let message =
-                "this processor only imitates bfloat16, which takes many times as long as float32";
-            self.event(observer, EventKind::Note, message.to_owned(), None)?;
-        }
         let ended = self.steps(observer, stop).and_then(|ending| {
             if ending == Ending::Stopped {
                 self.checkpoint(observer)?;
@@ -239,6 +234,13 @@ impl Attempt {
     }
 
     fn steps(&mut self, observer: &mut dyn Observer, stop: &Stop) -> Result<Ending, Error> {
+        if self.at.step == 0
+            && !self.dry
+            && self.found.precision.is_imitated_on(self.model.device())
+        {
+            let message = "this processor only imitates bfloat16, which takes longer than float32";
+            self.event(observer, EventKind::Note, message.to_owned(), None)?;
+        }
         let total = self.found.total_steps;
         let mut checkpointed = Instant::now();
         while self.at.step < total {
