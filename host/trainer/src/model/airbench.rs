@@ -94,7 +94,8 @@ impl Whitening {
 /// The principal directions of the patches of the first training pictures, as a model is shown them without augmentation, a
 /// row each: the widest first, divided by the deviation along it.
 fn directions_of(dataset: &Dataset, directions: i64) -> Tensor {
-    const AT_A_TIME: usize = 500;
+    // So few that their patches stay in a processor's cache.
+    const AT_A_TIME: usize = 100;
     let count = dataset.train.labels.len().min(PICTURES);
     let mut products = Tensor::zeros([directions; 2], (Kind::Double, tch::Device::Cpu));
     let mut patches = 0;
@@ -103,9 +104,9 @@ fn directions_of(dataset: &Dataset, directions: i64) -> Tensor {
         // Columns of patches: `[pictures, directions, patches]`.
         let pictures = pictures.to_kind(Kind::Double);
         let found = pictures.im2col([PATCH; 2], [1, 1], [0, 0], [1, 1]);
-        let flat = found.transpose(0, 1).reshape([directions, -1]);
-        patches += flat.size()[1];
-        products += flat.matmul(&flat.tr());
+        patches += found.size()[0] * found.size()[2];
+        let of_each = found.matmul(&found.transpose(1, 2));
+        products += of_each.sum_dim_intlist([0].as_slice(), false, Kind::Double);
     }
     let (variances, vectors) = (products / patches as f64).linalg_eigh("U");
     let scaled = vectors / (variances + WHITENING_EPSILON).sqrt();
