@@ -4,7 +4,9 @@
 //     c++ -O2 -shared -fPIC -o profile.so profile.cpp -I CUPTI/include -L CUPTI/lib64 -l cupti
 //     CUDA_INJECTION64_PATH=$PWD/profile.so pixelrate run --schedule cosine --model resnet-32 --device cuda
 //
-// PROFILE_KERNELS=0 leaves the GPU's part out, which makes launches dearer.
+// Of the kernels of graphs it tells the time, how often a step has them and with how many blocks (means of all kernels of a name;
+// threads, registers and shared memory are a block's), and for how much of the second half of the time the GPU has any, and then how
+// many at once. PROFILE_KERNELS=0 leaves this part out, which makes launches dearer.
 //
 // By CUPTI's callback and activity interfaces (docs.nvidia.com/cupti).
 
@@ -139,7 +141,7 @@ void report() {
     sum.count += each.count, sum.time += each.time;
   std::printf("kernels of the graph: %.1f a step, %.1f us a step\n", sum.count / double(launches),
               sum.time / 1e3 / launches);
-  // Of the second half of the time, in which all runs are under way.
+  // Of the second half of the time: by then, runs that begin together are under way.
   std::sort(spans.begin(), spans.end());
   if (!spans.empty()) {
     const uint64_t middle = spans.front().first + (spans.back().first - spans.front().first) / 2;

@@ -95,7 +95,7 @@ impl Whitening {
 /// row each: the widest first, divided by the deviation along it.
 fn directions_of(dataset: &Dataset, directions: i64) -> Tensor {
     // So few that their patches stay in a processor's cache.
-    const AT_A_TIME: usize = 100;
+    const AT_A_TIME: usize = 20;
     let count = dataset.train.labels.len().min(PICTURES);
     let mut products = Tensor::zeros([directions; 2], (Kind::Double, tch::Device::Cpu));
     let mut patches = 0;
