@@ -188,6 +188,7 @@ fn a_run_on_a_device_is_taken_up_to_the_same_bits() {
         ),
         ("convnet", OptimizerKind::Adam, PrecisionChoice::Bfloat16),
         // A processor without such numbers takes minutes to imitate them in larger models.
+        ("resnet-8", OptimizerKind::Adam, PrecisionChoice::Auto),
         ("airbench", OptimizerKind::Nesterov, PrecisionChoice::Auto),
         ("mnist-convnet", OptimizerKind::AdamW, PrecisionChoice::Auto),
     ] {
