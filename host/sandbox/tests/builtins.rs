@@ -255,6 +255,11 @@ fn what_cannot_be_meant_is_refused_in_the_user_s_words() {
             "`boundary_1` is -1: must be 0 or more",
         ),
         (
+            "piecewise",
+            "warmup_epochs=-5",
+            "`warmup_epochs` is -5: must be 0 or more",
+        ),
+        (
             "plateau",
             "factor=1.5",
             "`factor` is 1.5: must be above 0 and below 1",
@@ -274,6 +279,54 @@ fn what_cannot_be_meant_is_refused_in_the_user_s_words() {
         let error = start(&engine, name, params, 0).unwrap_err().to_string();
         assert!(error.contains(words), "{name} {params}: {error}");
     }
+}
+
+#[test]
+fn the_first_steps_of_a_long_warm_up_keep_their_digits() {
+    let mut wsd = start(
+        &engine(),
+        "wsd",
+        "warmup=1e6 decay=0 unit=steps max_lr=0.1",
+        0,
+    )
+    .unwrap();
+    for step in [1, 7, 199] {
+        let exact = 0.1 * (step as f64 / 1e6);
+        let error = (rate(&mut wsd, step) - exact).abs() / exact;
+        assert!(error < 1e-15, "step {step}: {error:e}");
+    }
+}
+
+#[test]
+fn greedy_averages_over_its_own_window_though_a_wider_one_left_its_state() {
+    let engine = engine();
+    let ask = |schedule: &mut Schedule, step: u64| {
+        let shown = TrainingValues {
+            train_loss: 1.0 + step as f64,
+            ..TrainingValues::NONE
+        };
+        schedule.step(step, shown).unwrap();
+    };
+    let words = |schedule: &mut Schedule| -> Vec<u64> {
+        let state = schedule.save().unwrap().unwrap();
+        let words = state.chunks_exact(8);
+        words
+            .map(|word| u64::from_le_bytes(word.try_into().unwrap()))
+            .collect()
+    };
+    let mut wide = start(&engine, "greedy", "metric=train_loss window=50", 0).unwrap();
+    (0..60).for_each(|step| ask(&mut wide, step));
+    let mut narrow = start(&engine, "greedy", "metric=train_loss window=10", 0).unwrap();
+    narrow.restore(&wide.save().unwrap().unwrap()).unwrap();
+    ask(&mut narrow, 60);
+    // Nine words before the values, of which the last is their sum.
+    let state = words(&mut narrow);
+    let values: Vec<f64> = state[9..]
+        .iter()
+        .map(|word| f64::from_bits(*word))
+        .collect();
+    assert_eq!(values, (52..=61).map(f64::from).collect::<Vec<_>>());
+    assert_eq!(f64::from_bits(state[8]), values.iter().sum::<f64>());
 }
 
 #[test]

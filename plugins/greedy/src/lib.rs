@@ -191,6 +191,11 @@ impl Schedule for Greedy {
         self.resets_in = resets_in;
         self.sum = f64::from_bits(sum);
         self.values = window.iter().map(|word| f64::from_bits(*word)).collect();
+        // The state may be that of a run whose window was wider.
+        if self.values.len() > self.window {
+            self.values.drain(..self.values.len() - self.window);
+            self.sum = self.values.iter().sum();
+        }
         Ok(())
     }
 }

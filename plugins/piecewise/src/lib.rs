@@ -51,6 +51,17 @@ impl Pieces {
     }
 }
 
+/// The whole steps in `at` units of `unit` steps: int() of the official code, but that a product which rounding left a hair
+/// below a whole number is that number. 0.29 of 100 steps are 29.
+fn whole_steps(at: f64, unit: f64) -> f64 {
+    let (steps, near) = (at * unit, (at * unit).round());
+    if (steps - near).abs() <= f64::EPSILON * near {
+        near
+    } else {
+        steps.trunc()
+    }
+}
+
 struct Piecewise(Pieces);
 
 impl Schedule for Piecewise {
@@ -85,7 +96,7 @@ impl Schedule for Piecewise {
                 (None, Some((_, previous))) if of_previous => previous * 0.1,
                 (None, _) => default.map_or_else(|| 0.1_f64.powi(number as i32), |it| it.1),
             };
-            if boundary < 0.0 {
+            if !(boundary >= 0.0 && boundary.is_finite()) {
                 return Err(format!(
                     "`boundary_{number}` is {boundary}: must be 0 or more"
                 ));
@@ -111,11 +122,10 @@ impl Schedule for Piecewise {
         };
         Ok(Self(Pieces {
             first: run.param("learning_rate") * scale,
-            warmup: run.param("warmup_epochs") * epoch,
-            // int() of the official code.
+            warmup: read::not_negative(run, "warmup_epochs")? * epoch,
             boundaries: given
                 .into_iter()
-                .map(|(at, factor)| ((at * unit).trunc(), factor))
+                .map(|(at, factor)| (whole_steps(at, unit), factor))
                 .collect(),
             old_at_boundary: read::choice(run, "at_boundary", &[true, false])?,
             between: read::choice(
@@ -145,7 +155,18 @@ export_schedule!(Piecewise, parameters: [
 
 #[cfg(test)]
 mod tests {
-    use super::{Pieces, Shape};
+    use super::{Pieces, Shape, whole_steps};
+
+    #[test]
+    fn a_boundary_is_at_the_step_that_its_fraction_means() {
+        assert_eq!((0.29_f64 * 100.0).trunc(), 28.0);
+        for percent in 1..=100 {
+            let fraction = f64::from(percent) / 100.0;
+            assert_eq!(whole_steps(fraction, 100.0), f64::from(percent));
+        }
+        assert_eq!(whole_steps(100.0, 390.625), 39_062.0);
+        assert_eq!(whole_steps(0.999_999, 1_000.0), 999.0);
+    }
 
     #[test]
     fn a_boundary_keeps_the_old_rate_as_tensorflow_does() {

@@ -78,6 +78,10 @@ impl Settings {
                 "`{name}` is {value}: must be a whole number, 0 or more"
             )),
         };
+        let share = |name: &str| match param(name) {
+            value if (0.0..=1.0).contains(&value) => Ok(value),
+            value => Err(format!("`{name}` is {value}: must be from 0 to 1")),
+        };
         let flag = |name: &str| match param(name) {
             0.0 => Ok(false),
             1.0 => Ok(true),
@@ -96,7 +100,7 @@ impl Settings {
             tone: Tone {
                 invert: flag("invert")?,
                 normalise: Normalise::of(param("normalise"))?,
-                mean: not_negative("mean")?,
+                mean: share("mean")?,
                 deviation: not_negative("deviation")?,
                 contrast: not_negative("contrast")?,
                 gamma: not_negative("gamma")?,

@@ -50,6 +50,16 @@ impl Shape {
             Self::Tanh { from, to } => 0.5 * (1.0 - (from * left + to * progress).tanh()),
         }
     }
+
+    /// What a rise along its mirror image has reached at `progress`, from 0 to 1.
+    pub fn rise(self, progress: f64) -> f64 {
+        match self {
+            // The difference of two numbers near 1 would lose the digits of a small progress.
+            Self::Linear => progress,
+            Self::Polynomial(power) => progress.powf(power),
+            _ => self.fall(1.0 - progress),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -63,6 +73,20 @@ mod tests {
             assert!((shape.fall(progress) - left).abs() < 1e-15, "{progress}");
         }
         assert_eq!(Shape::Waves(0.5).fall(0.3), Shape::Cosine.fall(0.3));
+    }
+
+    #[test]
+    fn a_rise_is_the_mirror_image_and_keeps_small_digits() {
+        for shape in [Shape::Linear, Shape::Polynomial(2.0), Shape::Cosine] {
+            for progress in [0.0, 0.25, 0.5, 1.0] {
+                assert_eq!(
+                    shape.rise(progress),
+                    shape.fall(1.0 - progress),
+                    "{shape:?}"
+                );
+            }
+        }
+        assert_eq!(Shape::Linear.rise(3e-9), 3e-9);
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Warmup {
     /// The rate at `time` on the way to `peak`, while the warm-up lasts; `peak` itself is the rate after it.
     pub fn rate(&self, time: f64, peak: f64) -> Option<f64> {
         let done = time / self.length;
-        (time < self.length).then(|| self.start + (peak - self.start) * self.shape.fall(1.0 - done))
+        (time < self.length).then(|| self.start + (peak - self.start) * self.shape.rise(done))
     }
 
     /// The time since its end, or since the run's start if the parameter `warmup_counts` says that what follows has
