@@ -37,6 +37,10 @@ pub enum FaultKind {
     OverCeiling,
 }
 
+/// Why a fault of a schedule that has a state ends a run that holds.
+pub(crate) const STATE_LOST: &str =
+    "its state is lost with its instance, so that `on_fault = \"hold\"` has nothing to go on with";
+
 impl FaultKind {
     /// Whether the instance is beyond use, and must be made anew.
     pub(crate) fn spoils_instance(self) -> bool {

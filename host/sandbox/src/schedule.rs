@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::composition::{Cast, Role};
+use crate::fault::STATE_LOST;
 use crate::instance::Instance;
 use crate::limits::{Allowance, Budget};
 use crate::live::{Live, Raw};
@@ -155,7 +156,8 @@ impl Schedule {
     /// The values of `step`. With `hold`, a fault gives the last good ones, and an event tells of it.
     ///
     /// # Errors
-    /// The fault, if the study says `abort`, or if there were no good values yet.
+    /// The fault, if the study says `abort`, if there were no good values yet, or if it spoilt an instance that had a state: a
+    /// value can be held, and a schedule that began anew would answer as another.
     pub fn step(&mut self, step: u64, training: TrainingValues) -> Result<StepValues, Fault> {
         let follows = self
             .step
@@ -175,7 +177,7 @@ impl Schedule {
         self.fuel = answer.fuel;
         self.keep_lines(answer.lines);
         let guarded = answer.raw.and_then(|raw| self.guarded(step, &raw));
-        let fault = match guarded {
+        let mut fault = match guarded {
             Ok(values) => {
                 self.last_good = Some(values);
                 return Ok(values);
@@ -183,6 +185,12 @@ impl Schedule {
             Err(fault) => fault,
         };
         match (self.guard.on_fault, self.last_good) {
+            (OnFault::Hold, Some(_))
+                if fault.kind.spoils_instance() && self.plugin.exports().save =>
+            {
+                fault.message = format!("{}; {STATE_LOST}", fault.message);
+                Err(fault)
+            }
             (OnFault::Hold, Some(values)) => {
                 self.events.push(SandboxEvent::Held(fault));
                 Ok(values)

@@ -327,6 +327,22 @@ fn hold_keeps_the_last_good_value_and_a_trap_gets_a_new_instance() {
         "{}",
         events[0]
     );
+    // A new instance of a schedule that has a state would answer as another.
+    let state = r#"(module (memory (export "memory") 1)
+        (func (export "save") (result i32) (i32.const 0)) (func (export "restore") (param i32 i32))
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))"#;
+    let stateful = wat.replacen("(module", state, 1);
+    let mut schedule = start_with(&stateful, &facts(&[]), OnFault::Hold).unwrap();
+    assert_eq!([0, 1].map(|step| rate(&mut schedule, step)), [0.1, 0.2]);
+    let fault = schedule.step(2, TrainingValues::NONE).unwrap_err();
+    assert!(fault.to_string().contains("its state is lost"), "{fault}");
+    // An answer that the guard refuses leaves the instance whole.
+    let stateful = stateful.replace("unreachable", "(return (f64.const -1))");
+    let mut schedule = start_with(&stateful, &facts(&[]), OnFault::Hold).unwrap();
+    assert_eq!(
+        [0, 1, 2, 3].map(|step| rate(&mut schedule, step)),
+        [0.1, 0.2, 0.2, 0.4]
+    );
     // Without a good value there is nothing to hold.
     let mut never = start_with(&body("f64.const nan"), &facts(&[]), OnFault::Hold).unwrap();
     assert!(never.step(0, TrainingValues::NONE).is_err());

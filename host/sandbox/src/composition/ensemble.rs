@@ -8,6 +8,7 @@ use super::clock::{At, Plan, restart};
 use super::state::{self, Saved, Writer};
 use super::{Cast, Clock};
 use crate::limits::{Allowance, Budget};
+use crate::lines::Lines;
 use crate::live::{Live, Raw};
 use crate::{Fault, FaultKind, Limits, Plugin, TrainingValues, Value, guard};
 
@@ -27,7 +28,7 @@ struct Players {
     /// What each warm-up rises to, once it was asked for.
     targets: Vec<Option<Raw>>,
     /// What they said, and nobody took yet.
-    lines: Vec<String>,
+    lines: Lines,
     turn: Turn,
     /// Whether the state that they were given is of another composition, and the first step that they were asked for since.
     foreign: Option<Option<u64>>,
@@ -61,7 +62,7 @@ impl Ensemble {
             budget: Budget::new(limits),
             players: Vec::new(),
             targets: vec![None; cast.warmups],
-            lines: Vec::new(),
+            lines: Lines::default(),
             turn: Turn {
                 step: None,
                 training: TrainingValues::NONE,
@@ -183,7 +184,7 @@ impl Ensemble {
 
     /// What was said since it was asked last.
     pub(crate) fn take_lines(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.players.lines)
+        self.players.lines.take()
     }
 
     pub(crate) fn fuel_used(&self) -> u64 {
@@ -358,9 +359,9 @@ impl Players {
         let lines = self.players[index].live.host().lines();
         if !lines.is_empty() {
             let name = self.cast.roles[index].name.as_deref().unwrap_or_default();
-            let lines = lines.take().into_iter();
-            self.lines
-                .extend(lines.map(|line| format!("{name}: {line}")));
+            for line in lines.take() {
+                self.lines.push(&format!("{name}: {line}"));
+            }
         }
     }
 

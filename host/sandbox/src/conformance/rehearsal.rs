@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::{Costs, Verdict};
+use crate::fault::STATE_LOST;
 use crate::{
     Exports, Fault, GuardOptions, OnFault, RunFacts, Schedule, StepValues, TrainingValues,
 };
@@ -268,8 +269,12 @@ impl Rehearsal {
                     more => format!(" (and {more} faults more)"),
                 };
                 let text = format!("{fault}{more}");
+                // It is cut short by what spoils an instance alone.
                 match guard.on_fault {
                     OnFault::Abort => Err(text),
+                    OnFault::Hold if self.cut_short && self.answers.exports.save => {
+                        Err(format!("{text}; {STATE_LOST}"))
+                    }
                     OnFault::Hold => Ok((Verdict::Note, format!("{text}; the study holds"))),
                 }
             }
