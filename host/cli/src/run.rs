@@ -5,12 +5,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use pixelrate_runlog::{EvalRow, EventKind, EventRow};
 use pixelrate_sandbox::{Limits, OnFault, Value};
 use pixelrate_study::engine::{Beat, News};
 use pixelrate_study::names::plain;
+use pixelrate_study::runs::{self, RunFolder};
 use pixelrate_trainer::spec::{Found, RunSpec, ScheduleSpec};
 use pixelrate_trainer::train::{self, Ending, Herald, Observer, Outcome, Progress};
 
@@ -103,6 +104,13 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         .folder
         .clone()
         .unwrap_or_else(|| Path::new("runs").join(&spec.study).join(&spec.run));
+    if let Err(runs::Error::Many { first, .. }) = RunFolder::open(&folder) {
+        bail!(
+            "{} holds runs, such as {}: name a folder of the run's own",
+            folder.display(),
+            first.display()
+        );
+    }
     let outcome = train::begin(&spec, &folder, observer, &stop)?;
     Ok(end(&outcome, &folder, args.json, args.beats))
 }
@@ -154,7 +162,10 @@ pub(crate) fn params(given: &[String]) -> Result<BTreeMap<String, Value>> {
         let Some((name, value)) = text.split_once('=') else {
             bail!("--param {text}: write it as NAME=VALUE");
         };
-        if params.insert(name.to_owned(), Value::from(value)).is_some() {
+        let value = value
+            .parse()
+            .map_err(|problem| anyhow!("--param {text}: {problem}"))?;
+        if params.insert(name.to_owned(), value).is_some() {
             bail!("`--param {name}` is given twice: give it once");
         }
     }

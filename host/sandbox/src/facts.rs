@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -72,19 +73,44 @@ impl RunFacts {
 
 /// A parameter's value in a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "Given")]
 pub enum Value {
-    /// A number, which the plugin reads by `param`.
+    /// A finite number, which the plugin reads by `param`.
     Number(f64),
     /// A picture's name, which the plugin reads by `image.open`, or one of a parameter's named choices.
     Text(String),
 }
 
+/// A value as a file has it, whatever the number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Given {
+    Number(f64),
+    Text(String),
+}
+
+/// A number must be finite: JSON, in which takeovers are recorded, has no other.
+impl TryFrom<Given> for Value {
+    type Error = String;
+
+    fn try_from(given: Given) -> Result<Self, String> {
+        match given {
+            Given::Number(number) if number.is_finite() => Ok(Self::Number(number)),
+            Given::Number(number) => Err(format!("{number} is no finite number: use one")),
+            Given::Text(text) => Ok(Self::Text(text)),
+        }
+    }
+}
+
 /// A number if the text is one.
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        text.parse()
-            .map_or_else(|_| Self::Text(text.to_owned()), Self::Number)
+impl FromStr for Value {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::try_from(match text.parse() {
+            Ok(number) => Given::Number(number),
+            Err(_) => Given::Text(text.to_owned()),
+        })
     }
 }
 

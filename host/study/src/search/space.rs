@@ -117,8 +117,10 @@ impl FromStr for Domain {
     fn from_str(text: &str) -> Result<Self, String> {
         let Some((min, rest)) = text.split_once("..") else {
             return Ok(match text.split_once(',') {
-                None => Self::Fixed(Value::from(text)),
-                Some(_) => Self::Choices(text.split(',').map(Value::from).collect()),
+                None => Self::Fixed(text.parse()?),
+                Some(_) => {
+                    Self::Choices(text.split(',').map(str::parse).collect::<Result<_, _>>()?)
+                }
             });
         };
         let (max, scale) = match rest.split_once(':') {
