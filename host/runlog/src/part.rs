@@ -166,9 +166,14 @@ pub(crate) fn write_joined<R: Record>(
         }
         let mut batches = opened.batches()?;
         while let Some(batch) = batches.next() {
-            // The reader puts the file's metadata into the schema; the writer compares schemas.
-            let plain = RecordBatch::try_new(R::schema(), batch?.columns().to_vec());
-            let plain = plain.map_err(|error| Error::damaged(batches.path(), error.to_string()))?;
+            let batch = batch?;
+            let plain = if batch.num_columns() == R::COLUMNS.len() {
+                // The reader puts the file's metadata into the schema; the writer compares schemas.
+                RecordBatch::try_new(R::schema(), batch.columns().to_vec())
+                    .map_err(|error| Error::damaged(batches.path(), error.to_string()))?
+            } else {
+                R::to_batch(&rows_of::<R>(batches.path(), &batch)?, identity)?
+            };
             small.write(&plain).map_err(&refused)?;
             if small.rows >= encoding::ROW_GROUP_ROWS {
                 small.flush(&mut whole).map_err(&refused)?;

@@ -439,6 +439,28 @@ fn steps_of_schema_version_1_are_read_as_a_run_without_swaps() {
 }
 
 #[test]
+fn a_run_begun_under_schema_version_1_goes_on_and_ends_in_one_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let golden = include_bytes!("golden/steps-version-1.parquet");
+    let table = path.join("steps");
+    std::fs::create_dir_all(&table).unwrap();
+    std::fs::write(table.join("part-000000000000-000000000004.parquet"), golden).unwrap();
+    let identity = Identity {
+        study: "run".into(),
+        run: "cyclic-seed0".into(),
+        ..Identity::default()
+    };
+    let mut log = RunLog::resume_with(path, identity, 4, small()).unwrap();
+    append(&mut log, 4, 10);
+    log.finish(&summary_row("cyclic-seed0", 10)).unwrap();
+    assert_eq!(names(&table), ["part-000000000000-000000000010.parquet"]);
+    let rows = read_steps(path).unwrap();
+    assert_eq!(rows.len(), 10);
+    assert!(rows[..4].iter().all(|row| row.swaps == 0));
+}
+
+#[test]
 fn whoever_looks_sees_whether_a_run_is_being_written() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(held(folder.path()).unwrap(), Held::No);
