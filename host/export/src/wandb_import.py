@@ -4,6 +4,7 @@ It needs `pip install wandb`. With WANDB_MODE=offline it needs no account: `wand
 a group; the project is "pixelrate" if none is named. A run that was logged before is logged over.
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -19,6 +20,11 @@ def numbers(line):
     return {name: float(value) for name, value in line.items() if name not in ("step", "time")}
 
 
+def identity(head):
+    """What W&B tells runs apart by: of letters and digits alone, and not the same for two pairs of a study and a run."""
+    return hashlib.sha256(f"{head['study']}/{head['run']}".encode()).hexdigest()[:16]
+
+
 for path in sorted(pathlib.Path(__file__).parent.glob("*/*.jsonl")):
     with open(path) as lines:
         head = json.loads(next(lines))
@@ -26,7 +32,7 @@ for path in sorted(pathlib.Path(__file__).parent.glob("*/*.jsonl")):
             project=PROJECT,
             group=head["study"],
             name=head["run"],
-            id=f"{head['study']}-{head['run']}".replace("/", "-"),
+            id=identity(head),
             config=head["config"],
             settings=wandb.Settings(console="off"),
         )
