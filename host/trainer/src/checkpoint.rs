@@ -66,7 +66,8 @@ pub fn list(run: &Path) -> Result<Vec<PathBuf>, Error> {
             found.push(path);
         }
     }
-    found.sort();
+    // From 10^12 steps on, names are longer.
+    found.sort_by(|one, other| (step_of(one), one).cmp(&(step_of(other), other)));
     Ok(found)
 }
 

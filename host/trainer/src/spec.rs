@@ -228,7 +228,7 @@ impl Training {
     pub fn total_steps(&self, examples: u64) -> u64 {
         let steps = examples as f64 * self.epochs / f64::from(self.batch_size);
         // A float's last bit must not cost a step.
-        (steps * (1.0 + 1e-12)) as u64
+        (steps + (steps * 1e-12).min(1e-3)) as u64
     }
 
     /// Steps of one pass over `examples` training pictures, the last of which may reach into the next.

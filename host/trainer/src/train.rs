@@ -139,6 +139,7 @@ pub fn begin(
 ) -> Result<Outcome, Error> {
     spec.check()?;
     if folder.join("run.toml").exists() {
+        setup::misspelt(spec, folder)?;
         return Err(Error::RunExists(folder.to_owned()));
     }
     attempt::Attempt::begin(spec, folder, observer)?.train(observer, stop)

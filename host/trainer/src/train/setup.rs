@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pixelrate_control::{Stage, pictures_folder};
 use pixelrate_cuda::Entered;
 use pixelrate_runlog::{Identity, RunStatus, SummaryRow};
-use pixelrate_sandbox::{Engine, EngineOptions, RunFacts};
+use pixelrate_sandbox::{self as sandbox, Engine, EngineOptions, RunFacts, Schedule};
 use tch::Device;
 
 use super::attempt::unix_ms;
@@ -181,6 +181,20 @@ pub(super) fn dataset(training: &Training) -> Result<(Dataset, u64), Error> {
 
 pub(super) fn engine(spec: &RunSpec) -> Result<Engine, Error> {
     Ok(Engine::new(&EngineOptions::from(&spec.limits))?)
+}
+
+/// What is wrong with the schedule of `spec` or the names of its parameters, before it is said that `folder` holds another run:
+/// that is the lesser mistake. Numbers that fit no run as long as that one say nothing of this one.
+pub(super) fn misspelt(spec: &RunSpec, folder: &Path) -> Result<(), Error> {
+    let engine = engine(spec)?;
+    let plugin = pixelrate_compose::load(&engine, &spec.schedule.plugin)?;
+    let facts = (stage(spec, folder, &engine, &found(folder)?).facts)(&spec.schedule);
+    match Schedule::start(&plugin, &facts, &spec.limits, &spec.schedule.guard()) {
+        Err(
+            problem @ (sandbox::Error::Parameter { .. } | sandbox::Error::ParameterValue { .. }),
+        ) => Err(problem.into()),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn found(folder: &Path) -> Result<Found, Error> {
