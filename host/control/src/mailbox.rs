@@ -84,6 +84,26 @@ impl Mailbox {
     /// # Errors
     /// The folder cannot be listed.
     pub fn waiting(&self) -> Result<Vec<Request>, Error> {
+        self.list(|_, _| {})
+    }
+
+    /// As [`waiting`](Self::waiting), for the process that trains the run: what it cannot read it refuses, since whoever asked
+    /// waits for an answer.
+    pub(crate) fn waiting_or_refused(&self) -> Result<Vec<Request>, Error> {
+        self.list(|id, problem| {
+            let reason = format!(
+                "the process that trains this run does not understand the request, which is of another version of pixelrate \
+                 ({problem}): stop the run, resume it with this version, and ask again"
+            );
+            // Where the disk takes no answer, the next look tries again.
+            if self.answer(id, &Reply::Rejected { reason }).is_ok() {
+                let _ = self.close(id);
+            }
+        })
+    }
+
+    /// Hears of the id of each request that cannot be understood, and why.
+    fn list(&self, foreign: impl Fn(&str, &str)) -> Result<Vec<Request>, Error> {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
             Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -92,8 +112,15 @@ impl Mailbox {
         let mut found = Vec::new();
         for entry in entries {
             let path = entry.map_err(Error::io("list", &self.folder))?.path();
-            if path.to_string_lossy().ends_with(REQUEST) {
-                found.extend(self.read::<Request>(&path).ok().flatten());
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let Some(id) = name.strip_suffix(REQUEST) else {
+                continue;
+            };
+            match self.read::<Request>(&path) {
+                Ok(request) => found.extend(request),
+                Err(Error::Damaged { problem, .. }) => foreign(id, &problem),
+                // What cannot be read now may be at the next look.
+                Err(_) => {}
             }
         }
         found.sort_by(|one: &Request, other| one.id.cmp(&other.id));
@@ -165,5 +192,33 @@ fn remove(path: &Path) -> Result<(), Error> {
             Err(Error::io("remove", path)(source))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_nobody_here_understands_is_refused_by_whoever_trains_the_run() {
+        let run = tempfile::tempdir().unwrap();
+        let mailbox = Mailbox::of(run.path());
+        let known = mailbox.post(What::Pause, None).unwrap();
+        let foreign = "00000000000000000001-1-0";
+        let file = mailbox.file(foreign, REQUEST);
+        fs::write(&file, r#"{"id": "x", "what": "dance"}"#).unwrap();
+        // Whoever only looks does not answer.
+        assert_eq!(mailbox.waiting().unwrap().len(), 1);
+        assert!(file.exists() && mailbox.reply(foreign).unwrap().is_none());
+        let waiting = mailbox.waiting_or_refused().unwrap();
+        assert_eq!(
+            waiting.iter().map(|it| &it.id).collect::<Vec<_>>(),
+            [&known]
+        );
+        let Some(Reply::Rejected { reason }) = mailbox.reply(foreign).unwrap() else {
+            panic!("no answer");
+        };
+        assert!(reason.contains("another version"), "{reason}");
+        assert!(!file.exists());
     }
 }

@@ -133,16 +133,17 @@ impl Takeovers {
     /// The file cannot be read, or a line but its last is damaged.
     pub fn read(run: &Path) -> Result<Vec<Takeover>, Error> {
         let path = run.join(FILE);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
             Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(Error::io("read", &path)(source)),
         };
         // What follows the last line's end is half a line.
-        let whole = text.rfind('\n').map_or("", |at| &text[..at]);
+        let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        let lines = bytes[..end].split(|byte| *byte == b'\n');
         let mut all = Vec::new();
-        for (index, line) in whole.lines().enumerate() {
-            let takeover = serde_json::from_str(line).map_err(|e| Error::Damaged {
+        for (index, line) in lines.filter(|_| end > 0).enumerate() {
+            let takeover = serde_json::from_slice(line).map_err(|e| Error::Damaged {
                 path: path.clone(),
                 line: index + 1,
                 problem: e.to_string(),

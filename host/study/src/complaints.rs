@@ -12,9 +12,9 @@ impl Complaints {
     pub(crate) fn of(child: &mut Child) -> Self {
         Self(child.stderr.take().map(|mut stderr| {
             std::thread::spawn(move || {
-                let mut text = String::new();
-                let _ = stderr.read_to_string(&mut text);
-                text
+                let mut said = Vec::new();
+                let _ = stderr.read_to_end(&mut said);
+                String::from_utf8_lossy(&said).into_owned()
             })
         }))
     }

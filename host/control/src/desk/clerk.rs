@@ -206,7 +206,7 @@ impl Clerk {
 
     fn read_mail(&mut self) {
         // A folder that cannot be listed now may be listed the next time.
-        let Ok(waiting) = self.mailbox.waiting() else {
+        let Ok(waiting) = self.mailbox.waiting_or_refused() else {
             return;
         };
         // What was taken back before it was read, and since.
