@@ -84,6 +84,28 @@ fn extent(groups: &[Group<'_>], report: &Report) -> String {
             list(report.copies.iter().cloned())
         ));
     }
+    let swapped: Vec<&Row> = report.rows.iter().filter(|row| row.changed > 0).collect();
+    if !swapped.is_empty() {
+        let named = swapped
+            .iter()
+            .map(|row| format!("{} of {}", row.changed, row.schedule));
+        let runs: usize = swapped.iter().map(|row| row.changed).sum();
+        text.push_str(&format!(
+            " In {} another schedule took over under way ({}): they count for the label that they began under.",
+            count(runs, "run"),
+            list(named)
+        ));
+    }
+    let repeated: Vec<&Row> = report.rows.iter().filter(|row| row.repeats > 0).collect();
+    if !repeated.is_empty() {
+        let named = repeated
+            .iter()
+            .map(|row| format!("{} of {}", row.repeats, row.schedule));
+        text.push_str(&format!(
+            " Runs that repeat a seed under the same settings are no seeds more: the mean of a seed's runs is what counts ({}).",
+            list(named)
+        ));
+    }
     text
 }
 

@@ -111,12 +111,21 @@ pub(super) fn compare(
         }
     };
     let training = |place: usize| &groups[place].first().file.spec.training;
+    // Once for each label: of a grid, each is held against each baseline.
+    let keys: Vec<_> = (0..groups.len())
+        .into_par_iter()
+        .map(|place| training_keys(training(place)))
+        .collect();
+    let differing = |a: usize, b: usize| {
+        let all = keys[a].iter();
+        all.filter(|(key, value)| keys[b].get(*key) != Some(*value))
+            .count()
+    };
     // Labels of a grid share their place in the study, and train differently. Those of single runs, which no study has
     // given a place, are a baseline and what is compared with it.
     let (bases, others): (Vec<usize>, Vec<usize>) = whole.into_iter().partition(|&place| {
         chosen.is_some_and(|chosen| {
-            place == chosen
-                || index(place) == index(chosen) && differing(training(place), training(chosen)) > 0
+            place == chosen || index(place) == index(chosen) && differing(place, chosen) > 0
         })
     });
     let mut found: Vec<Comparison> = others
@@ -128,8 +137,7 @@ pub(super) fn compare(
             let base = match alike[..] {
                 [only] => only,
                 // Of a grid: the one whose values are this label's.
-                _ => (alike.into_iter())
-                    .min_by_key(|&base| differing(training(base), training(place)))?,
+                _ => (alike.into_iter()).min_by_key(|&base| differing(base, place))?,
             };
             Some(one(&rows[place], &rows[base]))
         })
@@ -159,14 +167,6 @@ pub(super) fn compare(
         detectable: steps.get(steps.len() / 2).copied(),
         rows: found,
     })
-}
-
-/// How many keys of what two labels train have other values.
-fn differing(a: &Training, b: &Training) -> usize {
-    let (a, b) = (training_keys(a), training_keys(b));
-    a.iter()
-        .filter(|(key, value)| b.get(*key) != Some(value))
-        .count()
 }
 
 /// Whether two labels train the same model on the same data for as long, and are tested alike: an optimizer of its own is part

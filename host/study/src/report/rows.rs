@@ -46,7 +46,9 @@ pub struct Row {
     /// Sets of pictures that the runs have kept, told apart by their files' names and sizes: more than one if a picture was
     /// another before the last of them began.
     pub pictures: usize,
-    /// Accuracy of each seed's run.
+    /// Runs with an accuracy that repeat another's seed: of each seed, the mean of its runs is what counts.
+    pub repeats: usize,
+    /// Accuracy of each seed's run, or of its runs on average.
     pub accuracies: BTreeMap<u64, f64>,
     /// The least accuracy of a run that did not diverge.
     #[serde(skip)]
@@ -68,11 +70,19 @@ pub struct Reached {
 
 pub(super) fn row(group: &Group<'_>) -> Row {
     let results: Vec<&SummaryRow> = group.runs.iter().filter_map(|run| run.result()).collect();
-    let over = |value: fn(&SummaryRow) -> Option<f64>| -> Vec<f64> {
-        let values = results.iter().filter_map(|row| value(row));
-        values.filter(|value| value.is_finite()).collect()
-    };
-    let accuracies = over(|row| row.final_eval_accuracy);
+    let seconds: Vec<f64> = results.iter().map(|row| row.wall_seconds).collect();
+    let tested: Vec<(u64, f64)> = results
+        .iter()
+        .filter_map(|row| Some((row.seed, row.final_eval_accuracy?)))
+        .filter(|(_, accuracy)| accuracy.is_finite())
+        .collect();
+    let by_seed = each_seed(&tested);
+    let accuracies: Vec<f64> = by_seed.values().copied().collect();
+    let losses = results
+        .iter()
+        .filter_map(|row| Some((row.seed, row.final_train_loss?)))
+        .filter(|(_, loss)| loss.is_finite());
+    let losses = each_seed(&losses.collect::<Vec<_>>());
     let changed = |run: &&&Run| !run.takeovers.is_empty();
     let plugins: BTreeSet<&str> = (group.runs.iter())
         .filter_map(|run| run.schedule_sha256.as_deref())
@@ -84,27 +94,39 @@ pub(super) fn row(group: &Group<'_>) -> Row {
         bootstrap: bca(&accuracies),
         area: None,
         reached: None,
-        train_loss: estimate(&over(|row| row.final_train_loss)),
-        seconds: estimate(&over(|row| Some(row.wall_seconds))),
+        train_loss: estimate(&losses.into_values().collect::<Vec<_>>()),
+        seconds: estimate(&seconds),
         diverged: results
             .iter()
             .filter(|row| row.status == RunStatus::Diverged)
             .count(),
-        untested: results.len() - accuracies.len(),
+        untested: results.len() - tested.len(),
+        repeats: tested.len() - by_seed.len(),
         runs: group.runs.len(),
         changed: group.runs.iter().filter(changed).count(),
         plugins: plugins.len(),
         pictures: pictures(group),
-        accuracies: results
-            .iter()
-            .filter_map(|row| Some((row.seed, row.final_eval_accuracy?)))
-            .collect(),
+        accuracies: by_seed,
         least_finished: results
             .iter()
             .filter(|row| row.status != RunStatus::Diverged)
             .filter_map(|row| row.final_eval_accuracy)
             .min_by(f64::total_cmp),
     }
+}
+
+/// The mean of each seed's values. Runs of one seed share their weights and batches: to statistics they are one observation.
+fn each_seed(values: &[(u64, f64)]) -> BTreeMap<u64, f64> {
+    let mut seeds: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for (seed, value) in values {
+        seeds.entry(*seed).or_default().push(*value);
+    }
+    let mean = |all: Vec<f64>| match all[..] {
+        [only] => only,
+        _ => all.iter().sum::<f64>() / all.len() as f64,
+    };
+    let means = seeds.into_iter().map(|(seed, all)| (seed, mean(all)));
+    means.collect()
 }
 
 /// How many sets of pictures the runs have kept, of a schedule that names one.
@@ -142,7 +164,7 @@ fn list(folder: &Path, place: &Path, files: &mut BTreeSet<(PathBuf, u64)>) {
 impl Row {
     /// Adds what only the runs' logs tell.
     pub(super) fn add(&mut self, trace: &Trace, target: Option<f64>) {
-        self.area = estimate(&trace.areas);
+        self.area = estimate(&each_seed(&trace.areas).into_values().collect::<Vec<_>>());
         self.reached = target.and_then(|_| reached(&trace.reached));
     }
 }

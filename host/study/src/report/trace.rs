@@ -23,8 +23,8 @@ pub(crate) struct Trace {
     pub(crate) seed: u64,
     /// Steps at which a schedule took over in the first run.
     pub(crate) marks: Vec<f64>,
-    /// Mean accuracy over the steps, of each run that has a result.
-    pub(crate) areas: Vec<f64>,
+    /// Seed, and mean accuracy over the steps, of each run that has a result.
+    pub(crate) areas: Vec<(u64, f64)>,
     /// When each run that has a result came to the target.
     pub(crate) reached: Vec<Option<Reach>>,
 }
@@ -88,7 +88,10 @@ impl Trace {
             }
             // A branch's seconds begin at its fork, and its trunk had been tested before.
             if run.result().is_some() && !group.is_forked() {
-                trace.areas.extend(area(curve, run.total_steps()));
+                let area = area(curve, run.total_steps());
+                trace
+                    .areas
+                    .extend(area.map(|area| (run.file.spec.seed, area)));
                 let hit = target.and_then(|at| curve.iter().find(|test| test.accuracy >= at));
                 trace.reached.push(hit.map(|test| Reach {
                     steps: test.step,

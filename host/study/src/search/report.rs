@@ -232,8 +232,12 @@ fn confirmed(text: &mut String, search: &Search, tuning: &Tuning) {
     let _ = writeln!(
         text,
         "\n## With {count} fresh seeds\n\nThe numbers to report: these seeds{unseen} were not used in the search, so these scores \
-         had no part in the selection{seen}.\n\n| candidate | test {metric} | seeds | diverged |\n\
-         | --- | ---: | ---: | ---: |"
+         had no part in the selection{seen}. After ± is half of the mean's 95 % interval (Student's t).\n\n\
+         | candidate | test {metric}{} | seeds | diverged |\n| --- | ---: | ---: | ---: |",
+        match metric {
+            Metric::Accuracy => ", %",
+            Metric::Loss => "",
+        }
     );
     for one in &tuning.confirmed {
         let _ = writeln!(
@@ -243,6 +247,26 @@ fn confirmed(text: &mut String, search: &Search, tuning: &Tuning) {
             score(metric, one.mean, one.half_width),
             seeds(one),
             one.diverged
+        );
+    }
+    let order = |a: f64, b: f64| match metric {
+        Metric::Accuracy => a.total_cmp(&b),
+        Metric::Loss => b.total_cmp(&a),
+    };
+    // Of equal ones the first, which the search ranked higher.
+    let with_mean = tuning
+        .confirmed
+        .iter()
+        .rev()
+        .filter_map(|one| Some((one, one.mean?)));
+    if let Some((first, _)) = with_mean.max_by(|a, b| order(a.1, b.1))
+        && first.candidate != tuning.best.candidate
+    {
+        let _ = writeln!(
+            text,
+            "\n**Not confirmed: {} has the better mean here, and the search had chosen {}.** Whether the two differ at all, \
+             `pixelrate report` tells of these runs' folder.",
+            first.candidate, tuning.best.candidate
         );
     }
     if metric == Metric::Loss && tuning.confirmed.iter().any(|one| one.diverged > 0) {

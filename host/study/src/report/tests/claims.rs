@@ -104,7 +104,7 @@ fn runs_of_one_label_with_other_settings_are_not_averaged_and_repetitions_not_co
         ("c", 0.3, 0, 0.9),
         ("d", 0.1, 0, 0.5),
         // Alike, but for what came of it: its file or picture was edited in between.
-        ("e", 0.1, 1, 0.7),
+        ("e", 0.1, 1, 0.8),
     ] {
         let mut spec = labelled("fixed", 0, seed);
         spec.run = name.to_owned();
@@ -126,6 +126,14 @@ fn runs_of_one_label_with_other_settings_are_not_averaged_and_repetitions_not_co
         ]
     );
     assert_eq!(found.copies, ["d (of a)"]);
+    // Two runs of a seed are one observation.
+    let row = &found.rows[0];
+    assert_eq!((row.repeats, row.accuracy.unwrap().count), (1, 2));
+    assert!(
+        found.claims[0].contains("the mean of a seed's runs is what counts (1 of fixed)"),
+        "{:?}",
+        found.claims
+    );
     // Nobody is first of two that came to the same.
     let other = labelled("other", 1, 0);
     run(&study, &other, 0.9, RunStatus::Finished);
