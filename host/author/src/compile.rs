@@ -48,7 +48,8 @@ impl Call {
 }
 
 /// Compiles the plugin of `folder` to `<name>.wasm` there, and gives its path. `say` is shown each command before it
-/// runs; what compilers print goes where this program's own output goes.
+/// runs; what compilers print goes where this program's own output goes. A build that fails leaves the plugin of the one
+/// before, as a run that begins under it needs.
 ///
 /// # Errors
 /// [`Error::Language`], [`Error::Missing`], [`Error::Old`], [`Error::Compiler`] and [`Error::NoOutput`].
@@ -59,6 +60,7 @@ pub fn build(
 ) -> Result<PathBuf, Error> {
     let (language, name) = (language::find(&manifest.language)?, &manifest.name);
     let output = folder.join(format!("{name}.wasm"));
+    let before = std::fs::read(&output).ok();
     // What an earlier build left must not pass for this one's.
     match std::fs::remove_file(&output) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -66,6 +68,29 @@ pub fn build(
         }
         _ => {}
     }
+    let compiled = compile(folder, language, name, &output, say);
+    if compiled.is_err()
+        && let Some(before) = before
+    {
+        replace(&output, &before)?;
+    }
+    compiled.map(|()| output)
+}
+
+/// Writes the plugin at once: a run may begin under it at any moment.
+fn replace(output: &Path, wasm: &[u8]) -> Result<(), Error> {
+    let draft = output.with_extension(format!("wasm.{}.tmp", std::process::id()));
+    std::fs::write(&draft, wasm).map_err(Error::io("write", &draft))?;
+    std::fs::rename(&draft, output).map_err(Error::io("write", output))
+}
+
+fn compile(
+    folder: &Path,
+    language: &Language,
+    name: &str,
+    output: &Path,
+    say: &mut dyn FnMut(&Step),
+) -> Result<(), Error> {
     match language.compiler {
         Compiler::Text => {
             let path = folder.join("schedule.wat");
@@ -73,7 +98,7 @@ pub fn build(
             let wasm = wat::Parser::new()
                 .parse_bytes(Some(&path), &text)
                 .map_err(|e| Error::Text(e.to_string()))?;
-            std::fs::write(&output, wasm).map_err(Error::io("write", &output))?;
+            replace(output, &wasm)?;
         }
         Compiler::Cargo => {
             let package = name.replace('-', "_");
@@ -91,7 +116,8 @@ pub fn build(
                     ),
                 });
             }
-            std::fs::copy(&built, &output).map_err(Error::io("read", &built))?;
+            let wasm = std::fs::read(&built).map_err(Error::io("read", &built))?;
+            replace(output, &wasm)?;
         }
         Compiler::Programs(calls) => {
             for call in calls {
@@ -105,11 +131,11 @@ pub fn build(
         }
     }
     if output.is_file() {
-        Ok(output)
+        Ok(())
     } else {
         Err(Error::NoOutput {
             language: language.title,
-            path: output,
+            path: output.to_owned(),
         })
     }
 }
@@ -132,11 +158,14 @@ mod tests {
         let source = folder.path().join("schedule.wat");
         std::fs::write(&source, "(module)").unwrap();
         let built = build(folder.path(), &manifest("wat"), &mut |_| {}).unwrap();
-        assert!(std::fs::read(&built).unwrap().starts_with(b"\0asm"));
+        let before = std::fs::read(&built).unwrap();
+        assert!(before.starts_with(b"\0asm"));
         std::fs::write(&source, "(module\n (func (wrong)))").unwrap();
         let problem = build(folder.path(), &manifest("wat"), &mut |_| {}).unwrap_err();
         assert!(problem.to_string().contains("schedule.wat:2:"), "{problem}");
-        assert!(!built.exists(), "an old plugin passes for a new one");
+        assert_eq!(std::fs::read(&built).unwrap(), before);
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 2, "a draft is left");
     }
 
     #[test]

@@ -20,11 +20,13 @@ use pixelrate_trainer::spec::RunSpec;
 use pixelrate_trainer::train::Stop;
 
 use crate::plan::Plan;
+use crate::rebuild::Turns;
 use crate::{Error, rebuild};
 pub use beat::{Beat, News};
 use kept::Kept;
 pub use order::put_in_order;
-use process::{Lifelines, reached, wait_for_its_last_process};
+pub(crate) use process::wait_for_its_last_process;
+use process::{Lifelines, reached};
 use screen::Screen;
 pub(crate) use unchanged::{comparable, difference, refuse, unchanged};
 
@@ -61,6 +63,23 @@ fn has_data(runs: &[RunSpec], kept: &Kept) -> Result<(), Error> {
     Ok(())
 }
 
+/// Refuses a study whose runs were begun under other specs, before anything in its folder is touched. Threads that are still to
+/// be found are those that each run has.
+///
+/// # Errors
+/// [`Error::Changed`] with the first difference; a run's `run.toml` cannot be read.
+pub fn refuse_changed(plan: &Plan, folder: &Path) -> Result<(), Error> {
+    let kept = Kept::of(folder);
+    for spec in &plan.runs {
+        if plan.threads_open {
+            kept.unchanged_but_for_threads(spec, folder)?;
+        } else {
+            kept.unchanged(spec, folder)?;
+        }
+    }
+    Ok(())
+}
+
 /// Runs what of `plan` is not done yet, `jobs` at a time, to the end or to a stop before the step `until`. A run on a GPU is a
 /// thread of this process, in which it has a stream and a graph of its own. Every other is a process of `program`, called as `program run --resume FOLDER --beats` or
 /// `program run --spec FILE --folder FOLDER --beats`, which stops, and can be resumed, when its standard input ends: that
@@ -86,6 +105,7 @@ pub fn run(
     let next = AtomicUsize::new(0);
     let ends = Mutex::new(vec![RunEnd::Stopped; plan.runs.len()]);
     let (lifelines, over) = (Lifelines::default(), AtomicBool::new(false));
+    let turns = Turns::default();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
@@ -97,7 +117,8 @@ pub fn run(
         });
         scope.spawn(|| {
             let done = || over.load(Ordering::Relaxed) || stop.asked();
-            if let Err(problem) = rebuild::watch(&plan.builds, &done, &|line| screen.news(line)) {
+            let tell = |line: &str| screen.news(line);
+            if let Err(problem) = rebuild::watch(&plan.builds, folder, &turns, &done, &tell) {
                 screen.news(&format!("sources are not watched: {problem}"));
             }
         });
@@ -113,9 +134,9 @@ pub fn run(
                         let at = folder.join(&spec.run);
                         let end = if here::is_due(spec) && !reached(&at, until) {
                             wait_for_its_last_process(&at);
-                            here::run(spec, until, &at, &screen, stop)
+                            here::run(spec, until, &at, &screen, &turns, stop)
                         } else {
-                            process::run(spec, until, &at, program, &screen, &lifelines)
+                            process::run(spec, until, &at, program, &screen, &turns, &lifelines)
                         };
                         kept.keep(spec, &at);
                         end

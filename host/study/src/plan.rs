@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use pixelrate_compose::Places;
 use pixelrate_sandbox::{Engine, EngineOptions, Plugin, RunFacts, Schedule, conformance};
-use pixelrate_trainer::data;
 use pixelrate_trainer::spec::{RunSpec, ScheduleSpec, Training};
+use pixelrate_trainer::{Error as TrainerError, data};
 
 use crate::Error;
 use crate::rebuild::Build;
@@ -224,7 +224,17 @@ impl Planner<'_> {
                     .run()
                     .map_err(|problem| self.wrong_in(index, &["build"], problem))?;
             }
-            builds.push(build);
+            let is_same = |known: &&mut Build| {
+                known.command == build.command && known.sources == build.sources
+            };
+            match builds.iter_mut().find(is_same) {
+                // One command for several schedules is called once for all of them.
+                Some(known) => {
+                    known.label = format!("{}, {}", known.label, build.label);
+                    known.plugins.extend(build.plugins);
+                }
+                None => builds.push(build),
+            }
         }
         Ok(builds)
     }
@@ -391,6 +401,12 @@ impl Planner<'_> {
             }
             other => self.wrong_in(index, &["plugin"], other.to_string()),
         })?;
+        if let Some(whole) = data::train_examples(&spec.training.dataset)
+            && let Err(TrainerError::Spec { key, problem }) = spec.training.check_examples(whole)
+        {
+            let paths: [&[&str]; 2] = [&["training", &key], &["training"]];
+            return Err(self.wrong(&paths, format!("`{key}` {problem}")));
+        }
         let facts = facts(spec);
         if facts.total_steps == 0 {
             let problem = format!(

@@ -14,6 +14,7 @@ use pixelrate_runlog::{
     EvalRow, EventKind, EventRow, RunStatus, StepRow, read_steps, read_summary,
 };
 use pixelrate_sandbox::{Limits, OnFault, Value};
+use pixelrate_trainer::data;
 use pixelrate_trainer::model::NONE;
 use pixelrate_trainer::spec::{Found, RunSpec, ScheduleSpec, Training};
 use pixelrate_trainer::train::{self, Herald, Observer, Progress, Stop};
@@ -126,6 +127,9 @@ impl Options {
             ));
         }
         let mut training = self.training.clone();
+        if let Some(whole) = data::train_examples(&training.dataset) {
+            training.check_examples(whole)?;
+        }
         let examples = plan::expected_examples(&training);
         // Half a step more, so that rounding down gives the steps that are wanted.
         training.epochs =

@@ -257,6 +257,23 @@ pub fn decide(question: &Question<'_>, stop: &Stop) -> Result<Option<Decision>, 
     }))
 }
 
+/// How many of `runs` train side by side where nothing is measured: as many as are asked for, or as there are cores for; on a GPU,
+/// as many as it has room for.
+pub fn by_rule(runs: &[RunSpec], asked: Option<usize>) -> usize {
+    let on_a_gpu = runs.iter().any(|run| device::has_streams(&run.training));
+    let threads = runs.iter().map(|run| run.training.threads).max();
+    let otherwise = || match on_a_gpu {
+        true => RUNS_ON_A_GPU,
+        false => Cores::here().count / threads.unwrap_or(1).max(1) as usize,
+    };
+    let most = if on_a_gpu {
+        device::STREAMS
+    } else {
+        usize::MAX
+    };
+    asked.unwrap_or_else(otherwise).clamp(1, most)
+}
+
 fn plain(runs: usize, threads: u32, why: Option<&str>) -> Decision {
     Decision {
         split: Split { runs, threads },

@@ -4,6 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::RwLockReadGuard;
 
 use indicatif::ProgressBar;
 use pixelrate_runlog::{EventKind, EventRow};
@@ -13,6 +14,7 @@ use pixelrate_trainer::train::{self, Ending, Herald, Observer, Progress, Stop};
 use super::process::reached;
 use super::screen::Screen;
 use super::{Beat, News, RunEnd};
+use crate::rebuild::Turns;
 
 /// Whether the run trains on a GPU of this machine.
 pub(super) fn is_due(spec: &RunSpec) -> bool {
@@ -25,6 +27,7 @@ pub(super) fn run(
     until: Option<u64>,
     folder: &Path,
     screen: &Screen,
+    turns: &Turns,
     stop: &Stop,
 ) -> RunEnd {
     let stop = until.map_or_else(|| stop.clone(), |step| stop.before(step));
@@ -33,6 +36,8 @@ pub(super) fn run(
         run: &spec.run,
         bar: &bar,
         screen,
+        // One that goes on has its plugin in its folder.
+        turn: (!folder.join("run.toml").exists()).then(|| turns.begin_run()),
     };
     // As a process that panics, it takes no other along.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -42,6 +47,7 @@ pub(super) fn run(
             train::begin(spec, folder, &mut shown, &stop)
         }
     }));
+    drop(shown);
     bar.finish_and_clear();
     match outcome {
         Err(_) => RunEnd::Failed("it panicked; the reason is above".to_owned()),
@@ -60,14 +66,18 @@ struct Shown<'a> {
     run: &'a str,
     bar: &'a ProgressBar,
     screen: &'a Screen,
+    /// Until the first thing that the run shows.
+    turn: Option<RwLockReadGuard<'a, ()>>,
 }
 
 impl Observer for Shown<'_> {
     fn progress(&mut self, progress: &Progress) {
+        self.turn.take();
         Beat::from(progress).show(self.bar);
     }
 
     fn event(&mut self, row: &EventRow) {
+        self.turn.take();
         if row.kind != EventKind::Log
             && let Some(news) = News::of(row)
         {
@@ -118,7 +128,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().join(&spec.run);
         let screen = Screen::new(1);
-        let train = |until, stop: &Stop| run(&spec, until, &at, &screen, stop);
+        let train = |until, stop: &Stop| run(&spec, until, &at, &screen, &Turns::default(), stop);
         assert_eq!(train(Some(5), &Stop::default()), RunEnd::Reached);
         assert_eq!(read_steps(&at).unwrap().len(), 5);
         let stopped = Stop::default();
@@ -139,6 +149,7 @@ mod tests {
             None,
             &folder.path().join("run"),
             &Screen::new(1),
+            &Turns::default(),
             &Stop::default(),
         );
         assert!(

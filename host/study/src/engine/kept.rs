@@ -6,7 +6,7 @@ use pixelrate_runlog::RunStatus;
 use pixelrate_trainer::spec::RunSpec;
 
 use super::RunEnd;
-use super::unchanged::{same, unchanged};
+use super::unchanged::{begun, same};
 use crate::Error;
 use crate::ended::EndedRuns;
 use crate::report::KeptCurves;
@@ -25,14 +25,35 @@ impl Kept {
         }
     }
 
-    /// As [`unchanged`], with what is known of a run that has ended.
+    /// As [`unchanged`](super::unchanged), with what is known of a run that has ended.
     pub(super) fn unchanged(&self, spec: &RunSpec, study: &Path) -> Result<(), Error> {
-        let folder = study.join(&spec.run);
+        match self.began(spec, study)? {
+            Some(began) => same(&began, spec, &study.join(&spec.run)),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, of a spec that takes its threads from the run.
+    pub(super) fn unchanged_but_for_threads(
+        &self,
+        spec: &RunSpec,
+        study: &Path,
+    ) -> Result<(), Error> {
+        let Some(began) = self.began(spec, study)? else {
+            return Ok(());
+        };
+        let mut spec = spec.clone();
+        spec.training.threads = began.training.threads;
+        same(&began, &spec, &study.join(&spec.run))
+    }
+
+    /// As what a run was begun, if it was.
+    fn began(&self, spec: &RunSpec, study: &Path) -> Result<Option<RunSpec>, Error> {
         // What is wrong with its files is told by its own process.
         let ended = self.ended.get(&spec.run).ok().flatten();
         match ended.and_then(|ended| ended.file) {
-            Some(began) => same(&began.spec, spec, &folder),
-            None => unchanged(spec, &folder),
+            Some(file) => Ok(Some(file.spec)),
+            None => begun(&study.join(&spec.run)),
         }
     }
 

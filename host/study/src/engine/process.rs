@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use pixelrate_runlog::{Held, RunStatus, held, read_summary};
@@ -15,6 +15,7 @@ use super::screen::Screen;
 use super::{Beat, News, RunEnd};
 use crate::Error;
 use crate::complaints::Complaints;
+use crate::rebuild::Turns;
 
 /// How long a process that has a run is given to end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,19 +51,22 @@ pub(super) fn run(
     folder: &Path,
     program: &Path,
     screen: &Screen,
+    turns: &Turns,
     lifelines: &Lifelines,
 ) -> RunEnd {
     if reached(folder, until) {
         return RunEnd::Reached;
     }
     wait_for_its_last_process(folder);
+    // One that goes on has its plugin in its folder.
+    let turn = (!folder.join("run.toml").exists()).then(|| turns.begin_run());
     let mut child = match start(spec, until, folder, program) {
         Ok(child) => child,
         Err(problem) => return RunEnd::Failed(problem.to_string()),
     };
     let process = child.id();
     lifelines.hold(&mut child);
-    let outcome = follow(child, spec, screen);
+    let outcome = follow(child, spec, screen, turn);
     lifelines.release(process);
     match (outcome, read_summary(folder)) {
         (Err(problem), _) => RunEnd::Failed(problem),
@@ -76,7 +80,7 @@ pub(super) fn run(
 
 /// A run whose study was killed a moment ago is about to stop: there is no need to fail because of it. Who has the run for
 /// longer means to have it.
-pub(super) fn wait_for_its_last_process(folder: &Path) {
+pub(crate) fn wait_for_its_last_process(folder: &Path) {
     let began = Instant::now();
     while matches!(held(folder), Ok(Held::By(_))) && began.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(20));
@@ -115,6 +119,9 @@ fn start(
         std::fs::write(&file, text).map_err(|source| Error::io("write", &file, source))?;
         command.arg("--spec").arg(file).arg("--folder").arg(folder);
     }
+    // Ctrl-C in a terminal is for the study alone, which tells its runs: one that begins would end by it, as failed.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     // One operation's threads are the run's own number, whatever the environment says.
     command.env("OMP_NUM_THREADS", spec.training.threads.to_string());
     command
@@ -126,12 +133,19 @@ fn start(
         .map_err(|source| Error::io("start", program, source))
 }
 
-/// Reads a run's beats until it ends. The error is what it wrote to its standard error.
-fn follow(mut child: Child, spec: &RunSpec, screen: &Screen) -> Result<(), String> {
+/// Reads a run's beats until it ends; from the first on, it needs its `turn` no more. The error is what it wrote to its
+/// standard error.
+fn follow(
+    mut child: Child,
+    spec: &RunSpec,
+    screen: &Screen,
+    mut turn: Option<RwLockReadGuard<'_, ()>>,
+) -> Result<(), String> {
     let complaints = Complaints::of(&mut child);
     let bar = screen.bar(&spec.run);
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            turn.take();
             if let Ok(News { news }) = serde_json::from_str(&line) {
                 screen.news(&format!("{}: {news}", spec.run));
             } else if let Ok(beat) = serde_json::from_str::<Beat>(&line) {

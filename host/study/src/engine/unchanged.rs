@@ -6,13 +6,21 @@ use pixelrate_trainer::spec::RunSpec;
 
 use crate::Error;
 
-/// Refuses a folder whose run was begun under another spec.
-pub(crate) fn unchanged(spec: &RunSpec, folder: &Path) -> Result<(), Error> {
+/// As what the run in `folder` was begun; `None` if there is none.
+pub(super) fn begun(folder: &Path) -> Result<Option<RunSpec>, Error> {
     let file = folder.join("run.toml");
     if !file.exists() {
-        return Ok(());
+        return Ok(None);
     }
-    same(&RunSpec::read(&file)?, spec, folder)
+    Ok(Some(RunSpec::read(&file)?))
+}
+
+/// Refuses a folder whose run was begun under another spec.
+pub(crate) fn unchanged(spec: &RunSpec, folder: &Path) -> Result<(), Error> {
+    match begun(folder)? {
+        Some(began) => same(&began, spec, folder),
+        None => Ok(()),
+    }
 }
 
 /// Refuses to go on with the run in `folder`, which began as `began`, under a spec that differs.

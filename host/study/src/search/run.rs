@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use pixelrate_runlog::{EventKind, read_summary};
+use pixelrate_runlog::{self as runlog, EventKind, read_summary};
+use pixelrate_trainer::Error as TrainerError;
 use pixelrate_trainer::train::{self, Stop};
 
 use super::candidates::{Candidate, Search};
@@ -134,7 +135,8 @@ fn climb(
     })
 }
 
-/// Tells each run of a candidate what was decided: an event of its log. One that was dropped is closed with it.
+/// Tells each run of a candidate what was decided: an event of its log. One that was dropped is closed with it. A run that
+/// another process has, such as a `resume` of the user's, is told by the next call.
 fn tell_runs(folder: &Path, choice: &Choice) -> Result<(), Error> {
     for seed in &choice.seeds {
         let run = folder.join(format!("{}-seed{seed}", choice.candidate));
@@ -142,10 +144,15 @@ fn tell_runs(folder: &Path, choice: &Choice) -> Result<(), Error> {
         if read_summary(&run)?.is_some() || !run.join("run.toml").exists() {
             continue;
         }
-        if choice.goes_on {
-            train::note(&run, EventKind::Judged, &choice.why)?;
+        engine::wait_for_its_last_process(&run);
+        let told = if choice.goes_on {
+            train::note(&run, EventKind::Judged, &choice.why)
         } else {
-            train::set_aside(&run, EventKind::Judged, &choice.why)?;
+            train::set_aside(&run, EventKind::Judged, &choice.why)
+        };
+        match told {
+            Err(TrainerError::Log(runlog::Error::Locked { .. })) => {}
+            other => other?,
         }
     }
     Ok(())
