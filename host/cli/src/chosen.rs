@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use pixelrate_study::runs::{self, Filter, State};
@@ -26,6 +28,19 @@ impl Args {
     /// There is none.
     pub(crate) fn folders(&self) -> Result<Chosen> {
         self.those(Others::Over, |state| !state.is_over())
+    }
+
+    /// The folder that is named, if no runs in it are told apart from others.
+    pub(crate) fn whole(&self) -> Option<&Path> {
+        self.filters.is_empty().then_some(&self.run)
+    }
+
+    /// The folders of all runs that have begun, those that are over, too.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn begun(&self) -> Result<Chosen> {
+        self.those(Others::Over, |_| true)
     }
 
     /// The folders of the runs that run now, or of the one that is named itself.
@@ -139,22 +154,40 @@ impl Chosen {
     }
 }
 
-/// Asks each run, side by side.
+/// Runs that are asked at once. Most answers are waited for; those of stopped runs take a rehearsal each.
+const AT_ONCE: usize = 64;
+
+/// Asks each run, many side by side.
 pub(crate) fn each(
     runs: &[PathBuf],
     ask: impl Fn(&Path) -> Result<Answer, Error> + Sync,
 ) -> Vec<Result<Answer, Error>> {
+    let (next, answers) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let serve = || {
+        while let Some((place, run)) = {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            runs.get(place).map(|run| (place, run))
+        } {
+            let answer = ask(run);
+            let mut all = answers.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push((place, answer));
+        }
+    };
     std::thread::scope(|scope| {
-        let asked: Vec<_> = runs.iter().map(|run| scope.spawn(|| ask(run))).collect();
-        asked
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
-    })
+        // The system may give fewer threads than are wanted: the others' runs are asked by this one.
+        for _ in 1..runs.len().min(AT_ONCE) {
+            if std::thread::Builder::new()
+                .spawn_scoped(scope, serve)
+                .is_err()
+            {
+                break;
+            }
+        }
+        serve();
+    });
+    let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    answers.sort_by_key(|(place, _)| *place);
+    answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
 /// Prints a line for each run. `will` and `did` say what was asked for: "takes over", "took over".

@@ -14,7 +14,13 @@ pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
     /// Where the data sets lie.
-    #[arg(long, env = "PIXELRATE_DATA", default_value = "data", global = true)]
+    #[arg(
+        long,
+        visible_alias = "data-folder",
+        env = "PIXELRATE_DATA",
+        default_value = "data",
+        global = true
+    )]
     folder: PathBuf,
 }
 

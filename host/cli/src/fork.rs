@@ -10,6 +10,7 @@ use pixelrate_study::engine::{self, RunEnd};
 use pixelrate_study::fork::{self, Branch};
 use pixelrate_study::plan::Plan;
 use pixelrate_study::report::Options;
+use pixelrate_study::split;
 use pixelrate_study::steer::Wish;
 
 use crate::{chosen, run, signals, swap};
@@ -42,7 +43,7 @@ pub(crate) struct Args {
     /// Make the new runs' folders, but train nothing: `pixelrate resume` trains one.
     #[arg(long)]
     only_prepare: bool,
-    /// Runs in parallel [default: cores divided by threads per run].
+    /// Runs in parallel, at most 32 on a GPU [default: cores divided by threads per run; on a GPU 8].
     #[arg(long)]
     jobs: Option<usize>,
 }
@@ -70,7 +71,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         .collect();
     // Those of a study train together.
     let mut studies: BTreeMap<PathBuf, Vec<Branch>> = BTreeMap::new();
-    for folder in args.runs.folders()?.folders {
+    for folder in args.runs.begun()?.folders {
         let made = fork::fork(&folder, at, &wishes, &mut run::Bar::new(), &stop);
         let not_trained = || {
             if !studies.is_empty() {
@@ -116,12 +117,6 @@ fn train(
     jobs: Option<usize>,
     stop: &pixelrate_trainer::train::Stop,
 ) -> Result<ExitCode> {
-    let threads = branches
-        .iter()
-        .map(|b| b.spec.training.threads as usize)
-        .max();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = jobs.unwrap_or((cores / threads.unwrap_or(1)).max(1));
     let plan = Plan {
         name: branches[0].spec.study.clone(),
         jobs: None,
@@ -131,6 +126,7 @@ fn train(
         report: Options::default(),
     };
     let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let jobs = split::by_rule(&plan.runs, jobs);
     let ends = engine::run(&plan, None, study, &program, jobs, stop)?;
     let mut code = ExitCode::SUCCESS;
     for (spec, end) in plan.runs.iter().zip(ends) {

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use pixelrate_sandbox::GuardOptions;
 use pixelrate_study::counted::count;
+use pixelrate_study::lock::StudyLock;
+use pixelrate_study::runs::{self, RunFolder};
 use pixelrate_study::search::file::{SearchKeys, SearchedSchedule};
 use pixelrate_study::search::{self, End, Metric, Search, SearchFile};
 use pixelrate_study::spec::Study;
@@ -119,7 +121,20 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         list(&search);
         return Ok(ExitCode::SUCCESS);
     }
+    if !folder.join(search::FILE).exists()
+        && let Err(runs::Error::Many { first, .. }) = RunFolder::open(&folder)
+    {
+        bail!(
+            "{} holds runs of a study, such as {}: name the search otherwise",
+            folder.display(),
+            first.display()
+        );
+    }
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    let lock = StudyLock::take(&folder)?;
     let stop = signals::stop()?;
+    lock.heed(&stop);
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let runs = search.all_runs();
     let question = Question {

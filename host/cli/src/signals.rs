@@ -1,5 +1,7 @@
 //! Ctrl-C: the first asks for a stop that keeps everything, the second ends the program.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anyhow::{Context, Result};
 use pixelrate_trainer::train::Stop;
 
@@ -29,9 +31,13 @@ fn is_ignored(signal: libc::c_int) -> bool {
 pub(crate) fn stop() -> Result<Stop> {
     let stop = Stop::default();
     let asked = stop.clone();
+    // The stop may also be asked for by whoever started this process: that is no Ctrl-C before this one.
+    let interrupted = AtomicBool::new(false);
     on_interrupt(move || {
-        if asked.asked() {
-            std::process::exit(130);
+        if interrupted.swap(true, Ordering::Relaxed) {
+            // SAFETY: It ends the process and runs none of its code. `exit` would run libtorch's destructors while other threads
+            // still compute with what they destroy.
+            unsafe { libc::_exit(130) };
         }
         asked.ask();
     })?;

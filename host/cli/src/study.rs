@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use pixelrate_study::counted::count;
 use pixelrate_study::engine::{self, RunEnd};
+use pixelrate_study::lock::StudyLock;
 use pixelrate_study::split::{self, Decision, Jobs, Question};
-use pixelrate_study::{plan, queue, report};
+use pixelrate_study::{plan, queue, report, search};
 
 use crate::{signals, trial};
 
@@ -40,7 +41,16 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let folder = std::path::absolute(args.runs.join(&plan.name))?;
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
+    if folder.join(search::FILE).exists() {
+        bail!(
+            "{} is a search's: name the study otherwise",
+            folder.display()
+        );
+    }
+    let lock = StudyLock::take(&folder)?;
+    engine::refuse_changed(&plan, &folder)?;
     let stop = signals::stop()?;
+    lock.heed(&stop);
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let question = Question {
         runs: &plan.runs,
@@ -66,9 +76,9 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         folder.display(),
         why.map_or_else(String::new, |why| format!(" ({why})"))
     );
+    engine::put_in_order(&plan, &folder)?;
     plan.report.keep(&folder)?;
     queue::keep(&plan, &folder)?;
-    engine::put_in_order(&plan, &folder)?;
     let ends = engine::run(&plan, None, &folder, &program, split.runs, &stop)?;
     let whole = |end: &RunEnd| !matches!(end, RunEnd::Stopped | RunEnd::Failed(_));
     match report::report(&folder, &folder.join("report"), &plan.report) {

@@ -10,13 +10,14 @@
 mod common;
 
 use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{logged, pixelrate, said, study};
 use pixelrate_runlog::read_steps;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 const TWO: &str = "[[schedule]]\nplugin = \"cyclic\"\nparams = { step_size = 10 }\n\n\
                    [[schedule]]\nlabel = \"adam\"\nplugin = \"fixed\"\nparams = { learning_rate = 3e-4 }\n\
@@ -366,4 +367,64 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
         }
         assert!(!dir.path().join("runs").exists(), "nothing was begun");
     }
+}
+
+#[test]
+fn ctrl_c_in_a_terminal_reaches_the_runs_through_their_study_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("tiny.toml"), study(50_000, "[0]", TWO)).unwrap();
+    // While its runs begin, and when they train.
+    for pause in [300, 700, 1_500] {
+        let child = pixelrate(dir.path())
+            .args(["study", "tiny.toml", "--jobs", "2"])
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(pause));
+        kill_process_group(Pid::from_child(&child), Signal::INT).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&ended.stderr).into_owned();
+        // The study itself may not have come so far that it listens.
+        let signal = ended.status.signal().is_some();
+        assert!(signal || ended.status.code() == Some(130), "{err}");
+        assert!(!err.contains("FAILED") && !err.contains("failed"), "{err}");
+    }
+}
+
+#[test]
+fn a_study_has_one_process_and_its_folder_to_itself_and_is_stopped_from_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("tiny.toml"), study(50_000, "[0]", TWO)).unwrap();
+    let say = |line: &str| said(pixelrate(dir.path()).args(line.split(' ')));
+    let mut child = pixelrate(dir.path())
+        .args(["study", "tiny.toml", "--jobs", "1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for_steps(&dir.path().join("runs/tiny"), &mut child);
+    let refused = |line: &str, words: &str| {
+        let (good, _, err) = say(line);
+        assert!(!good && err.contains(words), "{line}: {err}");
+    };
+    refused("study tiny.toml", &format!("(process {})", child.id()));
+    refused(
+        "run --schedule fixed --folder runs/tiny",
+        "holds runs, such as",
+    );
+    refused(
+        "search --schedule fixed --param learning_rate=0.1,0.2 --name tiny",
+        "holds runs of a study",
+    );
+    // The runs that have not begun do not begin.
+    let (good, out, err) = say("stop runs/tiny");
+    assert!(good && out.contains("stopped, with its runs"), "{err}");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    refused("stop runs/tiny", "asked 0 of 2 matching runs");
+    refused("resume runs/tiny", "no run in runs/tiny is paused");
+    // What is over can be forked.
+    let (good, _, err) = say("fork runs/tiny --at-step 5 --schedule fixed --only-prepare");
+    assert!(good, "{err}");
 }

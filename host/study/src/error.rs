@@ -39,6 +39,17 @@ pub enum Error {
         /// Its value in the study now.
         is: String,
     },
+    /// Two processes on one study.
+    #[error(
+        "{} is being run by another process{}: `pixelrate ps` shows how far it is; stop that one first",
+        folder.display(), process.map_or_else(String::new, |it| format!(" (process {it})"))
+    )]
+    StudyHeld {
+        /// The study's folder.
+        folder: PathBuf,
+        /// The other process, where it could be read.
+        process: Option<u32>,
+    },
     /// A file or folder.
     #[error("cannot {verb} {}: {source}", path.display())]
     Io {

@@ -82,7 +82,7 @@ pub fn fork(
         let to = folder.with_file_name(&branch.run);
         if to.exists() || branches.iter().any(|(branch, ..)| branch.folder == to) {
             return Err(refuse(format!(
-                "{} is there already: fork at another step, or move it away",
+                "{} is there already: `pixelrate resume` continues it; to begin anew, fork at another step or move it away",
                 to.display()
             )));
         }

@@ -19,6 +19,7 @@ pub mod figure;
 pub mod fork;
 mod index;
 pub mod lineage;
+pub mod lock;
 pub mod names;
 pub mod plan;
 pub mod queue;

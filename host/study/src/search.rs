@@ -31,7 +31,7 @@ pub use confirm::confirm;
 pub use file::{Metric, SearchFile};
 pub use judge::Choice;
 pub use planner::{plan, read};
-pub use record::{Best, Confirmed, Cost, Tuning, tuning};
+pub use record::{Best, Confirmed, Cost, FILE, Tuning, tuning};
 pub use report::{Told, report};
 pub use run::{End, run};
 pub use rungs::Rung;

@@ -18,7 +18,8 @@ use super::judge::Choice;
 use crate::Error;
 use crate::engine;
 
-const SEARCH: &str = "search.json";
+/// The file that a search's folder has, and a study's has not.
+pub const FILE: &str = "search.json";
 const CHOICES: &str = "choices.jsonl";
 const TUNING: &str = "tuning.json";
 
@@ -126,7 +127,7 @@ impl Search {
     /// # Errors
     /// There is none, or its file cannot be read.
     pub fn of(folder: &Path) -> Result<Self, Error> {
-        read(&folder.join(SEARCH))?.ok_or_else(|| Error::NoSearch(folder.to_owned()))
+        read(&folder.join(FILE))?.ok_or_else(|| Error::NoSearch(folder.to_owned()))
     }
 
     /// Keeps the search in its folder.
@@ -134,7 +135,7 @@ impl Search {
     /// # Errors
     /// [`Error::Changed`] if another was begun there; the disk's.
     pub(crate) fn keep(&self, folder: &Path) -> Result<(), Error> {
-        let path = folder.join(SEARCH);
+        let path = folder.join(FILE);
         let Some(began) = read::<Self>(&path)? else {
             fs::create_dir_all(folder).map_err(|source| Error::io("make", folder, source))?;
             return write(&path, self);
