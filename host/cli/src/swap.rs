@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::ArgGroup;
+use pixelrate_study::runs::RunFolder;
 use pixelrate_study::steer::{self, At, Wish};
 
 use crate::{chosen, run, signals, trial};
@@ -26,6 +27,10 @@ pub(crate) struct Args {
     /// Take over after this many epochs (passes over the training set).
     #[arg(long)]
     at_epoch: Option<f64>,
+    /// Offer nothing, and withdraw the swaps that are still to come: those planned for a step or epoch, and those that a
+    /// stopped run keeps. `pixelrate ps --all` lists them.
+    #[arg(long, group = "offer", conflicts_with_all = ["schedule", "params", "fresh", "at_step", "at_epoch"])]
+    cancel: bool,
 }
 
 /// What is offered.
@@ -45,6 +50,9 @@ struct Offered {
 }
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+    if args.cancel {
+        return cancel(&args.runs);
+    }
     let wish = Wish {
         schedule: args.schedule.schedule.clone(),
         params: run::params(&args.schedule.params)?,
@@ -58,6 +66,23 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         chosen::each(&runs.folders, |folder| steer::swap(folder, &wish, &stop))
     });
     Ok(runs.tell(answers, "takes over", "took over"))
+}
+
+/// Withdraws what was planned, and prints a line for each swap that is not to come.
+fn cancel(runs: &chosen::Args) -> Result<ExitCode> {
+    let mut none = true;
+    for folder in runs.folders()?.folders {
+        for told in RunFolder::open(&folder)?.withdraw()? {
+            println!("{}: withdrawn: {told}", folder.display());
+            none = false;
+        }
+    }
+    if none {
+        bail!(
+            "no swap is planned there: nothing was withdrawn; `pixelrate ps --all` lists what is to come"
+        );
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// When it is to be.

@@ -171,6 +171,21 @@ fn a_run_is_swapped_paused_stopped_forked_and_replayed() {
         let then = "then cyclic (max_lr = 0.03) at 89000";
         assert!(shown.contains(then), "{shown}");
     }
+    let other = format!("swap {RUN} --schedule fixed --at-step 89500");
+    live.well(&other);
+    let withdrawn = live.well(&format!("swap {RUN} --cancel"));
+    assert_eq!(withdrawn.lines().count(), 2, "{withdrawn}");
+    assert!(
+        withdrawn.contains(&format!("{RUN}: withdrawn: fixed at 89500")),
+        "{withdrawn}"
+    );
+    assert!(
+        !live.well("ps").contains(" at 89"),
+        "a swap is still planned"
+    );
+    let none = live.badly(&format!("swap {RUN} --cancel"));
+    assert!(none.contains("no swap is planned"), "{none}");
+    live.well("swap runs/tiny --where seed=0 --param max_lr=0.03 --at-step 89000");
     let nothing = live.badly(&format!("swap {RUN}"));
     assert!(
         nothing.contains("--schedule") && nothing.contains("--param"),
@@ -207,6 +222,11 @@ fn a_run_is_swapped_paused_stopped_forked_and_replayed() {
     let shown = live.well("ps --all");
     let then = ", then fixed (learning_rate = 0.001) next, then cyclic (max_lr = 0.03) at 89000";
     assert!(shown.contains(then), "{shown}");
+    // What it keeps can be withdrawn, too, and asked for anew.
+    live.well(&format!("swap {RUN} --cancel"));
+    live.well(&format!(
+        "swap {RUN} --schedule fixed --param learning_rate=0.001"
+    ));
     let resumed = pixelrate(live.place.path())
         .args(["resume", RUN])
         .stdout(Stdio::null())

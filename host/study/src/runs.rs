@@ -243,6 +243,25 @@ impl RunFolder {
     /// # Errors
     /// Its requests or its record cannot be read.
     pub fn planned(&self) -> Result<Vec<String>, crate::Error> {
+        let offers = self.offers()?;
+        Ok(offers.into_iter().map(|(_, told)| told).collect())
+    }
+
+    /// Takes back the requests for those schedules, and tells them in the same words. One that takes over at this very moment may
+    /// still do so; the run's log tells.
+    ///
+    /// # Errors
+    /// As [`planned`](Self::planned), or a request cannot be removed.
+    pub fn withdraw(&self) -> Result<Vec<String>, crate::Error> {
+        let (offers, mailbox) = (self.offers()?, Mailbox::of(&self.path));
+        for (id, _) in &offers {
+            mailbox.clear(id)?;
+        }
+        Ok(offers.into_iter().map(|(_, told)| told).collect())
+    }
+
+    /// The requests that wait for a takeover, by their ids, and what each would bring.
+    fn offers(&self) -> Result<Vec<(String, String)>, crate::Error> {
         let waiting = Mailbox::of(&self.path).waiting()?.into_iter();
         let mut offers: Vec<_> = waiting
             .filter_map(|Request { id, what }| match what {
@@ -257,12 +276,13 @@ impl RunFolder {
         let done = Takeovers::read(&self.path)?;
         offers.retain(|(id, _)| done.iter().all(|it| it.request.as_ref() != Some(id)));
         offers.sort_by_key(|(_, offer)| offer.at_step);
-        let told = offers.iter().map(|(_, offer)| {
+        let told = offers.into_iter().map(|(id, offer)| {
             let told = offer.schedule.told();
-            match offer.at_step {
+            let told = match offer.at_step {
                 Some(step) => format!("{told} at {step}"),
                 None => format!("{told} next"),
-            }
+            };
+            (id, told)
         });
         Ok(told.collect())
     }
