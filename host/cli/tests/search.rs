@@ -204,7 +204,7 @@ fn the_winner_is_confirmed_and_a_study_takes_it_with_its_cost() {
     assert_eq!(again, ("test".to_owned(), 2000));
     let report = fs::read_to_string(here.join("runs/tiny/search.md")).unwrap();
     assert!(
-        report.contains("| validation accuracy, % |") && report.contains("| test accuracy |"),
+        report.contains("| validation accuracy, % |") && report.contains("| test accuracy, % |"),
         "{report}"
     );
     let mut accuracies = Vec::new();
@@ -394,4 +394,28 @@ fn what_cannot_be_searched_is_told() {
     let mut other = one;
     other[3] = "learning_rate=0.1,0.2";
     told(&other, "was started with a different");
+}
+
+#[test]
+fn every_study_and_search_that_the_project_brings_can_be_planned() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments");
+    let place = tempfile::tempdir().unwrap();
+    let mut planned = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|ending| ending != "toml") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let command = match text.contains("[search]") {
+            true => "search",
+            false => "study",
+        };
+        let file = path.to_string_lossy();
+        let (good, _, err) = said(pixelrate(place.path()).args([command, &file, "--list"]));
+        // Photographs are not brought along, and the file says so.
+        assert!(good || err.contains("picture"), "{file}: {err}");
+        planned += u32::from(good);
+    }
+    assert!(planned >= 12, "{planned}");
 }

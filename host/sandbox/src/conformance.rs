@@ -104,8 +104,9 @@ pub fn rates(plugin: &Plugin, trial: &Trial, limits: &Limits, guard: &GuardOptio
     }
 }
 
-/// Holds a plugin to what a run needs to be resumed and repeated: it starts, answers alike whoever asks, and its state
-/// comes back. What it answers is left to the guard, and to what the study says of faults.
+/// Holds a plugin to what a run needs to be begun, resumed and repeated: it starts, its first step's values pass the guard, it
+/// answers alike whoever asks, and its state comes back. What it answers later is left to the guard, and to what the study says
+/// of faults.
 ///
 /// # Errors
 /// What [`Schedule::start`](crate::Schedule::start) has against it; [`Error::Conformance`] with the check that failed.
@@ -117,6 +118,17 @@ pub fn admit(
 ) -> Result<(), Error> {
     let stage = Stage::new(plugin, facts, limits, guard);
     let rehearsal = stage.rehearse(facts, false)?;
+    // The first step sees nothing of training but the norm of the weights, and nothing was good before it: no run gets past that
+    // fault.
+    if !plugin.reads_weights()
+        && let Some((0, problem)) = rehearsal.fault_from(0)
+    {
+        return Err(Error::Conformance {
+            plugin: plugin.name().to_owned(),
+            check: "first step",
+            problem: problem.to_owned(),
+        });
+    }
     stage.must_hold(facts, &rehearsal)
 }
 

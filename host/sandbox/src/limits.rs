@@ -65,7 +65,7 @@ impl Default for Limits {
 
 /// What a schedule's answers are held to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct GuardOptions {
     /// The highest learning rate that the trainer takes.
     pub max_learning_rate: f64,
