@@ -72,7 +72,8 @@ pub fn build(
     if compiled.is_err()
         && let Some(before) = before
     {
-        replace(&output, &before)?;
+        // What the compiler said is what there is to know.
+        let _ = replace(&output, &before);
     }
     compiled.map(|()| output)
 }
@@ -80,8 +81,10 @@ pub fn build(
 /// Writes the plugin at once: a run may begin under it at any moment.
 fn replace(output: &Path, wasm: &[u8]) -> Result<(), Error> {
     let draft = output.with_extension(format!("wasm.{}.tmp", std::process::id()));
-    std::fs::write(&draft, wasm).map_err(Error::io("write", &draft))?;
-    std::fs::rename(&draft, output).map_err(Error::io("write", output))
+    std::fs::write(&draft, wasm)
+        .and_then(|()| std::fs::rename(&draft, output))
+        .inspect_err(|_| drop(std::fs::remove_file(&draft)))
+        .map_err(Error::io("write", output))
 }
 
 fn compile(

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 use pixelrate_trainer::train::Stop;
 
-/// Calls `act` when Ctrl-C (or SIGTERM, or the terminal's end) comes, instead of ending. The terminal's end stays ignored
-/// where it was when the program began, as under `nohup`.
+/// Calls `act` when Ctrl-C (or SIGTERM, or the terminal's end) comes, instead of ending. The terminal's end and Ctrl-C stay
+/// ignored where they were when the program began, as under `nohup`, and as in the runs of a study.
 pub(crate) fn on_interrupt(act: impl Fn() + Send + 'static) -> Result<()> {
-    let hangs_on = is_ignored(libc::SIGHUP);
+    let ignored = [libc::SIGHUP, libc::SIGINT].map(|signal| (signal, is_ignored(signal)));
     ctrlc::set_handler(act).context("cannot listen for Ctrl-C")?;
-    if hangs_on {
+    for (signal, _) in ignored.into_iter().filter(|(_, ignored)| *ignored) {
         // SAFETY: `SIG_IGN` is no function that could run at a wrong moment.
-        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
     Ok(())
 }

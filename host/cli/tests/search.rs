@@ -414,7 +414,7 @@ fn every_study_and_search_that_the_project_brings_can_be_planned() {
         let file = path.to_string_lossy();
         let (good, _, err) = said(pixelrate(place.path()).args([command, &file, "--list"]));
         // Photographs are not brought along, and the file says so.
-        assert!(good || err.contains("picture"), "{file}: {err}");
+        assert!(good || err.contains("`pictures`"), "{file}: {err}");
         planned += u32::from(good);
     }
     assert!(planned >= 12, "{planned}");

@@ -374,23 +374,28 @@ fn ctrl_c_in_a_terminal_reaches_the_runs_through_their_study_alone() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("tiny.toml"), study(50_000, "[0]", TWO)).unwrap();
     // While its runs begin, and when they train.
-    for pause in [300, 700, 1_500] {
-        let child = pixelrate(dir.path())
+    for pause in [Some(300), Some(700), Some(1_500), None] {
+        let mut child = pixelrate(dir.path())
             .args(["study", "tiny.toml", "--jobs", "2"])
             .process_group(0)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(pause));
+        match pause {
+            Some(milliseconds) => std::thread::sleep(Duration::from_millis(milliseconds)),
+            None => wait_for_steps(&dir.path().join("runs/tiny"), &mut child),
+        }
         kill_process_group(Pid::from_child(&child), Signal::INT).unwrap();
         let ended = child.wait_with_output().unwrap();
         let err = String::from_utf8_lossy(&ended.stderr).into_owned();
         // The study itself may not have come so far that it listens.
-        let signal = ended.status.signal().is_some();
+        let signal = pause.is_some() && ended.status.signal().is_some();
         assert!(signal || ended.status.code() == Some(130), "{err}");
         assert!(!err.contains("FAILED") && !err.contains("failed"), "{err}");
     }
+    let kept = dir.path().join("runs/tiny/cyclic-seed0/checkpoints");
+    assert!(fs::read_dir(kept).unwrap().next().is_some());
 }
 
 #[test]

@@ -132,11 +132,18 @@ pub fn run(
                     };
                     let end = kept.end(spec).unwrap_or_else(|| {
                         let at = folder.join(&spec.run);
+                        // One that goes on has its plugin in its folder.
+                        let begins = !at.join("run.toml").exists();
+                        let turn = begins.then(|| turns.begin_run());
+                        // It may have waited for a build.
+                        if stop.asked() {
+                            return RunEnd::Stopped;
+                        }
                         let end = if here::is_due(spec) && !reached(&at, until) {
                             wait_for_its_last_process(&at);
-                            here::run(spec, until, &at, &screen, &turns, stop)
+                            here::run(spec, until, &at, &screen, turn, stop)
                         } else {
-                            process::run(spec, until, &at, program, &screen, &turns, &lifelines)
+                            process::run(spec, until, &at, program, &screen, turn, &lifelines)
                         };
                         kept.keep(spec, &at);
                         end

@@ -99,7 +99,8 @@ impl Turns {
     }
 }
 
-/// Watches the sources of `builds` until `over`, and builds what changed. What the study writes below `runs` is no source.
+/// Watches the sources of `builds` until `over`, and builds what changed. What the study writes below `runs` is no source, nor,
+/// where the folder above is named `runs`, what others write there.
 /// `tell` hears of every build.
 ///
 /// # Errors
@@ -155,6 +156,9 @@ fn serve(
             .iter()
             .filter(|build| changed.contains(&build.sources))
         {
+            if over() {
+                return;
+            }
             tell(&format!(
                 "{}: its sources changed: `{}`",
                 build.label, build.command
@@ -240,11 +244,11 @@ mod tests {
             let in_time = || began.elapsed() < Duration::from_secs(60);
             while count() == 0 && in_time() {
                 fs::write(place.path().join("source.txt"), format!("{began:?}")).unwrap();
-                std::thread::sleep(Duration::from_secs(1));
+                std::thread::sleep(Duration::from_secs(2));
             }
-            let still = Duration::from_millis(1_500);
+            let still = Duration::from_secs(3);
             let mut before = usize::MAX;
-            while before != count() && in_time() {
+            while (before != count() || !before.is_multiple_of(2)) && in_time() {
                 before = count();
                 std::thread::sleep(still);
             }

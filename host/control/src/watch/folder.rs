@@ -243,6 +243,7 @@ fn is_source(name: &OsStr) -> bool {
             ".swo",
             ".swx",
             ".tmp",
+            ".part",
             "___jb_tmp___",
             "___jb_old___",
         ]
@@ -281,6 +282,7 @@ mod tests {
             "x.rs~",
             ".x.rs.swp",
             "x.swp",
+            "x.1-0.part",
             "4913",
             "#x.rs#",
             ".#x.rs",

@@ -14,7 +14,6 @@ use pixelrate_trainer::train::{self, Ending, Herald, Observer, Progress, Stop};
 use super::process::reached;
 use super::screen::Screen;
 use super::{Beat, News, RunEnd};
-use crate::rebuild::Turns;
 
 /// Whether the run trains on a GPU of this machine.
 pub(super) fn is_due(spec: &RunSpec) -> bool {
@@ -27,7 +26,7 @@ pub(super) fn run(
     until: Option<u64>,
     folder: &Path,
     screen: &Screen,
-    turns: &Turns,
+    turn: Option<RwLockReadGuard<'_, ()>>,
     stop: &Stop,
 ) -> RunEnd {
     let stop = until.map_or_else(|| stop.clone(), |step| stop.before(step));
@@ -36,8 +35,7 @@ pub(super) fn run(
         run: &spec.run,
         bar: &bar,
         screen,
-        // One that goes on has its plugin in its folder.
-        turn: (!folder.join("run.toml").exists()).then(|| turns.begin_run()),
+        turn,
     };
     // As a process that panics, it takes no other along.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -128,7 +126,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().join(&spec.run);
         let screen = Screen::new(1);
-        let train = |until, stop: &Stop| run(&spec, until, &at, &screen, &Turns::default(), stop);
+        let train = |until, stop: &Stop| run(&spec, until, &at, &screen, None, stop);
         assert_eq!(train(Some(5), &Stop::default()), RunEnd::Reached);
         assert_eq!(read_steps(&at).unwrap().len(), 5);
         let stopped = Stop::default();
@@ -149,7 +147,7 @@ mod tests {
             None,
             &folder.path().join("run"),
             &Screen::new(1),
-            &Turns::default(),
+            None,
             &Stop::default(),
         );
         assert!(

@@ -15,7 +15,6 @@ use super::screen::Screen;
 use super::{Beat, News, RunEnd};
 use crate::Error;
 use crate::complaints::Complaints;
-use crate::rebuild::Turns;
 
 /// How long a process that has a run is given to end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,15 +50,13 @@ pub(super) fn run(
     folder: &Path,
     program: &Path,
     screen: &Screen,
-    turns: &Turns,
+    turn: Option<RwLockReadGuard<'_, ()>>,
     lifelines: &Lifelines,
 ) -> RunEnd {
     if reached(folder, until) {
         return RunEnd::Reached;
     }
     wait_for_its_last_process(folder);
-    // One that goes on has its plugin in its folder.
-    let turn = (!folder.join("run.toml").exists()).then(|| turns.begin_run());
     let mut child = match start(spec, until, folder, program) {
         Ok(child) => child,
         Err(problem) => return RunEnd::Failed(problem.to_string()),
@@ -119,9 +116,8 @@ fn start(
         std::fs::write(&file, text).map_err(|source| Error::io("write", &file, source))?;
         command.arg("--spec").arg(file).arg("--folder").arg(folder);
     }
-    // Ctrl-C in a terminal is for the study alone, which tells its runs: one that begins would end by it, as failed.
     #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    leave_ctrl_c_to_this_process(&mut command);
     // One operation's threads are the run's own number, whatever the environment says.
     command.env("OMP_NUM_THREADS", spec.training.threads.to_string());
     command
@@ -131,6 +127,19 @@ fn start(
     command
         .spawn()
         .map_err(|source| Error::io("start", program, source))
+}
+
+/// Ctrl-C in a terminal is for the study alone, which tells its runs: one that begins would end by it, as failed.
+#[cfg(unix)]
+fn leave_ctrl_c_to_this_process(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    let ignore = || {
+        // SAFETY: `SIG_IGN` is no function that could run at a wrong moment.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+        Ok(())
+    };
+    // SAFETY: Between fork and exec, `signal` may be called.
+    unsafe { command.pre_exec(ignore) };
 }
 
 /// Reads a run's beats until it ends; from the first on, it needs its `turn` no more. The error is what it wrote to its
