@@ -6,12 +6,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::ArgGroup;
+use pixelrate_study::Error;
 use pixelrate_study::engine::{self, RunEnd};
 use pixelrate_study::fork::{self, Branch};
 use pixelrate_study::plan::Plan;
 use pixelrate_study::report::Options;
+use pixelrate_study::runs::RunFolder;
 use pixelrate_study::split;
-use pixelrate_study::steer::Wish;
+use pixelrate_study::steer::{At, Wish};
 
 use crate::{chosen, run, signals, swap};
 
@@ -71,7 +73,18 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         .collect();
     // Those of a study train together.
     let mut studies: BTreeMap<PathBuf, Vec<Branch>> = BTreeMap::new();
-    for folder in args.runs.begun()?.folders {
+    // The newest checkpoint of a run that is over stands at its end, where nothing is left to train.
+    let runs = match at {
+        At::Once => args.runs.folders()?,
+        At::Step(_) | At::Epoch(_) => args.runs.begun()?,
+    };
+    let many = runs.folders.len() > 1;
+    let mut code = ExitCode::SUCCESS;
+    for folder in runs.folders {
+        // Branches of an earlier call lie among them.
+        if many && is_branch(&folder)? {
+            continue;
+        }
         let made = fork::fork(&folder, at, &wishes, &mut run::Bar::new(), &stop);
         let not_trained = || {
             if !studies.is_empty() {
@@ -80,7 +93,15 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
                 );
             }
         };
-        let made = made.inspect_err(|_| not_trained())?;
+        let made = match made {
+            // One that never came to that step keeps no other from being forked.
+            Err(problem @ Error::Fork { .. }) if many => {
+                eprintln!("error: {problem}");
+                code = ExitCode::FAILURE;
+                continue;
+            }
+            made => made.inspect_err(|_| not_trained())?,
+        };
         let Some(made) = made else {
             not_trained();
             return Ok(ExitCode::from(130));
@@ -91,7 +112,6 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             studies.entry(study).or_default().push(branch);
         }
     }
-    let mut code = ExitCode::SUCCESS;
     if !args.only_prepare {
         for (study, branches) in studies {
             let trained = train(&study, branches, args.jobs, &stop)?;
@@ -99,6 +119,12 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+/// Whether the run in `folder` was itself forked from another.
+fn is_branch(folder: &Path) -> Result<bool> {
+    let run = RunFolder::open(folder)?;
+    Ok(run.file()?.is_some_and(|file| file.spec.parent.is_some()))
 }
 
 /// Of two exit codes the one to tell: a failure before an interruption, and that before success.

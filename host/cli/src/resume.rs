@@ -29,6 +29,9 @@ pub(crate) struct Args {
 
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     if let Err(runs::Error::Many { .. }) = RunFolder::open(&args.folder) {
+        if args.data_folder.is_some() || args.json {
+            bail!("--data-folder and --json are for one run: name its folder");
+        }
         return continue_all(&args.folder);
     }
     // A process that was killed while it waited leaves a status that is no longer true.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use pixelrate_control::What;
 use pixelrate_study::{lock, steer};
+use pixelrate_trainer::train::Stop;
 
 use crate::{chosen, signals};
 
@@ -24,15 +25,22 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     {
         let study = study.display();
         if stop.asked() {
-            eprintln!("{study}: withdrawn; it may stop all the same");
+            eprintln!("{study}: no longer waited for; it stops all the same");
             return Ok(ExitCode::from(130));
         }
         println!("{study}: stopped, with its runs; the command that began it continues it");
-        return Ok(ExitCode::SUCCESS);
+        // Those that a `resume` or a `fork` trains are not the study's.
+        return match args.runs.running() {
+            Ok(others) => Ok(asked(&others, &stop)),
+            Err(_) => Ok(ExitCode::SUCCESS),
+        };
     }
-    let runs = args.runs.running()?;
+    Ok(asked(&args.runs.running()?, &stop))
+}
+
+fn asked(runs: &chosen::Chosen, stop: &Stop) -> ExitCode {
     let answers = chosen::each(&runs.folders, |folder| {
-        steer::ask(folder, What::Stop, None, &stop)
+        steer::ask(folder, What::Stop, None, stop)
     });
-    Ok(runs.tell(answers, "stops", "stopped"))
+    runs.tell(answers, "stops", "stopped")
 }

@@ -77,7 +77,8 @@ impl StudyLock {
     }
 }
 
-/// Asks the process that runs what is in `study` to stop, and waits until it has; `false` if there is none.
+/// Asks the process that runs what is in `study` to stop, and waits until it has; `false` if there is none. Once `give_up` is
+/// asked it waits no more; the study stops all the same.
 ///
 /// # Errors
 /// The disk's.
@@ -96,15 +97,20 @@ pub fn stop(study: &Path, give_up: &Stop) -> Result<bool, Error> {
         match file.try_lock() {
             Ok(()) => break,
             Err(TryLockError::Error(source)) => return Err(failed("lock", &path)(source)),
-            Err(TryLockError::WouldBlock) if !asked => {
-                File::create(&asks).map_err(failed("write", &asks))?;
+            Err(TryLockError::WouldBlock) if asked && give_up.asked() => return Ok(true),
+            Err(TryLockError::WouldBlock) => {
+                // A process that took the lock meanwhile has removed what was asked of the one before it.
+                if !asks.exists() {
+                    File::create(&asks).map_err(failed("write", &asks))?;
+                }
                 asked = true;
+                std::thread::sleep(LOOK);
             }
-            Err(TryLockError::WouldBlock) if give_up.asked() => break,
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
         }
     }
-    remove(&asks)?;
+    if asked {
+        remove(&asks)?;
+    }
     Ok(asked)
 }
 

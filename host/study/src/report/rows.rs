@@ -55,7 +55,7 @@ pub struct Row {
     pub(super) least_finished: Option<f64>,
 }
 
-/// How soon the runs of a label came to the target accuracy. A run that never did so counts as later than all others.
+/// How soon the runs of a label, each of them, came to the target accuracy. A run that never did so counts as later than all others.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Reached {
     /// Runs that did.
