@@ -243,7 +243,7 @@ fn a_fork_that_cannot_be_leaves_nothing_behind_that_is_not_told() {
         ),
         before
     );
-    // Of two runs one has not come so far: the branch of the other is told.
+    // Of two runs one has not come so far: that is told, and the branch of the other trains.
     run(place, "runs/a/two", "fixed", 30);
     let fork = [
         "fork",
@@ -255,9 +255,23 @@ fn a_fork_that_cannot_be_leaves_nothing_behind_that_is_not_told() {
     ];
     let (out, problem) = badly(place, &fork);
     assert_eq!(out.lines().count(), 1, "{out}");
-    assert!(
-        problem.contains("created but not trained: `pixelrate resume FOLDER`"),
-        "{problem}"
-    );
     assert!(problem.contains("it has done 30 steps"), "{problem}");
+    let branch = place.join("runs/a/first-takes-at50-seed0");
+    assert!(read_summary(&branch).unwrap().is_some(), "{problem}");
+    // Forks are none of the runs that are meant, where a study is named.
+    let (out, _) = badly(
+        place,
+        &[
+            "fork",
+            "runs/a",
+            "--at-step",
+            "55",
+            "--schedule",
+            "takes.wat",
+        ],
+    );
+    assert!(
+        out.contains("first-takes-at55") && out.lines().count() == 1,
+        "{out}"
+    );
 }
