@@ -5,23 +5,18 @@
 // at::cuda::CUDAGraph are looked up by name among the libraries that are loaded, and whoever asks is told if they are
 // not, so that the same program runs with either part.
 //
-// Every function gives 0, or else has written what went wrong into `problem`, cut to `room` bytes with its closing zero.
-
-#include <dlfcn.h>
+// Every function gives 0, or else has written what went wrong into `problem`, as in libtorch.h.
 
 #include <cstdint>
-#include <cstdio>
-#include <exception>
 #include <memory>
-#include <stdexcept>
-#include <string>
+#include <tuple>
 #include <utility>
 
 #include <ATen/Context.h>
 #include <c10/core/Event.h>
-#include <c10/core/Stream.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/headeronly/version.h>
+
+#include "libtorch.h"
 
 // CUDA's own headers, where they are whole, are only needed to check what is said of its class below.
 #if __has_include(<crt/host_defines.h>)
@@ -32,36 +27,6 @@
 static_assert(TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR == 11);
 
 namespace {
-
-using c10::impl::VirtualGuardImpl;
-
-c10::Device cuda(int device) {
-  return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device));
-}
-
-VirtualGuardImpl guard() { return VirtualGuardImpl(c10::kCUDA); }
-
-template <typename Function>
-int told(char *problem, size_t room, Function function) {
-  try {
-    function();
-    return 0;
-  } catch (const c10::Error &error) {
-    std::snprintf(problem, room, "%s", error.what_without_backtrace());
-  } catch (const std::exception &error) {
-    std::snprintf(problem, room, "%s", error.what());
-  } catch (...) {
-    std::snprintf(problem, room, "libtorch threw what is no exception");
-  }
-  return 1;
-}
-
-template <typename Function> Function named(const char *name) {
-  void *found = dlsym(RTLD_DEFAULT, name);
-  if (found == nullptr)
-    throw std::runtime_error(std::string("libtorch's CUDA part is not loaded, or of another release: there is no ") + name);
-  return reinterpret_cast<Function>(found);
-}
 
 // at::cuda::CUDAGraph, which takes 104 bytes in this release.
 struct alignas(16) Graph {
@@ -203,12 +168,7 @@ int pixelrate_cuda_arithmetic(bool deterministic, char *problem, size_t room) {
 
 // A device's generation: 9.0 of Hopper.
 int pixelrate_cuda_capability(int device, int *major, int *minor, char *problem, size_t room) {
-  return told(problem, room, [&] {
-    // cudaDevAttrComputeCapabilityMajor and -Minor of CUDA's runtime.
-    auto attribute = named<int (*)(int *, int, int)>("cudaDeviceGetAttribute");
-    if (attribute(major, 75, device) != 0 || attribute(minor, 76, device) != 0)
-      throw std::runtime_error("CUDA's runtime does not tell the device's generation");
-  });
+  return told(problem, room, [&] { std::tie(*major, *minor) = capability(device); });
 }
 
 }

@@ -1,12 +1,14 @@
-//! What tch does not expose of libtorch's CUDA part: streams, events, graphs of recorded work, and how a device computes.
+//! What tch does not expose of libtorch's CUDA part: streams, events, graphs of recorded work, how a device computes, and
+//! operations with kernels of our own.
 //!
 //! It is built with any libtorch 2.11. Where its CUDA part is not loaded, or there is no such device, everything here fails
-//! with a message, and whoever calls does without. The one C++ file is compiled by the build script; `unsafe` is only what
-//! calls it.
+//! with a message, and whoever calls does without. The C++ files are compiled by the build script, kernels where they
+//! are needed; `unsafe` is only what calls C++.
 
 mod event;
 mod exclusive;
 mod graph;
+mod kernels;
 mod native;
 mod stream;
 
@@ -16,6 +18,7 @@ use std::ptr::NonNull;
 pub use event::Event;
 pub use exclusive::{Alone, Shared, alone, share};
 pub use graph::{Graph, can_record};
+pub use kernels::{Norm, can_compile, convolution, launches, norm_relu};
 use native::told;
 pub use stream::{Entered, STREAMS, Stream};
 
@@ -81,6 +84,7 @@ mod tests {
             Stream::new(0).map(drop).unwrap_err(),
             Event::record(0).map(drop).unwrap_err(),
             can_record().unwrap_err(),
+            can_compile().unwrap_err(),
             Graph::record(&alone().unwrap(), || Ok::<_, Error>(()))
                 .map(drop)
                 .unwrap_err(),

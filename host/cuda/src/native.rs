@@ -1,6 +1,8 @@
-//! The C++ file's functions, each of whose failures is an [`Error`].
+//! The C++ files' functions, each of whose failures is an [`Error`].
 
 use std::ffi::{CStr, c_char, c_int};
+
+use torch_sys::C_tensor;
 
 use crate::Error;
 
@@ -77,6 +79,28 @@ unsafe extern "C" {
         device: c_int,
         major: *mut c_int,
         minor: *mut c_int,
+        problem: *mut c_char,
+        room: usize,
+    ) -> c_int;
+    pub(crate) fn pixelrate_cuda_kernels(problem: *mut c_char, room: usize) -> c_int;
+    pub(crate) fn pixelrate_cuda_launches() -> u64;
+    pub(crate) fn pixelrate_cuda_convolution(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        beside: *const C_tensor,
+        made: *mut *mut C_tensor,
+        problem: *mut c_char,
+        room: usize,
+    ) -> c_int;
+    pub(crate) fn pixelrate_cuda_norm_relu(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        running_mean: *const C_tensor,
+        running_var: *const C_tensor,
+        momentum: f64,
+        eps: f64,
+        made: *mut *mut C_tensor,
         problem: *mut c_char,
         room: usize,
     ) -> c_int;

@@ -114,6 +114,22 @@ pub const ENVIRONMENT: [(&str, &str); 2] = [
     ("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),
 ];
 
+/// What asks in the environment, by `1`, for kernels of our own.
+const KERNELS: &str = "PIXELRATE_CUDA_KERNELS";
+
+/// Whether operations on `device` go by kernels of our own where these suit what is computed: on CUDA, where the environment
+/// asks for them.
+pub(crate) fn has_kernels(device: Device) -> bool {
+    static ASKED_FOR: OnceLock<bool> = OnceLock::new();
+    let asked_for =
+        || *ASKED_FOR.get_or_init(|| std::env::var_os(KERNELS).is_some_and(|said| said == "1"));
+    #[cfg(test)]
+    if tests::AS_A_DEVICE.get() || matches!(device, Device::Cuda(_)) {
+        return !tests::BY_LIBTORCH.get();
+    }
+    matches!(device, Device::Cuda(_)) && asked_for()
+}
+
 /// How the log and reports name `device`.
 pub fn name(device: Device) -> String {
     match device {
@@ -172,5 +188,7 @@ pub(crate) mod tests {
     thread_local! {
         /// Whether the CPU trains in this thread as another device would: the same operations, one after another.
         pub(crate) static AS_A_DEVICE: Cell<bool> = const { Cell::new(false) };
+        /// Whether this thread's operations have no kernels but libtorch's.
+        pub(crate) static BY_LIBTORCH: Cell<bool> = const { Cell::new(false) };
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use tch::nn::{self, ModuleT, Path};
 use tch::{Kind, Tensor};
 
+use crate::device;
 use crate::precision::Precision;
 
 /// What layers of one model have in common: where their parameters are kept, and in which numbers they compute.
@@ -115,6 +116,7 @@ impl<'a> Layers<'a> {
         };
         let layer = nn::conv2d(&self.path / name, input, output, kernel, config);
         Convolution {
+            has_kernel: kernel == 3 && stride == 1 && !bias,
             weight: self.weight(&layer.ws),
             bias: layer.bs,
             stride: [stride; 2],
@@ -153,12 +155,15 @@ impl<'a> Layers<'a> {
         channels: i64,
         config: nn::BatchNormConfig,
     ) -> BatchNorm {
-        BatchNorm(nn::batch_norm2d(&self.path / name, channels, config))
+        let layer = nn::batch_norm2d(&self.path / name, channels, config);
+        BatchNorm { layer, config }
     }
 }
 
 /// A convolution.
 pub(super) struct Convolution {
+    /// Whether it is one that [`pixelrate_cuda::convolution`] computes.
+    has_kernel: bool,
     weight: Weight,
     bias: Option<Tensor>,
     stride: [i64; 2],
@@ -176,16 +181,25 @@ impl Convolution {
     }
 
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
-        let p = self.precision;
-        let bias = self.bias.as_ref().map(|bias| p.of(bias));
-        p.of(x).conv2d(
-            &self.weight.of(p),
-            bias.as_ref(),
-            self.stride,
-            self.padding,
-            [1, 1],
-            1,
-        )
+        let (x, weight) = (self.precision.of(x), self.weight.of(self.precision));
+        if self.has_kernel && device::has_kernels(x.device()) {
+            return or_panic(pixelrate_cuda::convolution(&x, &weight, None));
+        }
+        self.by_libtorch(&x, &weight)
+    }
+
+    /// The convolution of `x`, and `other`, which is of its size, added to it.
+    pub(super) fn forward_and_add(&self, x: &Tensor, other: &Tensor) -> Tensor {
+        let (x, weight) = (self.precision.of(x), self.weight.of(self.precision));
+        if self.has_kernel && device::has_kernels(x.device()) {
+            return or_panic(pixelrate_cuda::convolution(&x, &weight, Some(other)));
+        }
+        self.by_libtorch(&x, &weight) + other
+    }
+
+    fn by_libtorch(&self, x: &Tensor, weight: &Tensor) -> Tensor {
+        let bias = self.bias.as_ref().map(|bias| self.precision.of(bias));
+        x.conv2d(weight, bias.as_ref(), self.stride, self.padding, [1, 1], 1)
     }
 }
 
@@ -214,12 +228,46 @@ impl Dense {
 
 /// Batch norm: its moments and what it is scaled with are 32-bit floats whatever it is given, and what it gives is of the
 /// kind that it was given.
-pub(super) struct BatchNorm(nn::BatchNorm);
+pub(super) struct BatchNorm {
+    layer: nn::BatchNorm,
+    config: nn::BatchNormConfig,
+}
 
 impl BatchNorm {
     pub(super) fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        self.0.forward_t(x, train)
+        self.layer.forward_t(x, train)
     }
+
+    /// The rectifier of what it gives.
+    pub(super) fn forward_relu(&self, x: &Tensor, train: bool) -> Tensor {
+        let nn::BatchNorm {
+            running_mean,
+            running_var,
+            ws,
+            bs,
+            ..
+        } = &self.layer;
+        match (ws, bs) {
+            (Some(weight), Some(bias)) if train && device::has_kernels(x.device()) => {
+                let norm = pixelrate_cuda::Norm {
+                    weight,
+                    bias,
+                    running_mean,
+                    running_var,
+                    momentum: self.config.momentum,
+                    eps: self.config.eps,
+                };
+                or_panic(pixelrate_cuda::norm_relu(x, &norm))
+            }
+            _ => relu(self.forward(x, train)),
+        }
+    }
+}
+
+/// Panics with what libtorch throws, as tch's own operations do, with which these are mixed.
+#[allow(clippy::panic, reason = "as tch's operations")]
+fn or_panic(made: Result<Tensor, pixelrate_cuda::Error>) -> Tensor {
+    made.unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 /// The rectifier, in the place of what it is given, which no layer's backward pass may need.

@@ -6,7 +6,7 @@ use tch::{Tensor, nn};
 
 use super::Forward;
 use super::convnet::glorot;
-use super::layers::{BatchNorm, Convolution, Layers, mean_over_picture, relu};
+use super::layers::{BatchNorm, Convolution, Layers, mean_over_picture};
 use super::variance_scaling;
 
 /// TensorFlow's decay of 0.997 is PyTorch's momentum of 0.003.
@@ -42,7 +42,7 @@ pub(super) fn build(layers: &Layers, channels: i64, classes: i64, blocks: u32) -
         for block in &stack {
             x = block.forward(&x, train);
         }
-        let x = relu(norm.forward(&x, train));
+        let x = norm.forward_relu(&x, train);
         dense.forward(&mean_over_picture(&x))
     })
 }
@@ -68,14 +68,14 @@ impl Block {
     }
 
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let active = relu(self.norm1.forward(x, train));
+        let active = self.norm1.forward_relu(x, train);
         let shortcut = match &self.projection {
             Some(projection) => projection.forward(&active),
             None => x.shallow_clone(),
         };
         let y = self.conv1.forward(&active);
-        let y = relu(self.norm2.forward(&y, train));
-        self.conv2.forward(&y) + shortcut
+        let y = self.norm2.forward_relu(&y, train);
+        self.conv2.forward_and_add(&y, &shortcut)
     }
 }
 

@@ -25,8 +25,8 @@ pub(super) struct DeviceStep {
     draws: Tensor,
     label_smoothing: f64,
     way: Way,
-    /// Why steps are not repeated, until somebody asks.
-    refused: Option<pixelrate_cuda::Error>,
+    /// What makes steps slower than they might be, until somebody asks.
+    drawbacks: Vec<String>,
 }
 
 enum Way {
@@ -59,22 +59,35 @@ impl DeviceStep {
         // Dropout is seeded anew in each step, which a recorded one could not be: it would go on from where the generator was,
         // which all runs share.
         let recordable = records && matches!(model.device(), Device::Cuda(_)) && !model.draws();
-        let (way, refused) = match recordable.then(pixelrate_cuda::can_record) {
-            Some(Ok(())) => (Way::WarmUp(WARM_UP), None),
-            Some(Err(problem)) => (Way::Operations, Some(problem)),
-            None => (Way::Operations, None),
+        let mut drawbacks = Vec::new();
+        let way = match recordable.then(pixelrate_cuda::can_record) {
+            Some(Ok(())) => Way::WarmUp(WARM_UP),
+            Some(Err(problem)) => {
+                drawbacks.push(format!(
+                    "steps are not recorded as a CUDA graph, and take longer: {problem}"
+                ));
+                Way::Operations
+            }
+            None => Way::Operations,
         };
+        let kernels =
+            matches!(model.device(), Device::Cuda(_)) && device::has_kernels(model.device());
+        if let Some(Err(problem)) = kernels.then(pixelrate_cuda::can_compile) {
+            drawbacks.push(format!(
+                "operations are libtorch's alone, some of which take longer than our own: {problem}"
+            ));
+        }
         Some(Self {
             draws: train.draws(training.batch_size)?,
             label_smoothing: training.label_smoothing,
             way,
-            refused,
+            drawbacks,
         })
     }
 
-    /// Why the steps cannot be recorded with this libtorch, told once: they are done one operation after another.
-    pub(super) fn take_refusal(&mut self) -> Option<pixelrate_cuda::Error> {
-        self.refused.take()
+    /// What this libtorch lacks that makes steps slower, told once.
+    pub(super) fn take_drawbacks(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.drawbacks)
     }
 
     /// Step `step`, whose dropout draws from `seed`. Gives the batch's loss and the gradient's norm, which are still on the

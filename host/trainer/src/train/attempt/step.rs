@@ -70,9 +70,10 @@ impl Attempt {
         let loss = self.at.training.train_loss;
         self.desk.tell(self.at.step, sizes.learning_rate, loss);
         let on_device = self.on_device.as_mut();
-        if let Some(problem) = on_device.and_then(DeviceStep::take_refusal) {
-            let message =
-                format!("steps are not recorded as a CUDA graph, and take longer: {problem}");
+        for message in on_device
+            .map(DeviceStep::take_drawbacks)
+            .unwrap_or_default()
+        {
             self.event(observer, EventKind::Note, message, None)?;
         }
         Ok(())
