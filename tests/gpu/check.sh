@@ -6,7 +6,7 @@
 #
 #     sh check.sh [FOLDER]    FOLDER holds libtorch 2.11's libraries; by default, those of python3's PyTorch
 #
-# It takes eight minutes or so, at most fourteen, and fails if a test does, or if there is no GPU.
+# It takes nine minutes or so, at most fifteen, and fails if a test does, or if there is no GPU.
 set -eu
 cd "$(dirname "$0")"
 libraries=${1:-$(python3 -c 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0] + "/lib")')}
@@ -36,6 +36,13 @@ trial() {
 trial 60 device --skip on_cuda
 for name in $(LD_LIBRARY_PATH="$own" ./tests on_cuda --list --format terse | sed -n 's/: test$//p'); do
     trial 60 "$name" --exact
+done
+echo "== with libtorch's kernels, and with our own"
+for kernels in 0 1; do
+    for runs in 1 8; do
+        echo "PIXELRATE_CUDA_KERNELS=$kernels"
+        LD_LIBRARY_PATH="$own" PIXELRATE_CUDA_KERNELS=$kernels timeout 60 ./cuda --bench resnet-32 "$runs" || status=$?
+    done
 done
 echo "== speed"
 LD_LIBRARY_PATH="$own" PIXELRATE_CUDA_LIBRARY_PATH="${LD_LIBRARY_PATH:-}" timeout 480 ./cuda --bench || status=$?

@@ -62,25 +62,42 @@ struct Row {
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let all = args.all || args.filters.iter().any(Filter::is_of_state);
     let found = runs::find(&args.path)?;
-    let mut rows = Vec::new();
+    let (mut rows, mut problems) = (Vec::new(), Vec::new());
     for run in &found {
-        // Most runs of a folder have ended: that question is asked first.
-        if (all || run.held()? != Held::No) && Filter::all_match(&args.filters, run)? {
-            let look = run.look()?;
-            // It may have ended since.
-            if all || look.state.is_running() {
-                rows.push(row(run, &look)?);
-            }
+        // A run that cannot be read hides no other.
+        match listed(run, all, &args.filters) {
+            Ok(row) => rows.extend(row),
+            Err(problem) => problems.push(problem),
         }
     }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
-    } else if rows.is_empty() {
-        println!("{}", nothing(args, all, found.len()));
-    } else {
+    } else if !rows.is_empty() {
         println!("{}", table(&rows));
+    } else if problems.is_empty() {
+        println!("{}", nothing(args, all, found.len()));
     }
-    Ok(ExitCode::SUCCESS)
+    for problem in &problems {
+        eprintln!("error: {problem:#}");
+    }
+    Ok(if problems.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The line of a run, if it is one that is asked for.
+fn listed(run: &RunFolder, all: bool, filters: &[Filter]) -> Result<Option<Row>> {
+    // Most runs of a folder have ended: that question is asked first.
+    if !(all || run.held()? != Held::No) || !Filter::all_match(filters, run)? {
+        return Ok(None);
+    }
+    let look = run.look()?;
+    // It may have ended since.
+    (all || look.state.is_running())
+        .then(|| row(run, &look))
+        .transpose()
 }
 
 fn row(run: &RunFolder, look: &Look) -> Result<Row> {

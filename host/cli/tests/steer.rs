@@ -129,6 +129,15 @@ fn ps_tells_what_runs_and_with_all_what_ran() {
         "{err}"
     );
 
+    // One that cannot be read is told, and hides no other.
+    let damaged = stopped.join("run.toml");
+    let whole = fs::read_to_string(&damaged).unwrap();
+    fs::write(&damaged, "[spec").unwrap();
+    let (good, out, err) = ps(&["--all", "--where", "seed=0"]);
+    assert!(!good && out.contains("seed0"), "{out}");
+    assert!(err.contains("cyclic-seed1/run.toml"), "{err}");
+    fs::write(&damaged, whole).unwrap();
+
     drop((log, young));
     let (good, out, _) = ps(&[]);
     assert!(

@@ -11,7 +11,15 @@
 #include <optional>
 #include <vector>
 
-#include <ATen/ATen.h>
+#include <ATen/ops/_batch_norm_impl_index.h>
+#include <ATen/ops/_batch_norm_impl_index_backward.h>
+#include <ATen/ops/add.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/threshold_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "libtorch.h"
@@ -184,7 +192,7 @@ struct Convolution : torch::autograd::Function<Convolution> {
     const auto own = kernels(x, weight);
     if (!own || (beside && !(suits(*beside) && beside->sizes() == x.sizes()))) {
       const auto y = at::conv2d(x, weight, {}, 1, 1);
-      return beside ? y + *beside : y;
+      return beside ? at::add(y, *beside) : y;
     }
     const auto &[sizes, module] = *own;
     const auto y = at::empty_like(x);
@@ -251,7 +259,7 @@ struct NormRelu : torch::autograd::Function<NormRelu> {
     if (!own) {
       auto [normed, mean, invstd, reserve, index] =
           at::_batch_norm_impl_index(x, weight, bias, running_mean, running_var, true, momentum, eps, true);
-      const auto y = normed.relu_();
+      const auto y = at::relu_(normed);
       context->save_for_backward({x, weight, running_mean, running_var, mean, invstd, reserve, y});
       context->saved_data["index"] = index;
       context->saved_data["eps"] = eps;
