@@ -4,9 +4,11 @@
 // driver; both are found as cuda.cpp finds libtorch's part for CUDA. Wherever there is none for a tensor, the same operations
 // are libtorch's.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -20,6 +22,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/threshold_backward.h>
+#include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "libtorch.h"
@@ -35,7 +38,10 @@ using torch::autograd::variable_list;
 // What is NVRTC's or the driver's.
 using Handle = void *;
 
+// Their functions that are used. CUDA's driver has a context for each device, which a thread has from its first call of CUDA's
+// runtime on.
 struct Tools {
+  int (*version)(int *major, int *minor);
   int (*create)(Handle *program, const char *source, const char *name, int headers, const char *const *, const char *const *);
   int (*compile)(Handle program, int count, const char *const *options);
   int (*log_size)(Handle program, size_t *size);
@@ -43,25 +49,13 @@ struct Tools {
   int (*code_size)(Handle program, size_t *size);
   int (*code)(Handle program, char *code);
   int (*destroy)(Handle *program);
+  int (*context)(Handle *context);
   int (*load)(Handle *module, const void *code);
   int (*kernel)(Handle *kernel, Handle module, const char *name);
   int (*set)(Handle kernel, int attribute, int value);
-  int (*context)(Handle *context);
   int (*launch)(Handle kernel, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned, unsigned shared,
                 Handle stream, void **arguments, void **);
-
-  // Why there are none, or nothing.
-  static const std::string &missing() {
-    static const std::string why = [] {
-      try {
-        get();
-        return std::string();
-      } catch (const std::exception &error) {
-        return std::string(error.what());
-      }
-    }();
-    return why;
-  }
+  int (*free)(void *memory);
 
   static const Tools &get() {
     static const Tools all;
@@ -70,6 +64,7 @@ struct Tools {
 
 private:
   Tools() {
+    find(version, "nvrtcVersion");
     find(create, "nvrtcCreateProgram");
     find(compile, "nvrtcCompileProgram");
     find(log_size, "nvrtcGetProgramLogSize");
@@ -77,11 +72,13 @@ private:
     find(code_size, "nvrtcGetCUBINSize");
     find(code, "nvrtcGetCUBIN");
     find(destroy, "nvrtcDestroyProgram");
+    find(context, "cuCtxGetCurrent");
     find(load, "cuModuleLoadData");
     find(kernel, "cuModuleGetFunction");
     find(set, "cuFuncSetAttribute");
-    find(context, "cuCtxGetCurrent");
     find(launch, "cuLaunchKernel");
+    free = named<int (*)(void *)>("cudaFree");
+    load_builtins();
   }
 
   template <typename Function> static void find(Function &function, const char *name) {
@@ -94,6 +91,19 @@ private:
         }
     throw std::runtime_error(std::string("neither NVRTC's library nor the driver's has ") + name);
   }
+
+  // NVRTC opens a second library by its name alone, and finds it only where the system looks or where it is loaded already: it is
+  // the first one's neighbour.
+  void load_builtins() const {
+    Dl_info found;
+    int major = 0, minor = 0;
+    if (dladdr(reinterpret_cast<void *>(version), &found) == 0 || found.dli_fname == nullptr || version(&major, &minor) != 0)
+      return;
+    const std::string path = found.dli_fname, folder = path.substr(0, path.rfind('/') + 1);
+    for (const auto &ending : {"." + std::to_string(major) + "." + std::to_string(minor), std::string()})
+      if (dlopen((folder + "libnvrtc-builtins.so" + ending).c_str(), RTLD_LAZY | RTLD_GLOBAL) != nullptr)
+        return;
+  }
 };
 
 void check(int status, const std::string &what) {
@@ -101,8 +111,8 @@ void check(int status, const std::string &what) {
     throw std::runtime_error(what + " failed (CUDA's error " + std::to_string(status) + ")");
 }
 
-// A source, compiled for a device and loaded there. It stays for as long as the process.
-Handle compiled(int device, const char *source, std::vector<std::string> options) {
+// A source, compiled for a device.
+std::vector<char> code(int device, const char *source, std::vector<std::string> options) {
   const auto &tools = Tools::get();
   const auto [major, minor] = capability(device);
   options.push_back("--gpu-architecture=sm_" + std::to_string(major) + std::to_string(minor));
@@ -110,23 +120,60 @@ Handle compiled(int device, const char *source, std::vector<std::string> options
   std::vector<const char *> words;
   for (const auto &option : options)
     words.push_back(option.c_str());
-  Handle program = nullptr, module = nullptr;
+  Handle program = nullptr;
   check(tools.create(&program, source, "pixelrate.cu", 0, nullptr, nullptr), "nvrtcCreateProgram");
+  const std::shared_ptr<void> held(program, [&](Handle program) { tools.destroy(&program); });
   const int status = tools.compile(program, static_cast<int>(words.size()), words.data());
   size_t size = 0;
   if (status != 0) {
     tools.log_size(program, &size);
     std::string log(size, ' ');
     tools.log(program, log.data());
-    tools.destroy(&program);
-    throw std::runtime_error("a kernel could not be compiled for " + options[options.size() - 2] + ": " + log);
+    throw std::runtime_error("NVRTC cannot compile for a device of generation " + std::to_string(major) + "." +
+                             std::to_string(minor) + " (error " + std::to_string(status) + "): " + log.c_str());
   }
   check(tools.code_size(program, &size), "nvrtcGetCUBINSize");
   std::vector<char> code(size);
   check(tools.code(program, code.data()), "nvrtcGetCUBIN");
-  tools.destroy(&program);
-  check(tools.load(&module, code.data()), "cuModuleLoadData");
+  return code;
+}
+
+// Makes `device` the calling thread's, with its context, as long as this lives.
+struct On {
+  explicit On(int device) : guard(cuda(device)) {
+    const auto &tools = Tools::get();
+    Handle context = nullptr;
+    check(tools.context(&context), "cuCtxGetCurrent");
+    if (context == nullptr)
+      check(tools.free(nullptr), "cudaFree");
+  }
+  c10::DeviceGuard guard;
+};
+
+// What is compiled for a device, loaded there. It stays for as long as the process.
+Handle loaded(int device, const std::vector<char> &code) {
+  const On on(device);
+  Handle module = nullptr;
+  check(Tools::get().load(&module, code.data()), "cuModuleLoadData");
   return module;
+}
+
+// Why there are no kernels for a device, or nothing.
+const std::string &missing(int device) {
+  static std::mutex lock;
+  static std::map<int, std::string> known;
+  const std::lock_guard<std::mutex> held(lock);
+  const auto [found, is_new] = known.try_emplace(device);
+  if (is_new)
+    try {
+      if (const auto [major, minor] = capability(device); major < 8)
+        throw std::runtime_error("they take a device of generation 8.0 or newer, and this one's is " + std::to_string(major) + "." +
+                                 std::to_string(minor));
+      code(device, "extern \"C\" __global__ void nothing() {}", {});
+    } catch (const std::exception &error) {
+      found->second = error.what();
+    }
+  return found->second;
 }
 
 std::atomic<uint64_t> launches = 0;
@@ -137,11 +184,8 @@ void launch(Handle module, const char *name, const Tensor &x, std::array<unsigne
             Arguments... arguments) {
   constexpr int MOST_DYNAMIC_SHARED = 8; // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
   const auto &tools = Tools::get();
-  Handle context = nullptr, kernel = nullptr;
-  check(tools.context(&context), "cuCtxGetCurrent");
-  // The driver takes none for granted: a thread has one from its first call of CUDA's runtime on.
-  if (context == nullptr)
-    check(named<int (*)(void *)>("cudaFree")(nullptr), "cudaFree");
+  const On on(x.device().index());
+  Handle kernel = nullptr;
   check(tools.kernel(&kernel, module, name), name);
   check(tools.set(kernel, MOST_DYNAMIC_SHARED, static_cast<int>(shared)), name);
   void *pointers[] = {&arguments...};
@@ -150,15 +194,27 @@ void launch(Handle module, const char *name, const Tensor &x, std::array<unsigne
   launches++;
 }
 
-// Whether kernels are made for a tensor such as this: pictures in bfloat16 whose channels lie side by side, on an Ampere or newer.
+bool is_aligned(const Tensor &x) { return reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 == 0; }
+
+// Whether kernels are made for a tensor such as this: pictures in bfloat16 whose channels lie side by side.
 bool suits(const Tensor &x) {
   return x.is_cuda() && x.scalar_type() == at::kBFloat16 && x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
-         x.numel() > 0 && x.numel() < (int64_t(1) << 31) && reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 == 0 &&
-         capability(x.device().index()).first >= 8 && Tools::missing().empty();
+         x.numel() > 0 && x.numel() < (int64_t(1) << 31) && is_aligned(x) && missing(x.device().index()).empty();
 }
 
-// Kernels by the device and what they are compiled for.
-template <typename Compile> Handle kept(std::map<std::array<int, 3>, Handle> &modules, std::array<int, 3> sizes, Compile compile) {
+// Whether `other` is such a one, too, and beside `x`.
+bool suits(const Tensor &other, const Tensor &x, at::IntArrayRef size) {
+  return suits(other) && other.device() == x.device() && other.sizes() == size;
+}
+
+// A gradient as kernels read it.
+Tensor readable(const Tensor &slope) {
+  const auto found = slope.contiguous(at::MemoryFormat::ChannelsLast);
+  return is_aligned(found) ? found : found.clone(at::MemoryFormat::ChannelsLast);
+}
+
+// Kernels by the device and what they are compiled for, which is done once.
+template <typename Compile> Handle once(std::map<std::array<int, 3>, Handle> &modules, std::array<int, 3> sizes, Compile compile) {
   static std::mutex lock;
   const std::lock_guard<std::mutex> held(lock);
   auto &module = modules[sizes];
@@ -171,17 +227,17 @@ template <typename Compile> Handle kept(std::map<std::array<int, 3>, Handle> &mo
 struct Convolution : torch::autograd::Function<Convolution> {
   // Its kernels, where they are made for these.
   static std::optional<std::pair<ConvolutionSizes, Handle>> kernels(const Tensor &x, const Tensor &weight) {
-    if (!suits(x) || !suits(weight) || weight.sizes() != at::IntArrayRef({x.size(1), x.size(1), 3, 3}))
+    if (!suits(x) || !suits(weight, x, {x.size(1), x.size(1), 3, 3}))
       return std::nullopt;
     const auto sizes = ConvolutionSizes::of(x.size(1), x.size(2), x.size(3));
     if (!sizes)
       return std::nullopt;
     static std::map<std::array<int, 3>, Handle> modules;
     const int device = x.device().index();
-    const auto module = kept(modules, {device, sizes->channels, sizes->width}, [&] {
-      return compiled(device, CONVOLUTION,
-                      {"-DC=" + std::to_string(sizes->channels), "-DW=" + std::to_string(sizes->width),
-                       "-DTILE=" + std::to_string(sizes->tile)});
+    const auto module = once(modules, {device, sizes->channels, sizes->width}, [&] {
+      return loaded(device, code(device, CONVOLUTION,
+                                 {"-DC=" + std::to_string(sizes->channels), "-DW=" + std::to_string(sizes->width),
+                                  "-DTILE=" + std::to_string(sizes->tile)}));
     });
     return std::pair(*sizes, module);
   }
@@ -190,7 +246,7 @@ struct Convolution : torch::autograd::Function<Convolution> {
     context->save_for_backward({x, weight});
     context->saved_data["beside"] = beside.has_value();
     const auto own = kernels(x, weight);
-    if (!own || (beside && !(suits(*beside) && beside->sizes() == x.sizes()))) {
+    if (!own || (beside && !suits(*beside, x, x.sizes()))) {
       const auto y = at::conv2d(x, weight, {}, 1, 1);
       return beside ? at::add(y, *beside) : y;
     }
@@ -213,7 +269,7 @@ struct Convolution : torch::autograd::Function<Convolution> {
       return {x_slope, weight_slope, beside};
     }
     const auto &[sizes, module] = *own;
-    const auto slope = slopes[0].contiguous(at::MemoryFormat::ChannelsLast);
+    const auto slope = readable(slopes[0]);
     const int tiles = sizes.tiles(x.size(0));
     Tensor x_slope, weight_slope;
     if (by_x) {
@@ -236,17 +292,20 @@ struct Convolution : torch::autograd::Function<Convolution> {
 
 // relu(batch_norm(x)) in training.
 struct NormRelu : torch::autograd::Function<NormRelu> {
-  // Its kernels, where they are made for `x`.
-  static std::optional<std::pair<NormSizes, Handle>> kernels(const Tensor &x) {
-    if (!suits(x))
+  // Its kernels, where they are made for `x`, and for what there is one of for each channel.
+  static std::optional<std::pair<NormSizes, Handle>> kernels(const Tensor &x, const std::array<Tensor, 4> &of_channels) {
+    const auto fits = [&](const Tensor &it) {
+      return it.device() == x.device() && it.scalar_type() == at::kFloat && it.is_contiguous() && it.numel() == x.size(1);
+    };
+    if (!suits(x) || !std::all_of(of_channels.begin(), of_channels.end(), fits))
       return std::nullopt;
     const auto sizes = NormSizes::of(x.size(1), x.numel() / x.size(1));
     if (!sizes)
       return std::nullopt;
     static std::map<std::array<int, 3>, Handle> modules;
     const int device = x.device().index();
-    const auto module = kept(modules, {device, sizes->channels, 0}, [&] {
-      return compiled(device, NORM, {"-DC=" + std::to_string(sizes->channels)});
+    const auto module = once(modules, {device, sizes->channels, 0}, [&] {
+      return loaded(device, code(device, NORM, {"-DC=" + std::to_string(sizes->channels)}));
     });
     return std::pair(*sizes, module);
   }
@@ -255,7 +314,7 @@ struct NormRelu : torch::autograd::Function<NormRelu> {
 
   static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &weight, const Tensor &bias,
                         const Tensor &running_mean, const Tensor &running_var, double momentum, double eps) {
-    const auto own = kernels(x);
+    const auto own = kernels(x, {weight, bias, running_mean, running_var});
     if (!own) {
       auto [normed, mean, invstd, reserve, index] =
           at::_batch_norm_impl_index(x, weight, bias, running_mean, running_var, true, momentum, eps, true);
@@ -267,11 +326,12 @@ struct NormRelu : torch::autograd::Function<NormRelu> {
     }
     const auto &[sizes, module] = *own;
     const auto kept = at::empty({2, x.size(1)}, weight.options()), y = at::empty_like(x), partial = sums(x);
-    launch(module, "moments", x, {sizes.summing_blocks(), 1}, sizes.THREADS, 0, x.const_data_ptr(), partial.data_ptr(), sizes.pixels);
+    launch(module, "moments", x, {sizes.summing_blocks(), 1}, sizes.THREADS, 0, x.const_data_ptr(), partial.data_ptr(),
+           sizes.pixels);
     launch(module, "forward", x, {sizes.blocks(), 1}, sizes.THREADS, 0, x.const_data_ptr(), partial.const_data_ptr(),
            weight.const_data_ptr(), bias.const_data_ptr(), running_mean.data_ptr(), running_var.data_ptr(), kept.data_ptr(),
            y.data_ptr(), sizes.pixels, float(momentum), float(eps));
-    context->save_for_backward({x, weight, bias, kept});
+    context->save_for_backward({x, weight, running_mean, running_var, bias, kept});
     return y;
   }
 
@@ -279,20 +339,21 @@ struct NormRelu : torch::autograd::Function<NormRelu> {
     const auto saved = context->get_saved_variables();
     const Tensor &x = saved[0], &weight = saved[1];
     const Tensor none;
-    const auto own = kernels(x);
-    if (!own) {
+    const Tensor &running_mean = saved[2], &running_var = saved[3];
+    // Only libtorch's has a reserve, and is differentiated by what it gave.
+    if (saved.size() > 6) {
       const auto passed = at::threshold_backward(slopes[0], saved[7], 0);
       auto [x_slope, weight_slope, bias_slope] = at::_batch_norm_impl_index_backward(
-          context->saved_data["index"].toInt(), x, passed, weight, saved[2], saved[3], saved[4], saved[5], true,
+          context->saved_data["index"].toInt(), x, passed, weight, running_mean, running_var, saved[4], saved[5], true,
           context->saved_data["eps"].toDouble(), {true, true, true}, saved[6]);
       return {x_slope, weight_slope, bias_slope, none, none, none, none};
     }
-    const Tensor &bias = saved[2], &kept = saved[3];
-    const auto slope = slopes[0].contiguous(at::MemoryFormat::ChannelsLast), partial = sums(x), x_slope = at::empty_like(x);
+    const Tensor &bias = saved[4], &kept = saved[5];
+    const auto [sizes, module] = kernels(x, {weight, bias, running_mean, running_var}).value();
+    const auto slope = readable(slopes[0]), partial = sums(x), x_slope = at::empty_like(x);
     const auto weight_slope = at::empty_like(weight), bias_slope = at::empty_like(bias);
-    const auto &[sizes, module] = *own;
-    launch(module, "slopes", x, {sizes.summing_blocks(), 1}, sizes.THREADS, 0, x.const_data_ptr(), slope.const_data_ptr(), weight.const_data_ptr(),
-           bias.const_data_ptr(), kept.const_data_ptr(), partial.data_ptr(), sizes.pixels);
+    launch(module, "slopes", x, {sizes.summing_blocks(), 1}, sizes.THREADS, 0, x.const_data_ptr(), slope.const_data_ptr(),
+           weight.const_data_ptr(), bias.const_data_ptr(), kept.const_data_ptr(), partial.data_ptr(), sizes.pixels);
     launch(module, "backward", x, {sizes.blocks(), 1}, sizes.THREADS, 0, x.const_data_ptr(), slope.const_data_ptr(),
            weight.const_data_ptr(), bias.const_data_ptr(), kept.const_data_ptr(), partial.const_data_ptr(),
            weight_slope.data_ptr(), bias_slope.data_ptr(), x_slope.data_ptr(), sizes.pixels);
@@ -304,11 +365,11 @@ struct NormRelu : torch::autograd::Function<NormRelu> {
 
 extern "C" {
 
-// Whether there is what kernels are compiled and launched with.
-int pixelrate_cuda_kernels(char *problem, size_t room) {
+// Whether there is what kernels are compiled for a device and launched with.
+int pixelrate_cuda_kernels(int device, char *problem, size_t room) {
   return told(problem, room, [&] {
-    if (!Tools::missing().empty())
-      throw std::runtime_error(Tools::missing());
+    if (!missing(device).empty())
+      throw std::runtime_error(missing(device));
   });
 }
 
@@ -318,7 +379,9 @@ uint64_t pixelrate_cuda_launches() { return launches; }
 // `beside` may be null. `made` is the caller's.
 int pixelrate_cuda_convolution(const Tensor *x, const Tensor *weight, const Tensor *beside, Tensor **made, char *problem,
                                size_t room) {
-  return told(problem, room, [&] { *made = new Tensor(Convolution::apply(*x, *weight, beside ? std::optional(*beside) : std::nullopt)); });
+  return told(problem, room, [&] {
+    *made = new Tensor(Convolution::apply(*x, *weight, beside ? std::optional(*beside) : std::nullopt));
+  });
 }
 
 int pixelrate_cuda_norm_relu(const Tensor *x, const Tensor *weight, const Tensor *bias, const Tensor *running_mean,

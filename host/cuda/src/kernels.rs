@@ -10,16 +10,18 @@ use tch::Tensor;
 use torch_sys::C_tensor;
 
 use crate::native::{self, told};
-use crate::{Error, made};
+use crate::{Error, made, numbered};
 
-/// Whether there is what kernels are compiled and launched with.
+/// Whether there is what kernels are compiled for the CUDA device of this number and launched with.
 ///
 /// # Errors
-/// CUDA's run-time compiler (NVRTC) or its driver is not there, or lacks a function.
-pub fn can_compile() -> Result<(), Error> {
+/// CUDA's run-time compiler (NVRTC) or its driver is not there, or lacks a function; the device is older than Ampere, or newer than
+/// the compiler.
+pub fn can_compile(device: usize) -> Result<(), Error> {
+    let device = numbered(device)?;
     told(|problem, room| {
         // SAFETY: the pointer leads to what is written to.
-        unsafe { native::pixelrate_cuda_kernels(problem, room) }
+        unsafe { native::pixelrate_cuda_kernels(device, problem, room) }
     })
 }
 

@@ -84,7 +84,7 @@ mod tests {
             Stream::new(0).map(drop).unwrap_err(),
             Event::record(0).map(drop).unwrap_err(),
             can_record().unwrap_err(),
-            can_compile().unwrap_err(),
+            can_compile(0).unwrap_err(),
             Graph::record(&alone().unwrap(), || Ok::<_, Error>(()))
                 .map(drop)
                 .unwrap_err(),

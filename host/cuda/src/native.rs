@@ -82,7 +82,8 @@ unsafe extern "C" {
         problem: *mut c_char,
         room: usize,
     ) -> c_int;
-    pub(crate) fn pixelrate_cuda_kernels(problem: *mut c_char, room: usize) -> c_int;
+    pub(crate) fn pixelrate_cuda_kernels(device: c_int, problem: *mut c_char, room: usize)
+    -> c_int;
     pub(crate) fn pixelrate_cuda_launches() -> u64;
     pub(crate) fn pixelrate_cuda_convolution(
         x: *const C_tensor,

@@ -23,14 +23,16 @@ __device__ uint4 packed(const float (&v)[8]) {
   return make_uint4(pack(v[0], v[1]), pack(v[2], v[3]), pack(v[4], v[5]), pack(v[6], v[7]));
 }
 
-// Of a channel: what the rectifier is given is x * scale + shift.
+// Of a channel. The rectifier is given the same number forward and backward, to the bit.
 struct Channel {
-  float mean, invstd, scale, shift;
+  float mean, invstd, scale, bias;
   __device__ Channel() {}
   __device__ Channel(float mean, float invstd, float weight, float bias)
-      : mean(mean), invstd(invstd), scale(weight * invstd), shift(bias - mean * scale) {}
+      : mean(mean), invstd(invstd), scale(weight * invstd), bias(bias) {}
   __device__ float normed(float x) const { return (x - mean) * invstd; }
-  __device__ bool passes(float x) const { return !(x * scale + shift <= 0); }
+  __device__ float given(float x) const { return (x - mean) * scale + bias; }
+  // What is not a number passes.
+  __device__ bool passes(float x) const { return !(given(x) <= 0); }
 };
 
 // The sums of a block's threads, to sums[2][C].
@@ -111,7 +113,9 @@ __global__ void __launch_bounds__(THREADS) forward(const uint4 *x, const float *
   if (threadIdx.x < C) {
     const int c = threadIdx.x;
     const float n = pixels, less = total[c] / n;
-    const float mean = low(((const bf16 *)x)[c]) + less, variance = fmaxf(total[C + c] / n - less * less, 0);
+    // Never less than zero, up to rounding; what is not a number stays so.
+    const float found = total[C + c] / n - less * less, variance = found < 0 ? 0 : found;
+    const float mean = low(((const bf16 *)x)[c]) + less;
     const float invstd = rsqrtf(variance + eps);
     channels[c] = Channel(mean, invstd, weight[c], bias[c]);
     if (blockIdx.x == 0) {
@@ -133,7 +137,7 @@ __global__ void __launch_bounds__(THREADS) forward(const uint4 *x, const float *
       unpack(v, pieces[k]);
 #pragma unroll
       for (int j = 0; j < 8; j++)
-        v[j] = mine[j].passes(v[j]) ? v[j] * mine[j].scale + mine[j].shift : 0;
+        v[j] = mine[j].passes(v[j]) ? mine[j].given(v[j]) : 0;
       y[begin + k * THREADS] = packed(v);
     }
 }

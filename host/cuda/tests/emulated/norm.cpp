@@ -6,6 +6,24 @@
 
 #include "kernels/norm.cu"
 
+// In its channel, as libtorch has it: a run that diverges is to be seen.
+void what_is_not_a_number_stays_so() {
+  const int pixels = 300;
+  const auto sizes = NormSizes::of(C, pixels).value();
+  bf16 *x = noise(size_t(pixels) * C), *y = memory<bf16>(size_t(pixels) * C);
+  x[7 * C] = 0x7fc0;
+  float *sums = memory<float>(sizes.SUMS), *kept = memory<float>(2 * C);
+  float *mean = floats(C, 1, 0), *variance = floats(C, 0, 1), *weight = floats(C, 0, 1), *bias = floats(C, 0, 1);
+  launch(sizes.summing_blocks(), 1, sizes.THREADS, 0, false, [&] { moments((const uint4 *)x, sums, pixels); });
+  launch(sizes.blocks(), 1, sizes.THREADS, 0, false,
+         [&] { forward((const uint4 *)x, sums, weight, bias, mean, variance, kept, (uint4 *)y, pixels, 0.1f, 1e-5f); });
+  for (int i = 0; i < pixels * C; i++)
+    if (std::isnan(value(y[i])) != (i % C == 0))
+      fail("what is not a number is lost, or spreads");
+  if (!std::isnan(mean[0]) || !std::isnan(variance[0]) || std::isnan(variance[1]))
+    fail("the running moments do not tell it");
+}
+
 int main() {
   // Less than a block has, and several blocks of which the last is not full.
   for (const int pixels : {2, 37, 8 * 256 + 5}) {
@@ -75,4 +93,5 @@ int main() {
           first[i] = found[i];
     }
   }
+  what_is_not_a_number_stays_so();
 }

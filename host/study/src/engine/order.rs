@@ -6,6 +6,7 @@ use std::path::Path;
 use pixelrate_trainer::spec::{RunFile, RunSpec};
 
 use super::kept::Kept;
+use super::unchanged::same;
 use crate::Error;
 use crate::ended::run_file;
 use crate::plan::Plan;
@@ -17,9 +18,6 @@ use crate::plan::Plan;
 /// [`Error::Changed`], as by [`run`](super::run), before anything is told; a run's `run.toml` cannot be read, or written.
 pub fn put_in_order(plan: &Plan, study: &Path) -> Result<(), Error> {
     let kept = Kept::of(study);
-    for spec in &plan.runs {
-        kept.unchanged(spec, study)?;
-    }
     let mut files = BTreeMap::new();
     let entries = std::fs::read_dir(study).map_err(|e| Error::io("list", study, e))?;
     for entry in entries {
@@ -34,6 +32,11 @@ pub fn put_in_order(plan: &Plan, study: &Path) -> Result<(), Error> {
             known => known,
         };
         files.extend(file.map(|file| (name, file)));
+    }
+    for spec in &plan.runs {
+        if let Some(file) = files.get(&spec.run) {
+            same(&file.spec, spec, &study.join(&spec.run))?;
+        }
     }
     let planned = plan.runs.iter();
     let mut stands: HashMap<String, u32> = planned

@@ -70,9 +70,10 @@ impl DeviceStep {
             }
             None => Way::Operations,
         };
-        let kernels =
-            matches!(model.device(), Device::Cuda(_)) && device::has_kernels(model.device());
-        if let Some(Err(problem)) = kernels.then(pixelrate_cuda::can_compile) {
+        if let Device::Cuda(index) = model.device()
+            && device::has_kernels(model.device())
+            && let Err(problem) = pixelrate_cuda::can_compile(index)
+        {
             drawbacks.push(format!(
                 "operations are libtorch's alone, some of which take longer than our own: {problem}"
             ));

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pixelrate_runlog::{EvalRow, EventKind, StepRow, read_evals, read_events, read_steps};
 use pixelrate_sandbox::{Limits, OnFault, Value};
@@ -262,15 +263,18 @@ fn a_run_on_a_device_that_diverges_ends_at_the_step_where_it_did() {
     assert_eq!(told(&steps), told(&others));
 }
 
-/// Where this machine has a CUDA device. `PIXELRATE_REQUIRE_CUDA` says that it has to.
-fn cuda() -> bool {
+/// Where this machine has a CUDA device, for one test at a time: some count the kernels that the process has launched.
+/// `PIXELRATE_REQUIRE_CUDA` says that it has to have one.
+fn cuda() -> Option<MutexGuard<'static, ()>> {
+    static DEVICE: Mutex<()> = Mutex::new(());
     let found = crate::device::open("cuda").is_ok();
     let required = std::env::var_os("PIXELRATE_REQUIRE_CUDA").is_some();
     assert!(found || !required, "there is no CUDA device");
     if !found {
         println!("skipped: there is no CUDA device");
+        return None;
     }
-    found
+    Some(DEVICE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn on_cuda(spec: &RunSpec, precision: PrecisionChoice) -> RunSpec {
@@ -344,9 +348,7 @@ fn assert_alike(one: &[f64], other: &[f64]) {
 
 #[test]
 fn on_cuda_recorded_steps_do_what_their_operations_do() {
-    if !cuda() {
-        return;
-    }
+    let Some(_device) = cuda() else { return };
     for (model, optimizer, precision) in [
         ("convnet", OptimizerKind::Momentum, PrecisionChoice::Float32),
         ("resnet-8", OptimizerKind::Adam, PrecisionChoice::Float32),
@@ -396,11 +398,9 @@ fn cuda_noise(size: &[i64]) -> Tensor {
 
 #[test]
 fn on_cuda_a_convolutions_kernels_give_what_libtorchs_do() {
-    if !cuda() {
-        return;
-    }
+    let Some(_device) = cuda() else { return };
     let _generator = crate::model::seeded(7);
-    pixelrate_cuda::can_compile().unwrap();
+    pixelrate_cuda::can_compile(0).unwrap();
     for (channels, height, width, has_kernel) in [
         (16, 32, 32, true),
         (16, 16, 16, true),
@@ -448,9 +448,7 @@ fn on_cuda_a_convolutions_kernels_give_what_libtorchs_do() {
 
 #[test]
 fn on_cuda_batch_norms_kernels_give_what_libtorchs_do() {
-    if !cuda() {
-        return;
-    }
+    let Some(_device) = cuda() else { return };
     let _generator = crate::model::seeded(8);
     for (channels, has_kernel) in [(16, true), (32, true), (64, true), (128, true), (24, false)] {
         let size = [5, channels, 12, 20];
@@ -502,9 +500,7 @@ fn on_cuda_batch_norms_kernels_give_what_libtorchs_do() {
 
 #[test]
 fn on_cuda_a_resnet_of_our_kernels_learns_as_one_of_libtorchs() {
-    if !cuda() {
-        return;
-    }
+    let Some(_device) = cuda() else { return };
     let spec = spec("resnet-8", OptimizerKind::Momentum, 1e-3);
     let spec = on_cuda(&spec, PrecisionChoice::Bfloat16);
     let before = pixelrate_cuda::launches();
@@ -522,9 +518,7 @@ fn on_cuda_a_resnet_of_our_kernels_learns_as_one_of_libtorchs() {
 
 #[test]
 fn on_cuda_recorded_steps_are_made_with_what_the_schedule_says_now() {
-    if !cuda() {
-        return;
-    }
+    let Some(_device) = cuda() else { return };
     // Long after the recording, whose rate is 0.
     const FIRST: u64 = 20;
     let folder = tempfile::tempdir().unwrap();
@@ -552,9 +546,7 @@ fn on_cuda_recorded_steps_are_made_with_what_the_schedule_says_now() {
 
 #[test]
 fn on_cuda_a_model_with_dropout_trains_as_on_the_host_by_operations() {
-    if !cuda() {
-        return;
-    }
+    let Some(_device) = cuda() else { return };
     let mut spec = spec("mnist-convnet", OptimizerKind::Adam, 1e-3);
     spec.training.train_examples = 404;
     let spec = on_cuda(&spec, PrecisionChoice::Float32);
@@ -570,9 +562,7 @@ fn on_cuda_a_model_with_dropout_trains_as_on_the_host_by_operations() {
 
 #[test]
 fn on_cuda_a_deterministic_run_repeats_and_is_taken_up_to_the_same_bits() {
-    if !cuda() {
-        return;
-    }
+    let Some(_device) = cuda() else { return };
     for (model, optimizer) in [
         ("convnet", OptimizerKind::Momentum),
         ("resnet-8", OptimizerKind::Adam),
@@ -615,9 +605,7 @@ fn on_the_cpu_what_is_asked_of_cuda_changes_nothing() {
 
 #[test]
 fn on_cuda_runs_side_by_side_do_what_they_do_alone() {
-    if !cuda() {
-        return;
-    }
+    let Some(_device) = cuda() else { return };
     let specs = [0, 1, 2, 3].map(|seed| {
         let spec = spec("resnet-8", OptimizerKind::Momentum, 1e-3);
         RunSpec {
@@ -639,9 +627,7 @@ fn on_cuda_runs_side_by_side_do_what_they_do_alone() {
 
 #[test]
 fn on_cuda_the_hosts_losses_come_out() {
-    if !cuda() {
-        return;
-    }
+    let Some(_device) = cuda() else { return };
     let spec = spec("convnet", OptimizerKind::Momentum, 1e-3);
     assert_alike(
         &losses(&spec, false),
