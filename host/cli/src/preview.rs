@@ -120,6 +120,7 @@ fn of_study(path: &Path, series: &mut Vec<Series>) -> Result<()> {
     for run in plan.runs.iter().filter(|run| Some(run.seed) == seed) {
         let engine = Engine::new(&EngineOptions::from(&run.limits))?;
         let plugin = pixelrate_compose::load(&engine, &run.schedule.plugin)?;
+        tell_what_lacks(&plugin, &run.label);
         let (facts, guard) = (plan::facts(run), run.schedule.guard());
         let mut schedule = Schedule::start(&plugin, &facts, &run.limits, &guard)?;
         series.push(Series {
@@ -170,6 +171,7 @@ fn scan_of(engine: &Engine, args: &Args, text: &str, out: &Path) -> Result<()> {
 
 fn of_name(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
     let (plugin, facts, shown) = named(engine, args, text)?;
+    tell_what_lacks(&plugin, plugin.name());
     let guard = GuardOptions {
         max_learning_rate: f64::MAX,
         ..GuardOptions::default()
@@ -181,6 +183,19 @@ fn of_name(engine: &Engine, args: &Args, text: &str) -> Result<Series> {
         band: Vec::new(),
         marks: Vec::new(),
     })
+}
+
+/// Tells of a schedule that goes by what training measures that there is no such thing here.
+fn tell_what_lacks(plugin: &Plugin, name: &str) {
+    let reads = [
+        (plugin.reads_training(), "losses and accuracies"),
+        (plugin.reads_weights(), "the norm of the weights"),
+    ];
+    for (_, what) in reads.into_iter().filter(|(reads, _)| *reads) {
+        eprintln!(
+            "{name} reads {what}, which only a run has: it is drawn as it is until it has seen any"
+        );
+    }
 }
 
 /// The learning rate of every step; a bar shows on a terminal while it takes long.

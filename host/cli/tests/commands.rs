@@ -236,12 +236,16 @@ fn preview_draws_to_the_terminal_to_files_and_as_numbers() {
         "200",
     ];
     let (good, out, err) = said(pixelrate(dir.path()).args(two));
-    assert!(good, "{err}");
+    assert!(good && !err.contains("reads"), "{err}");
     assert!(out.contains("cyclic") && out.contains("puppy"), "{out}");
     assert!(
         out.contains(|c| ('\u{2801}'..='\u{28ff}').contains(&c)),
         "{out}"
     );
+
+    let (good, _, err) = said(pixelrate(dir.path()).args(["preview", "plateau"]));
+    let lacks = "plateau reads losses and accuracies, which only a run has";
+    assert!(good && err.contains(lacks), "{err}");
 
     let (good, out, _) = said(pixelrate(dir.path()).args(two).arg("--json"));
     assert!(good);

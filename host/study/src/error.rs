@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// The TOML cannot be read as a study: the message has line, column and key.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), told(source))]
     Toml {
         /// The study's file.
         path: PathBuf,
@@ -164,5 +164,50 @@ impl Error {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+/// What the parser says, and the key or word that a mistyped one is close to, if there is one.
+fn told(source: &toml::de::Error) -> String {
+    let message = source.message();
+    let all = source.to_string();
+    // serde: unknown field `one`, expected `other` or `third`
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let unknown = quoted.next().filter(|_| message.starts_with("unknown "));
+    let close = unknown.and_then(|unknown| {
+        let distance = |known: &&str| strsim::damerau_levenshtein(known, unknown);
+        let known = quoted.min_by_key(distance)?;
+        (distance(&known) <= 2).then_some(known)
+    });
+    let hint = close.map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
+    all.trim_end().to_owned() + &hint
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Table {
+        #[serde(rename = "epochs")]
+        _epochs: Option<f64>,
+        #[serde(rename = "seeds")]
+        _seeds: Option<Vec<u64>>,
+    }
+
+    #[test]
+    fn a_mistyped_key_is_met_with_the_one_that_it_is_close_to() {
+        let told = |text: &str| told(&toml::from_str::<Table>(text).unwrap_err());
+        let close = told("epoch = 3");
+        assert!(close.contains("line 1, column 1"), "{close}");
+        assert!(
+            close.ends_with("expected `epochs` or `seeds`; did you mean `epochs`?"),
+            "{close}"
+        );
+        assert!(told("momentum = 3").ends_with("expected `epochs` or `seeds`"));
+        assert!(!told("epochs = \"epocs\"").contains("did you mean"));
     }
 }
