@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 const FILES: [&str; 2] = ["src/cuda.cpp", "src/kernels.cpp"];
+const HEADERS: [&str; 2] = ["src/libtorch.h", "src/sizes.h"];
 /// What is compiled where it is needed, by the name that `kernels.cpp` has for it, and what goes before each.
 const KERNELS: [(&str, &str); 2] = [
     ("CONVOLUTION", "src/kernels/convolution.cu"),
@@ -13,7 +14,9 @@ const BEFORE: &str = "src/kernels/instructions.cu";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=src");
+    for path in FILES.iter().chain(&HEADERS).chain(&["src/kernels"]) {
+        println!("cargo:rerun-if-changed={path}");
+    }
     // torch-sys tells where libtorch is to its direct dependants alone.
     let Ok(libraries) = env::var("DEP_TCH_LIBTORCH_LIB") else {
         println!("cargo::error=torch-sys does not tell where libtorch is");

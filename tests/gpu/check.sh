@@ -6,7 +6,7 @@
 #
 #     sh check.sh [FOLDER]    FOLDER holds libtorch 2.11's libraries; by default, those of python3's PyTorch
 #
-# It takes nine minutes or so, at most fifteen, and fails if a test does, or if there is no GPU.
+# It takes nine minutes or so, at most eighteen, and fails if a test does, or if there is no GPU.
 set -eu
 cd "$(dirname "$0")"
 libraries=${1:-$(python3 -c 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0] + "/lib")')}

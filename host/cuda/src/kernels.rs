@@ -1,5 +1,5 @@
-//! Operations of ResNets with kernels of our own, where CUDA computes them in bfloat16: libtorch's, of few channels, leave most
-//! of a large GPU idle, or have it read and write everything several times.
+//! Operations of ResNets with kernels of our own, where CUDA computes them in bfloat16: those that take up most of a GPU on which
+//! runs train side by side (`host/trainer/benches/README.md`).
 //!
 //! Each is what libtorch's operations come to, differentiably, and is made of those wherever there is no kernel for what it is
 //! given: other devices, numbers or sizes.
