@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use tch::nn::{self, ModuleT, Path};
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use crate::device;
 use crate::precision::Precision;
@@ -264,10 +264,11 @@ impl BatchNorm {
     }
 }
 
-/// Panics with what libtorch throws, as tch's own operations do, with which these are mixed.
-#[allow(clippy::panic, reason = "as tch's operations")]
+/// Panics with what libtorch throws, in the words of tch's own operations, by which whoever trains knows and catches it.
+#[allow(clippy::unwrap_used, reason = "as tch's operations")]
 fn or_panic(made: Result<Tensor, pixelrate_cuda::Error>) -> Tensor {
-    made.unwrap_or_else(|problem| panic!("{problem}"))
+    made.map_err(|problem| TchError::Torch(problem.to_string()))
+        .unwrap()
 }
 
 /// The rectifier, in the place of what it is given, which no layer's backward pass may need.

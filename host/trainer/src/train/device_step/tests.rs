@@ -16,6 +16,7 @@ use crate::device::tests::AS_A_DEVICE;
 use crate::model::Model;
 use crate::precision::{Precision, PrecisionChoice};
 use crate::spec::{OptimizerKind, RunSpec, ScheduleSpec, Training};
+use crate::train::caught::caught;
 use crate::train::{Ending, Observer, Stop, begin, resume, setup};
 
 thread_local! {
@@ -175,6 +176,20 @@ fn a_devices_resnet_is_the_hosts_to_the_bit() {
             (loss, gradients, buffers.collect::<Vec<_>>())
         };
         assert_eq!(learned(), as_a_device(learned), "{precision}");
+    }
+}
+
+#[test]
+fn what_libtorch_has_against_a_devices_operation_is_an_error_as_on_the_host() {
+    let spec = spec("resnet-8", OptimizerKind::Momentum, 1e-2);
+    let (dataset, _) = setup::dataset(&spec.training).unwrap();
+    let architecture = spec.training.model.parse().unwrap();
+    let model = Model::new(architecture, &dataset, 3, Device::Cpu, Precision::Float32);
+    let of_five = Tensor::zeros([1, 5, 32, 32], (Kind::Float, Device::Cpu));
+    let forward = || caught(|| Ok(model.forward(&of_five)));
+    for problem in [forward(), as_a_device(forward)] {
+        let told = problem.unwrap_err().to_string();
+        assert!(told.contains("to have 3 channels"), "{told}");
     }
 }
 
