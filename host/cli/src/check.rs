@@ -3,12 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use comfy_table::{ContentArrangement, Table, presets};
 use pixelrate_sandbox::conformance::{self, Check, Costs, Examination, Verdict};
 use pixelrate_sandbox::{GuardOptions, Limits, Plugin};
 use serde::Serialize;
 
-use crate::trial;
+use crate::{table, trial};
 
 /// Run the conformance suite on a plugin: the same code admits plugins to training.
 ///
@@ -123,10 +122,7 @@ fn told<'a>(
 
 /// The table, and a line that says what it comes to.
 pub(crate) fn print(plugin: &Plugin, found: &Examination) {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    let mut table = table::table();
     for check in &found.checks {
         let word = match check.verdict {
             Verdict::Pass => "pass",

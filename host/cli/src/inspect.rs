@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use comfy_table::{ContentArrangement, Table, presets};
 use pixelrate_sandbox::composition::Node;
 use pixelrate_sandbox::{
     Exports, GuardOptions, Limits, Parameter, ParameterKind, Plugin, Schedule, TrainingValues,
 };
 use serde::Serialize;
 
-use crate::trial;
+use crate::{table, trial};
 
 /// Show what a plugin exports and imports, and its parameters with their defaults.
 ///
@@ -173,10 +172,7 @@ fn print(plugin: &Plugin, seen: &Seen) {
     if plugin.reads_weights() {
         println!("  It reads the norm of the weights, which is measured for it at every step.");
     }
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    let mut table = table::table();
     for parameter in plugin.parameters() {
         table.add_row([&parameter.name, &default(parameter), &parameter.doc]);
     }

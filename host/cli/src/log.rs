@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use chrono::DateTime;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, Table};
 use pixelrate_runlog::{EventKind, EventRow, read_events};
 use pixelrate_study::runs::{Look, RunFolder, State};
 use pixelrate_trainer::spec::{RunFile, RunSpec};
 use serde::Serialize;
+
+use crate::table;
 
 /// Show what happened in a run, at which step, when (UTC), and how long it took, newest last.
 ///
@@ -139,11 +141,8 @@ fn title(path: &Path, file: Option<&RunFile>, look: &Look, planned: &[String]) -
 }
 
 fn table(events: &[EventRow]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["time, UTC", "step", "", "", "took"]);
+    let mut table = table::table();
+    table.set_header(["time, UTC", "step", "", "", "took"]);
     for row in events {
         let (day, time) = utc(row.time_unix_ms);
         table.add_row([

@@ -28,6 +28,7 @@ mod signals;
 mod stop;
 mod study;
 mod swap;
+mod table;
 mod training;
 mod trial;
 

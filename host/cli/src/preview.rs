@@ -17,7 +17,7 @@ use pixelrate_study::scan;
 use pixelrate_study::spec::StudyFile;
 use serde::Serialize;
 
-use crate::trial;
+use crate::{table, trial};
 
 /// Draw schedules, learning rate against step: in the terminal, and to a file.
 #[derive(clap::Args)]
@@ -68,9 +68,19 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         println!("{}", out.display());
         return Ok(ExitCode::SUCCESS);
     }
+    let is_study = |text: &String| StudyFile::is(Path::new(text));
+    if let Some(option) = args
+        .run
+        .given()
+        .filter(|_| args.schedules.iter().all(is_study))
+    {
+        bail!(
+            "{option} is for schedules by their names: a study's are drawn as its file has them, so change it there"
+        );
+    }
     let mut series = Vec::new();
     for text in &args.schedules {
-        if StudyFile::is(Path::new(text)) {
+        if is_study(text) {
             of_study(Path::new(text), &mut series)?;
         } else {
             let one = of_name(&engine, args, text).with_context(|| format!("schedule {text}"));
@@ -91,9 +101,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         figure::panels(out, title, x, y, &series)?;
         println!("{}", out.display());
     } else {
-        let width = console::Term::stdout()
-            .size_checked()
-            .map_or(80, |size| size.1);
+        let width = table::width().unwrap_or(80);
         series
             .iter()
             .for_each(|line| println!("{}", terminal::chart(line, width.clamp(40, 160))));

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, Table};
 use pixelrate_runlog::Held;
 use pixelrate_study::runs::{self, Filter, Look, RunFolder, State};
 use serde::Serialize;
+
+use crate::table;
 
 /// List the runs under way: how far each is, under which schedule, and in which process.
 #[derive(clap::Args)]
@@ -154,13 +156,10 @@ fn schedules(row: &Row) -> String {
 }
 
 fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header([
-            "run", "state", "step", "", "schedule", "swaps", "rate", "loss", "process",
-        ]);
+    let mut table = table::table();
+    table.set_header([
+        "run", "state", "step", "", "schedule", "swaps", "rate", "loss", "process",
+    ]);
     for row in rows {
         let or_dash = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
         let total = row.total_steps.map(|total| total.to_string());

@@ -25,12 +25,12 @@ pub(crate) const MEASURING: &str = "measuring how many runs side by side are qui
 #[derive(clap::Args)]
 #[group(skip)]
 pub(crate) struct Run {
-    /// Steps of the run.
-    #[arg(long, default_value_t = 10_000)]
-    steps: u64,
-    /// Steps of an epoch.
-    #[arg(long, default_value_t = 391)]
-    steps_per_epoch: u64,
+    /// Steps of the run [default: 10000].
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Steps of an epoch [default: 391].
+    #[arg(long)]
+    steps_per_epoch: Option<u64>,
     /// Folder of your own pictures; they go before built-in ones of the same name.
     #[arg(long)]
     pictures: Option<PathBuf>,
@@ -39,8 +39,24 @@ pub(crate) struct Run {
 impl Run {
     /// What a plugin is told of it.
     pub(crate) fn facts(&self, params: BTreeMap<String, Value>) -> Result<RunFacts> {
-        let pictures = self.pictures.clone();
-        facts(self.steps, self.steps_per_epoch, params, pictures)
+        facts(
+            self.steps.unwrap_or(10_000),
+            self.steps_per_epoch.unwrap_or(391),
+            params,
+            self.pictures.clone(),
+        )
+    }
+
+    /// The first option that says something of it.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("--steps", self.steps.is_some()),
+            ("--steps-per-epoch", self.steps_per_epoch.is_some()),
+            ("--pictures", self.pictures.is_some()),
+        ];
+        given
+            .into_iter()
+            .find_map(|(option, given)| given.then_some(option))
     }
 }
 

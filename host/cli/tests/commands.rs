@@ -128,7 +128,10 @@ fn check_and_inspect_tell_every_failure_as_json_too() {
             "nowhere.wasm",
             "no schedule \"nowhere.wasm\": it is neither a file nor",
         ),
-        ("folder.wasm", "cannot read the plugin folder.wasm: "),
+        (
+            "folder.wasm",
+            "folder.wasm is a folder: name the plugin's file in it",
+        ),
         ("text.wasm", "text is not a schedule plugin: "),
         (
             "huge.wasm",
@@ -482,6 +485,11 @@ fn a_study_tells_where_a_composition_of_its_own_is_wrong() {
     assert_ne!(rates[46], 0.25);
     // Its label is what makes it, where the study gives none.
     assert_eq!(json(&out)[0]["schedule"], "chain");
+    let (good, _, err) = said(pixelrate(dir.path()).args(["preview", "s.toml", "--steps", "100"]));
+    assert!(
+        !good && err.contains("--steps is for schedules by their names"),
+        "{err}"
+    );
     for (schedule, problem) in [
         (
             "plugin = 'fixed'\nwarmup = { epoch = 5 }\n",

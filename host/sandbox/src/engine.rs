@@ -137,7 +137,7 @@ impl Engine {
     /// extension, is that of no file.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Read`], and what is wrong with the plugin itself.
+    /// [`Error::NotFound`], [`Error::Folder`], [`Error::Read`], and what is wrong with the plugin itself.
     pub fn load(&self, name_or_path: &str) -> Result<Plugin, Error> {
         let path = Path::new(name_or_path);
         let looks_like_file = path.components().count() > 1 || path.extension().is_some();
@@ -164,6 +164,9 @@ impl Engine {
                 name: name_or_path.to_owned(),
                 builtins: builtin::names().collect::<Vec<_>>().join(", "),
             }),
+            Err(source) if source.kind() == std::io::ErrorKind::IsADirectory => {
+                Err(Error::Folder(name_or_path.to_owned()))
+            }
             Err(source) => Err(Error::Read {
                 path: path.to_owned(),
                 source,

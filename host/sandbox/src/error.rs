@@ -19,6 +19,12 @@ pub enum Error {
         /// What is built in.
         builtins: String,
     },
+    /// A folder, where a plugin's file is asked for.
+    #[error(
+        "{0} is a folder: name the plugin's file in it, which `pixelrate build {0}` makes of the source that `pixelrate new` \
+         put there"
+    )]
+    Folder(String),
     /// The plugin's file cannot be read.
     #[error("cannot read the plugin {}: {source}", path.display())]
     Read {

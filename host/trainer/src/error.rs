@@ -79,7 +79,7 @@ pub enum Error {
         problem: String,
     },
     /// Nothing to go on from.
-    #[error("{} holds no run: it has no run.toml", .0.display())]
+    #[error("{} holds no run: it has no run.toml; name a run's folder, as `pixelrate ps --all` lists them", .0.display())]
     NoRun(PathBuf),
     /// The run folder is in use.
     #[error("{} holds a run already: `pixelrate resume` continues it, unless it is over; to begin anew, name another folder (`--folder`) or move it away", .0.display())]
