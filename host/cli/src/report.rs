@@ -46,5 +46,12 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             .iter()
             .for_each(|file| println!("{}", file.display()));
     }
-    Ok(ExitCode::SUCCESS)
+    for problem in &report.unread {
+        eprintln!("error: {problem}");
+    }
+    Ok(if report.unread.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

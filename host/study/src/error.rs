@@ -60,6 +60,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A study's folder that is not there.
+    #[error("there is no folder {}: name a study's, as `pixelrate study` makes them in `runs`", .0.display())]
+    NoStudy(PathBuf),
     /// Nothing to report on.
     #[error("{} holds no run with a log: run the study first", .0.display())]
     NoRuns(PathBuf),

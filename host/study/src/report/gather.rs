@@ -126,8 +126,22 @@ impl Group<'_> {
     }
 }
 
-/// The runs in `study`'s folders, ordered by name.
-pub(crate) fn runs(study: &Path) -> Result<Vec<Run>, Error> {
+/// What lies in a study's folders.
+pub(crate) struct Runs {
+    /// The runs, ordered by name; never none.
+    pub(crate) read: Vec<Run>,
+    /// The folders whose run cannot be read, each with why: they hide no other.
+    pub(crate) unread: Vec<String>,
+}
+
+/// The runs in `study`'s folders.
+///
+/// # Errors
+/// There is no such folder, no run in it, or none that can be read.
+pub(crate) fn runs(study: &Path) -> Result<Runs, Error> {
+    if !study.is_dir() {
+        return Err(Error::NoStudy(study.to_owned()));
+    }
     let entries = std::fs::read_dir(study).map_err(|source| Error::io("read", study, source))?;
     let folders: Result<Vec<PathBuf>, Error> = entries
         .map(|entry| match entry {
@@ -136,11 +150,21 @@ pub(crate) fn runs(study: &Path) -> Result<Vec<Run>, Error> {
         })
         .collect();
     let ended = EndedRuns::of(study);
-    let read: Result<Vec<Option<Run>>, Error> = folders?
+    let found: Vec<_> = folders?
         .into_par_iter()
-        .map(|folder| one(&ended, &folder))
+        .map(|folder| (one(&ended, &folder), folder))
         .collect();
-    let mut runs: Vec<Run> = read?.into_iter().flatten().collect();
+    let (mut runs, mut problems) = (Vec::new(), Vec::new());
+    for (one, folder) in found {
+        match one {
+            Ok(run) => runs.extend(run),
+            Err(problem) => problems.push((folder, problem)),
+        }
+    }
+    problems.sort_by(|(one, _), (other, _)| one.cmp(other));
+    if runs.is_empty() && !problems.is_empty() {
+        return Err(problems.swap_remove(0).1);
+    }
     // Of a run and its copy, the one comes first whose folder has its name.
     let order = |run: &Run| {
         let name = &run.file.spec.run;
@@ -157,7 +181,14 @@ pub(crate) fn runs(study: &Path) -> Result<Vec<Run>, Error> {
     if runs.is_empty() {
         return Err(Error::NoRuns(study.to_owned()));
     }
-    Ok(runs)
+    let unread = problems.into_iter().map(|(folder, problem)| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        format!("{name}: cannot be read: {problem}")
+    });
+    Ok(Runs {
+        read: runs,
+        unread: unread.collect(),
+    })
 }
 
 /// Takes copies out, which would count as one seed more: a run's folder that was copied (a run of one name that began and ended

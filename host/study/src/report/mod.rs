@@ -76,8 +76,11 @@ pub struct Report {
     pub searched: Vec<Searched>,
     /// A row a run that was forked from another.
     pub branches: Vec<Branch>,
-    /// Runs without a result, and why.
+    /// Runs without a result, and why; [`unread`](Self::unread) are among them.
     pub missing: Vec<String>,
+    /// Folders whose run cannot be read, and why.
+    #[serde(skip)]
+    pub unread: Vec<String>,
     /// Folders that are copies of other runs, and are in no number.
     pub copies: Vec<String>,
     /// Labels of runs that the study's file no longer asks for, one a run.
@@ -140,11 +143,14 @@ impl Report {
 /// Reports on the runs in `study`, into `out`: `report.html`, `report.md`, `report.json` and the pictures.
 ///
 /// # Errors
-/// [`Error::Report`] for a target that cannot be, [`Error::NoRuns`] if there are no runs, [`Error::NoBaseline`] if no label
-/// is called so; else what cannot be read or written.
+/// [`Error::Report`] for a target that cannot be, [`Error::NoStudy`] and [`Error::NoRuns`] if there are no runs,
+/// [`Error::NoBaseline`] if no label is called so; else what cannot be read or written.
 pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Error> {
     options.check().map_err(Error::Report)?;
-    let mut runs = gather::runs(study)?;
+    let gather::Runs {
+        read: mut runs,
+        unread,
+    } = gather::runs(study)?;
     let copies = gather::take_copies(&mut runs);
     std::fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
     let groups = gather::by_label(&runs);
@@ -189,7 +195,12 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
         comparisons,
         target,
         branches: families.branches(),
-        missing: runs.iter().filter_map(Run::missing).collect(),
+        missing: runs
+            .iter()
+            .filter_map(Run::missing)
+            .chain(unread.iter().cloned())
+            .collect(),
+        unread,
         copies,
         unplanned: unplanned(study, &runs)?,
         trained: trained_lines(&runs),

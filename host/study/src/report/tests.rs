@@ -111,6 +111,9 @@ fn a_run_s_own_folder_is_no_study() {
     let place = tempfile::tempdir().unwrap();
     let study = place.path().join("demo");
     three(&study);
+    let nowhere = place.path().join("dem");
+    let problem = report(&nowhere, &nowhere, &Options::default()).unwrap_err();
+    assert!(matches!(problem, Error::NoStudy(_)), "{problem}");
     let folder = study.join("base-seed0");
     let problem = report(&folder, &place.path().join("report"), &Options::default());
     let problem = problem.unwrap_err().to_string();
@@ -119,6 +122,34 @@ fn a_run_s_own_folder_is_no_study() {
         problem.contains("is a single run") && problem.contains(&advice),
         "{problem}"
     );
+}
+
+#[test]
+fn a_run_that_cannot_be_read_hides_no_other() {
+    let place = tempfile::tempdir().unwrap();
+    let (study, out) = (place.path().join("demo"), place.path().join("report"));
+    three(&study);
+    fs::write(study.join("better-seed1/run.toml"), "epochs = ").unwrap();
+    let found = report(&study, &out, &Options::default()).unwrap();
+    let runs = |label: &str| {
+        let row = found.rows.iter().find(|row| row.schedule == label).unwrap();
+        row.runs
+    };
+    assert_eq!((runs("base"), runs("better")), (3, 2));
+    let [problem] = found.unread.as_slice() else {
+        panic!("{:?}", found.unread)
+    };
+    assert!(problem.starts_with("better-seed1: cannot be read: ") && problem.contains("run.toml"));
+    assert!(found.missing.contains(problem) && found.markdown.contains("better-seed1"));
+
+    // Where none can be read, there is nothing to report on.
+    for name in ["base", "better", "so-so"] {
+        for seed in 0..3 {
+            fs::write(study.join(format!("{name}-seed{seed}/run.toml")), "[").unwrap();
+        }
+    }
+    let problem = report(&study, &out, &Options::default()).unwrap_err();
+    assert!(problem.to_string().contains("base-seed0"), "{problem}");
 }
 
 #[test]

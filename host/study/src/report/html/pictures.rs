@@ -153,7 +153,7 @@ mod tests {
         let (folder, log) = begin(place.path(), &spec);
         drop(log);
         keep(&folder);
-        let runs = gather::runs(place.path()).unwrap();
+        let runs = gather::runs(place.path()).unwrap().read;
         gallery(&pictures(&gather::by_label(&runs), &[0])).into_string()
     }
 

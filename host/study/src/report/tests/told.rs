@@ -141,7 +141,7 @@ fn the_curve_of_a_label_does_not_dip_where_one_of_its_runs_diverged() {
     let place = tempfile::tempdir().unwrap();
     let study = place.path().join("demo");
     three(&study);
-    let runs = gather::runs(&study).unwrap();
+    let runs = gather::runs(&study).unwrap().read;
     let group = gather::by_label(&runs).remove(2);
     let trace = Trace::of(&group, None, true, &KeptCurves::of(&study)).unwrap();
     let steps: Vec<f64> = trace.accuracies.iter().map(|point| point.step).collect();
