@@ -12,6 +12,7 @@ mod export;
 mod find_lr;
 mod fork;
 mod inspect;
+mod leave;
 mod log;
 mod new;
 mod pace;
@@ -77,6 +78,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    leave::without_destructors();
     prepare_for_a_gpu();
     let outcome = match Cli::parse().command {
         Command::Study(args) => study::main(&args),
