@@ -186,8 +186,24 @@ fn test(root: &Path) -> Result<()> {
         // The test fails without them.
         eprintln!("parity: {problem:#}");
     }
-    steps.cargo("tests", ["test", "--workspace", "--locked"])
+    steps.cargo(
+        "build of the tests",
+        ["test", "--workspace", "--locked", "--no-run"],
+    )?;
+    // They take minutes and one core, as few of the others do.
+    let faults = steps.cargo_beside(
+        "faults",
+        ["test", "--workspace", "--locked", "--test", "faults"],
+    );
+    let others = steps.cargo(
+        "tests",
+        ["test", "--workspace", "--locked", "--", "--skip", FAULTS],
+    );
+    faults.wait().and(others)
 }
+
+/// The test of `host/cli/tests/faults.rs`.
+const FAULTS: &str = "a_run_comes_through_whatever_happens";
 
 /// The project's folder: the first above this crate that holds `Cargo.lock`.
 fn root() -> PathBuf {

@@ -1,10 +1,11 @@
-//! Cargo commands, one after another, each with its name and its time.
+//! Cargo commands, one after another or beside one another, each with its name and its time.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -68,6 +69,22 @@ impl Steps {
         self.heard(name, arguments, false)
     }
 
+    /// Begins a cargo command in the project's folder, beside the steps that follow.
+    pub(crate) fn cargo_beside<'a>(
+        &self,
+        name: &'static str,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Beside {
+        eprintln!("\n== {name}: begins, and is told of at the end");
+        let mut command = self.command("", arguments);
+        let (began, told) = (Instant::now(), format!("{command:?}"));
+        Beside {
+            name,
+            told,
+            output: thread::spawn(move || Ok((command.output()?, began.elapsed()))),
+        }
+    }
+
     fn heard<'a>(
         &self,
         name: &str,
@@ -122,10 +139,36 @@ impl Steps {
         eprintln!("\n== {name}");
         let (began, told) = (Instant::now(), format!("{command:?}"));
         let status = run(command).context("cannot start cargo")?;
-        if !status.success() {
-            bail!("{name} failed: {told}");
-        }
-        eprintln!("== {name}: {:.0} s", began.elapsed().as_secs_f64());
-        Ok(())
+        ended(name, &told, status, began.elapsed())
     }
+}
+
+/// A command that runs beside others.
+#[must_use = "what it finds is known once it is waited for"]
+pub(crate) struct Beside {
+    name: &'static str,
+    told: String,
+    output: JoinHandle<io::Result<(Output, Duration)>>,
+}
+
+impl Beside {
+    /// Waits for its end, and shows all that it printed.
+    pub(crate) fn wait(self) -> Result<()> {
+        let (output, took) = match self.output.join() {
+            Ok(ended) => ended.context("cannot start cargo")?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        eprintln!("\n== {}", self.name);
+        io::stdout().write_all(&output.stdout)?;
+        io::stderr().write_all(&output.stderr)?;
+        ended(self.name, &self.told, output.status, took)
+    }
+}
+
+fn ended(name: &str, told: &str, status: ExitStatus, took: Duration) -> Result<()> {
+    if !status.success() {
+        bail!("{name} failed: {told}");
+    }
+    eprintln!("== {name}: {:.0} s", took.as_secs_f64());
+    Ok(())
 }
