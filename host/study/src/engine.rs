@@ -18,6 +18,7 @@ use std::time::Duration;
 use pixelrate_trainer::data;
 use pixelrate_trainer::spec::RunSpec;
 use pixelrate_trainer::train::Stop;
+use rayon::prelude::*;
 
 use crate::plan::Plan;
 use crate::rebuild::Turns;
@@ -46,21 +47,26 @@ pub enum RunEnd {
 }
 
 /// Looks once for each data set that runs are trained on, since each run would only say the same when its turn comes. What has
-/// ended needs none, which is asked of each only where one is missing.
-fn has_data(runs: &[RunSpec], kept: &Kept) -> Result<(), Error> {
-    fn of(run: &RunSpec) -> (&String, &PathBuf) {
-        (&run.training.dataset, &run.training.data_folder)
-    }
-    let trained = || runs.iter().filter(|run| !run.training.is_dry());
-    let sets: BTreeSet<_> = trained().map(of).collect();
-    for set in sets {
-        if let Err(problem) = data::look(set.0, set.1)
-            && trained().any(|run| of(run) == set && kept.end(run).is_none())
-        {
-            return Err(pixelrate_trainer::Error::from(problem).into());
-        }
+/// ended needs none.
+fn has_data(runs: &[RunSpec], ends: &[Option<RunEnd>]) -> Result<(), Error> {
+    let begins = runs.iter().zip(ends).filter(|(_, end)| end.is_none());
+    let trained = begins.filter(|(run, _)| !run.training.is_dry());
+    let sets: BTreeSet<(&String, &PathBuf)> = trained
+        .map(|(run, _)| (&run.training.dataset, &run.training.data_folder))
+        .collect();
+    for (dataset, folder) in sets {
+        data::look(dataset, folder).map_err(pixelrate_trainer::Error::from)?;
     }
     Ok(())
+}
+
+/// What `look` finds of each of these runs, several at once. Of what is wrong, the first is told.
+fn each<T: Send>(
+    runs: &[RunSpec],
+    look: impl Fn(&RunSpec) -> Result<T, Error> + Send + Sync,
+) -> Result<Vec<T>, Error> {
+    let found: Vec<Result<T, Error>> = runs.par_iter().map(look).collect();
+    found.into_iter().collect()
 }
 
 /// Refuses a study whose runs were begun under other specs, before anything in its folder is touched. Threads that are still to
@@ -70,13 +76,13 @@ fn has_data(runs: &[RunSpec], kept: &Kept) -> Result<(), Error> {
 /// [`Error::Changed`] with the first difference; a run's `run.toml` cannot be read.
 pub fn refuse_changed(plan: &Plan, folder: &Path) -> Result<(), Error> {
     let kept = Kept::of(folder);
-    for spec in &plan.runs {
+    each(&plan.runs, |spec| {
         if plan.threads_open {
-            kept.unchanged_but_for_threads(spec, folder)?;
+            kept.unchanged_but_for_threads(spec, folder)
         } else {
-            kept.unchanged(spec, folder)?;
+            kept.unchanged(spec, folder)
         }
-    }
+    })?;
     Ok(())
 }
 
@@ -97,10 +103,8 @@ pub fn run(
     stop: &Stop,
 ) -> Result<Vec<RunEnd>, Error> {
     let kept = Kept::of(folder);
-    for spec in &plan.runs {
-        kept.unchanged(spec, folder)?;
-    }
-    has_data(&plan.runs, &kept)?;
+    let known = each(&plan.runs, |spec| kept.unchanged(spec, folder))?;
+    has_data(&plan.runs, &known)?;
     let screen = Screen::new(plan.runs.len());
     let next = AtomicUsize::new(0);
     let ends = Mutex::new(vec![RunEnd::Stopped; plan.runs.len()]);
@@ -130,7 +134,9 @@ pub fn run(
                     let Some(spec) = plan.runs.get(index).filter(|_| !stop.asked()) else {
                         return;
                     };
-                    let end = kept.end(spec).unwrap_or_else(|| {
+                    // It may have ended since, by another hand.
+                    let known = known[index].clone().or_else(|| kept.end(spec));
+                    let end = known.unwrap_or_else(|| {
                         let at = folder.join(&spec.run);
                         // One that goes on has its plugin in its folder.
                         let begins = !at.join("run.toml").exists();

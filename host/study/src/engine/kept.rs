@@ -8,7 +8,7 @@ use pixelrate_trainer::spec::RunSpec;
 use super::RunEnd;
 use super::unchanged::{begun, same};
 use crate::Error;
-use crate::ended::EndedRuns;
+use crate::ended::{Ended, EndedRuns};
 use crate::report::KeptCurves;
 
 /// What the study's runs left that have ended, so that neither going on with a study nor its report opens each of them.
@@ -25,12 +25,11 @@ impl Kept {
         }
     }
 
-    /// As [`unchanged`](super::unchanged), with what is known of a run that has ended.
-    pub(super) fn unchanged(&self, spec: &RunSpec, study: &Path) -> Result<(), Error> {
-        match self.began(spec, study)? {
-            Some(began) => same(&began, spec, &study.join(&spec.run)),
-            None => Ok(()),
-        }
+    /// As [`unchanged`](super::unchanged), with what is known of a run that has ended; gives its [end](Self::end).
+    pub(super) fn unchanged(&self, spec: &RunSpec, study: &Path) -> Result<Option<RunEnd>, Error> {
+        let (began, end) = self.began(spec, study)?;
+        began.map_or(Ok(()), |began| same(&began, spec, &study.join(&spec.run)))?;
+        Ok(end)
     }
 
     /// The same, of a spec that takes its threads from the run.
@@ -38,32 +37,35 @@ impl Kept {
         &self,
         spec: &RunSpec,
         study: &Path,
-    ) -> Result<(), Error> {
-        let Some(began) = self.began(spec, study)? else {
-            return Ok(());
-        };
-        let mut spec = spec.clone();
-        spec.training.threads = began.training.threads;
-        same(&began, &spec, &study.join(&spec.run))
+    ) -> Result<Option<RunEnd>, Error> {
+        let (began, end) = self.began(spec, study)?;
+        if let Some(began) = began {
+            let mut spec = spec.clone();
+            spec.training.threads = began.training.threads;
+            same(&began, &spec, &study.join(&spec.run))?;
+        }
+        Ok(end)
     }
 
-    /// As what a run was begun, if it was.
-    fn began(&self, spec: &RunSpec, study: &Path) -> Result<Option<RunSpec>, Error> {
+    /// As what a run was begun, if it was, and its [end](Self::end).
+    fn began(
+        &self,
+        spec: &RunSpec,
+        study: &Path,
+    ) -> Result<(Option<RunSpec>, Option<RunEnd>), Error> {
         // What is wrong with its files is told by its own process.
         let ended = self.ended.get(&spec.run).ok().flatten();
-        match ended.and_then(|ended| ended.file) {
-            Some(file) => Ok(Some(file.spec)),
-            None => begun(&study.join(&spec.run)),
-        }
+        let end = ended.as_ref().and_then(result);
+        let began = match ended.and_then(|ended| ended.file) {
+            Some(file) => Some(file.spec),
+            None => begun(&study.join(&spec.run))?,
+        };
+        Ok((began, end))
     }
 
     /// The end of a run that has a result. One that failed runs again.
     pub(super) fn end(&self, spec: &RunSpec) -> Option<RunEnd> {
-        match self.ended.get(&spec.run).ok()??.summary.status {
-            RunStatus::Finished => Some(RunEnd::Finished),
-            RunStatus::Diverged => Some(RunEnd::Diverged),
-            RunStatus::Failed | RunStatus::Stopped => None,
-        }
+        result(&self.ended.get(&spec.run).ok()??)
     }
 
     /// Keeps what a run left, if it has ended.
@@ -72,5 +74,13 @@ impl Kept {
             self.ended.save();
             self.curves.keep(folder);
         }
+    }
+}
+
+fn result(ended: &Ended) -> Option<RunEnd> {
+    match ended.summary.status {
+        RunStatus::Finished => Some(RunEnd::Finished),
+        RunStatus::Diverged => Some(RunEnd::Diverged),
+        RunStatus::Failed | RunStatus::Stopped => None,
     }
 }
