@@ -134,6 +134,7 @@ pub(crate) fn print(plugin: &Plugin, found: &Examination) {
     for (name, value) in costs(&found.costs) {
         table.add_row(["", name, &value]);
     }
+    table::wrap(&mut table, &[2]);
     println!("{table}");
     let (name, hash) = (plugin.name(), plugin.sha256());
     let short = hash.get(..12).unwrap_or(hash);

@@ -187,6 +187,7 @@ fn print(plugin: &Plugin, seen: &Seen) {
         println!("no parameters");
     } else {
         table.set_header(["parameter", "default", ""]);
+        table::wrap(&mut table, &[1, 2]);
         println!("{table}");
     }
 }

@@ -158,6 +158,7 @@ fn table(events: &[EventRow]) -> Table {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
+    table::wrap(&mut table, &[3]);
     table
 }
 

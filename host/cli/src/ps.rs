@@ -188,5 +188,7 @@ fn table(rows: &[Row]) -> Table {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
+    // The schedules.
+    table::wrap(&mut table, &[4]);
     table
 }
