@@ -80,7 +80,7 @@ pub fn refuse_changed(plan: &Plan, folder: &Path) -> Result<(), Error> {
         if plan.threads_open {
             kept.unchanged_but_for_threads(spec, folder)
         } else {
-            kept.unchanged(spec, folder)
+            kept.unchanged(spec, folder).map(drop)
         }
     })?;
     Ok(())

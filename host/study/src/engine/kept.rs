@@ -37,14 +37,13 @@ impl Kept {
         &self,
         spec: &RunSpec,
         study: &Path,
-    ) -> Result<Option<RunEnd>, Error> {
-        let (began, end) = self.began(spec, study)?;
-        if let Some(began) = began {
-            let mut spec = spec.clone();
-            spec.training.threads = began.training.threads;
-            same(&began, &spec, &study.join(&spec.run))?;
-        }
-        Ok(end)
+    ) -> Result<(), Error> {
+        let (Some(began), _) = self.began(spec, study)? else {
+            return Ok(());
+        };
+        let mut spec = spec.clone();
+        spec.training.threads = began.training.threads;
+        same(&began, &spec, &study.join(&spec.run))
     }
 
     /// As what a run was begun, if it was, and its [end](Self::end).
