@@ -69,10 +69,8 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let is_study = |text: &String| StudyFile::is(Path::new(text));
-    if let Some(option) = args
-        .run
-        .given()
-        .filter(|_| args.schedules.iter().all(is_study))
+    if args.schedules.iter().all(is_study)
+        && let Some(option) = args.run.given()
     {
         bail!(
             "{option} is for schedules by their names: a study's are drawn as its file has them, so change it there"
