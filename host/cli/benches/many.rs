@@ -256,6 +256,7 @@ fn run(spec: &RunSpec, folder: &Path) {
         parameters: 0,
         device: "cpu".to_owned(),
         precision: Precision::Float32,
+        own_kernels: false,
         pixelrate_version: env!("CARGO_PKG_VERSION").to_owned(),
         libtorch_version: "none".to_owned(),
         git_commit: None,

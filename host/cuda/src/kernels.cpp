@@ -150,12 +150,27 @@ struct On {
   c10::DeviceGuard guard;
 };
 
-// What is compiled for a device, loaded there. It stays for as long as the process.
-Handle loaded(int device, const std::vector<char> &code) {
+// A kernel, and the bytes of shared memory that it is launched with.
+struct Kernel {
+  const char *name;
+  unsigned shared;
+  Handle handle = nullptr;
+};
+template <size_t COUNT> using Kernels = std::array<Kernel, COUNT>;
+
+// What is compiled for a device, loaded there for as long as the process, and `kernels` of it ready to be launched: nothing but that
+// is asked of the driver where work is recorded.
+template <size_t COUNT> Kernels<COUNT> loaded(int device, const std::vector<char> &code, Kernels<COUNT> kernels) {
+  constexpr int MOST_DYNAMIC_SHARED = 8; // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+  const auto &tools = Tools::get();
   const On on(device);
   Handle module = nullptr;
-  check(Tools::get().load(&module, code.data()), "cuModuleLoadData");
-  return module;
+  check(tools.load(&module, code.data()), "cuModuleLoadData");
+  for (auto &kernel : kernels) {
+    check(tools.kernel(&kernel.handle, module, kernel.name), kernel.name);
+    check(tools.set(kernel.handle, MOST_DYNAMIC_SHARED, static_cast<int>(kernel.shared)), kernel.name);
+  }
+  return kernels;
 }
 
 // Why there are no kernels for a device, or nothing.
@@ -176,21 +191,45 @@ const std::string &missing(int device) {
   return found->second;
 }
 
+// Why the first kernels that a device lacks could not be made, by devices.
+struct Failures {
+  std::mutex lock;
+  std::map<int, std::string> known;
+
+  static Failures &get() {
+    static Failures all;
+    return all;
+  }
+};
+
+// Kernels by the device and what they are compiled for, which is done once; none where it failed.
+template <size_t COUNT> using Made = std::map<std::array<int, 3>, std::optional<Kernels<COUNT>>>;
+
+template <size_t COUNT, typename Make> const Kernels<COUNT> *once(Made<COUNT> &made, std::array<int, 3> sizes, Make make) {
+  static std::mutex lock;
+  const std::lock_guard<std::mutex> held(lock);
+  const auto [found, is_new] = made.try_emplace(sizes);
+  if (is_new)
+    try {
+      found->second = make();
+    } catch (const std::exception &error) {
+      auto &failures = Failures::get();
+      const std::lock_guard<std::mutex> held(failures.lock);
+      failures.known.try_emplace(sizes[0], error.what());
+    }
+  return found->second ? &*found->second : nullptr;
+}
+
 std::atomic<uint64_t> launches = 0;
 
 // Puts a kernel into the calling thread's stream.
 template <typename... Arguments>
-void launch(Handle module, const char *name, const Tensor &x, std::array<unsigned, 2> blocks, unsigned threads, unsigned shared,
-            Arguments... arguments) {
-  constexpr int MOST_DYNAMIC_SHARED = 8; // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-  const auto &tools = Tools::get();
+void launch(const Kernel &kernel, const Tensor &x, std::array<unsigned, 2> blocks, unsigned threads, Arguments... arguments) {
   const On on(x.device().index());
-  Handle kernel = nullptr;
-  check(tools.kernel(&kernel, module, name), name);
-  check(tools.set(kernel, MOST_DYNAMIC_SHARED, static_cast<int>(shared)), name);
   void *pointers[] = {&arguments...};
   Handle stream = guard().getStream(x.device()).native_handle();
-  check(tools.launch(kernel, blocks[0], blocks[1], 1, threads, 1, 1, shared, stream, pointers, nullptr), name);
+  check(Tools::get().launch(kernel.handle, blocks[0], blocks[1], 1, threads, 1, 1, kernel.shared, stream, pointers, nullptr),
+        kernel.name);
   launches++;
 }
 
@@ -213,47 +252,48 @@ Tensor readable(const Tensor &slope) {
   return is_aligned(found) ? found : found.clone(at::MemoryFormat::ChannelsLast);
 }
 
-// Kernels by the device and what they are compiled for, which is done once.
-template <typename Compile> Handle once(std::map<std::array<int, 3>, Handle> &modules, std::array<int, 3> sizes, Compile compile) {
-  static std::mutex lock;
-  const std::lock_guard<std::mutex> held(lock);
-  auto &module = modules[sizes];
-  if (module == nullptr)
-    module = compile();
-  return module;
-}
-
 // conv2d(x, weight, stride 1, padding 1) of a 3x3 weight, and `beside`, if there is any, added to it.
 struct Convolution : torch::autograd::Function<Convolution> {
+  enum { FORWARD, BY_INPUT, BY_WEIGHTS, ADD_UP, COUNT };
+  struct Own {
+    ConvolutionSizes sizes;
+    const Kernels<COUNT> &kernels;
+  };
+
   // Its kernels, where they are made for these.
-  static std::optional<std::pair<ConvolutionSizes, Handle>> kernels(const Tensor &x, const Tensor &weight) {
+  static std::optional<Own> own(const Tensor &x, const Tensor &weight) {
     if (!suits(x) || !suits(weight, x, {x.size(1), x.size(1), 3, 3}))
       return std::nullopt;
     const auto sizes = ConvolutionSizes::of(x.size(1), x.size(2), x.size(3));
     if (!sizes)
       return std::nullopt;
-    static std::map<std::array<int, 3>, Handle> modules;
+    static Made<COUNT> made;
     const int device = x.device().index();
-    const auto module = once(modules, {device, sizes->channels, sizes->width}, [&] {
-      return loaded(device, code(device, CONVOLUTION,
+    const auto *kernels = once(made, {device, sizes->channels, sizes->width}, [&] {
+      const auto compiled = code(device, CONVOLUTION,
                                  {"-DC=" + std::to_string(sizes->channels), "-DW=" + std::to_string(sizes->width),
-                                  "-DTILE=" + std::to_string(sizes->tile)}));
+                                  "-DTILE=" + std::to_string(sizes->tile)});
+      return loaded<COUNT>(device, compiled,
+                           {{{"forward", sizes->shared_forward()},
+                             {"by_input", sizes->shared_by_input()},
+                             {"by_weights", sizes->shared_by_weights()},
+                             {"add_up", 0}}});
     });
-    return std::pair(*sizes, module);
+    return kernels ? std::optional(Own{*sizes, *kernels}) : std::nullopt;
   }
 
   static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &weight, const std::optional<Tensor> &beside) {
     context->save_for_backward({x, weight});
     context->saved_data["beside"] = beside.has_value();
-    const auto own = kernels(x, weight);
+    const auto own = Convolution::own(x, weight);
     if (!own || (beside && !suits(*beside, x, x.sizes()))) {
       const auto y = at::conv2d(x, weight, {}, 1, 1);
       return beside ? at::add(y, *beside) : y;
     }
-    const auto &[sizes, module] = *own;
+    const auto &[sizes, kernels] = *own;
     const auto y = at::empty_like(x);
-    launch(module, "forward", x, {sizes.tiles(x.size(0)), unsigned(sizes.parts)}, sizes.THREADS, sizes.shared_forward(),
-           x.const_data_ptr(), weight.const_data_ptr(), beside ? beside->const_data_ptr() : nullptr, y.data_ptr(), sizes.height);
+    launch(kernels[FORWARD], x, {sizes.tiles(x.size(0)), unsigned(sizes.parts)}, sizes.THREADS, x.const_data_ptr(),
+           weight.const_data_ptr(), beside ? beside->const_data_ptr() : nullptr, y.data_ptr(), sizes.height);
     return y;
   }
 
@@ -262,28 +302,28 @@ struct Convolution : torch::autograd::Function<Convolution> {
     const Tensor &x = saved[0], &weight = saved[1];
     const Tensor beside = context->saved_data["beside"].toBool() ? slopes[0] : Tensor();
     const bool by_x = context->needs_input_grad(0), by_weight = context->needs_input_grad(1);
-    const auto own = kernels(x, weight);
+    const auto own = Convolution::own(x, weight);
     if (!own) {
       auto [x_slope, weight_slope, _] = at::convolution_backward(slopes[0], x, weight, std::nullopt, {1, 1}, {1, 1}, {1, 1}, false,
                                                                  {0, 0}, 1, {by_x, by_weight, false});
       return {x_slope, weight_slope, beside};
     }
-    const auto &[sizes, module] = *own;
+    const auto &[sizes, kernels] = *own;
     const auto slope = readable(slopes[0]);
     const int tiles = sizes.tiles(x.size(0));
     Tensor x_slope, weight_slope;
     if (by_x) {
       x_slope = at::empty_like(x);
-      launch(module, "by_input", x, {unsigned(tiles), unsigned(sizes.parts)}, sizes.THREADS, sizes.shared_by_input(),
-             slope.const_data_ptr(), weight.const_data_ptr(), x_slope.data_ptr(), sizes.height);
+      launch(kernels[BY_INPUT], x, {unsigned(tiles), unsigned(sizes.parts)}, sizes.THREADS, slope.const_data_ptr(),
+             weight.const_data_ptr(), x_slope.data_ptr(), sizes.height);
     }
     if (by_weight) {
       weight_slope = at::empty_like(weight);
       const int blocks = sizes.weight_blocks(x.size(0));
       const auto sums = at::empty({blocks * weight.numel()}, x.options().dtype(at::kFloat));
-      launch(module, "by_weights", x, {unsigned(blocks), 1}, sizes.weight_threads(), sizes.shared_by_weights(), x.const_data_ptr(),
-             slope.const_data_ptr(), sums.data_ptr(), sizes.height, tiles);
-      launch(module, "add_up", x, {sizes.adding_blocks(), 1}, sizes.ADDING_THREADS, 0, sums.const_data_ptr(), blocks,
+      launch(kernels[BY_WEIGHTS], x, {unsigned(blocks), 1}, sizes.weight_threads(), x.const_data_ptr(), slope.const_data_ptr(),
+             sums.data_ptr(), sizes.height, tiles);
+      launch(kernels[ADD_UP], x, {sizes.adding_blocks(), 1}, sizes.ADDING_THREADS, sums.const_data_ptr(), blocks,
              weight_slope.data_ptr());
     }
     return {x_slope, weight_slope, beside};
@@ -292,8 +332,14 @@ struct Convolution : torch::autograd::Function<Convolution> {
 
 // relu(batch_norm(x)) in training.
 struct NormRelu : torch::autograd::Function<NormRelu> {
+  enum { MOMENTS, FORWARD, SLOPES, BACKWARD, COUNT };
+  struct Own {
+    NormSizes sizes;
+    const Kernels<COUNT> &kernels;
+  };
+
   // Its kernels, where they are made for `x`, and for what there is one of for each channel.
-  static std::optional<std::pair<NormSizes, Handle>> kernels(const Tensor &x, const std::array<Tensor, 4> &of_channels) {
+  static std::optional<Own> own(const Tensor &x, const std::array<Tensor, 4> &of_channels) {
     const auto fits = [&](const Tensor &it) {
       return it.device() == x.device() && it.scalar_type() == at::kFloat && it.is_contiguous() && it.numel() == x.size(1);
     };
@@ -302,19 +348,20 @@ struct NormRelu : torch::autograd::Function<NormRelu> {
     const auto sizes = NormSizes::of(x.size(1), x.numel() / x.size(1));
     if (!sizes)
       return std::nullopt;
-    static std::map<std::array<int, 3>, Handle> modules;
+    static Made<COUNT> made;
     const int device = x.device().index();
-    const auto module = once(modules, {device, sizes->channels, 0}, [&] {
-      return loaded(device, code(device, NORM, {"-DC=" + std::to_string(sizes->channels)}));
+    const auto *kernels = once(made, {device, sizes->channels, 0}, [&] {
+      const auto compiled = code(device, NORM, {"-DC=" + std::to_string(sizes->channels)});
+      return loaded<COUNT>(device, compiled, {{{"moments", 0}, {"forward", 0}, {"slopes", 0}, {"backward", 0}}});
     });
-    return std::pair(*sizes, module);
+    return kernels ? std::optional(Own{*sizes, *kernels}) : std::nullopt;
   }
 
   static Tensor sums(const Tensor &x) { return at::empty({NormSizes::SUMS}, x.options().dtype(at::kFloat)); }
 
   static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &weight, const Tensor &bias,
                         const Tensor &running_mean, const Tensor &running_var, double momentum, double eps) {
-    const auto own = kernels(x, {weight, bias, running_mean, running_var});
+    const auto own = NormRelu::own(x, {weight, bias, running_mean, running_var});
     if (!own) {
       auto [normed, mean, invstd, reserve, index] =
           at::_batch_norm_impl_index(x, weight, bias, running_mean, running_var, true, momentum, eps, true);
@@ -324,11 +371,10 @@ struct NormRelu : torch::autograd::Function<NormRelu> {
       context->saved_data["eps"] = eps;
       return y;
     }
-    const auto &[sizes, module] = *own;
+    const auto &[sizes, kernels] = *own;
     const auto kept = at::empty({2, x.size(1)}, weight.options()), y = at::empty_like(x), partial = sums(x);
-    launch(module, "moments", x, {sizes.summing_blocks(), 1}, sizes.THREADS, 0, x.const_data_ptr(), partial.data_ptr(),
-           sizes.pixels);
-    launch(module, "forward", x, {sizes.blocks(), 1}, sizes.THREADS, 0, x.const_data_ptr(), partial.const_data_ptr(),
+    launch(kernels[MOMENTS], x, {sizes.summing_blocks(), 1}, sizes.THREADS, x.const_data_ptr(), partial.data_ptr(), sizes.pixels);
+    launch(kernels[FORWARD], x, {sizes.blocks(), 1}, sizes.THREADS, x.const_data_ptr(), partial.const_data_ptr(),
            weight.const_data_ptr(), bias.const_data_ptr(), running_mean.data_ptr(), running_var.data_ptr(), kept.data_ptr(),
            y.data_ptr(), sizes.pixels, float(momentum), float(eps));
     context->save_for_backward({x, weight, running_mean, running_var, bias, kept});
@@ -349,12 +395,12 @@ struct NormRelu : torch::autograd::Function<NormRelu> {
       return {x_slope, weight_slope, bias_slope, none, none, none, none};
     }
     const Tensor &bias = saved[4], &kept = saved[5];
-    const auto [sizes, module] = kernels(x, {weight, bias, running_mean, running_var}).value();
+    const auto [sizes, kernels] = own(x, {weight, bias, running_mean, running_var}).value();
     const auto slope = readable(slopes[0]), partial = sums(x), x_slope = at::empty_like(x);
     const auto weight_slope = at::empty_like(weight), bias_slope = at::empty_like(bias);
-    launch(module, "slopes", x, {sizes.summing_blocks(), 1}, sizes.THREADS, 0, x.const_data_ptr(), slope.const_data_ptr(),
+    launch(kernels[SLOPES], x, {sizes.summing_blocks(), 1}, sizes.THREADS, x.const_data_ptr(), slope.const_data_ptr(),
            weight.const_data_ptr(), bias.const_data_ptr(), kept.const_data_ptr(), partial.data_ptr(), sizes.pixels);
-    launch(module, "backward", x, {sizes.blocks(), 1}, sizes.THREADS, 0, x.const_data_ptr(), slope.const_data_ptr(),
+    launch(kernels[BACKWARD], x, {sizes.blocks(), 1}, sizes.THREADS, x.const_data_ptr(), slope.const_data_ptr(),
            weight.const_data_ptr(), bias.const_data_ptr(), kept.const_data_ptr(), partial.const_data_ptr(),
            weight_slope.data_ptr(), bias_slope.data_ptr(), x_slope.data_ptr(), sizes.pixels);
     return {x_slope, weight_slope, bias_slope, none, none, none, none};
@@ -365,11 +411,15 @@ struct NormRelu : torch::autograd::Function<NormRelu> {
 
 extern "C" {
 
-// Whether there is what kernels are compiled for a device and launched with.
+// Whether there is what kernels are compiled for a device and launched with, and all that were asked for so far could be made.
 int pixelrate_cuda_kernels(int device, char *problem, size_t room) {
   return told(problem, room, [&] {
     if (!missing(device).empty())
       throw std::runtime_error(missing(device));
+    auto &failures = Failures::get();
+    const std::lock_guard<std::mutex> held(failures.lock);
+    if (const auto found = failures.known.find(device); found != failures.known.end())
+      throw std::runtime_error(found->second);
   });
 }
 

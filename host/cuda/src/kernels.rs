@@ -2,7 +2,7 @@
 //! runs train side by side (`host/trainer/benches/README.md`).
 //!
 //! Each is what libtorch's operations come to, differentiably, and is made of those wherever there is no kernel for what it is
-//! given: other devices, numbers or sizes.
+//! given (other devices, numbers or sizes), or it could not be made.
 
 use std::ptr;
 
@@ -12,11 +12,12 @@ use torch_sys::C_tensor;
 use crate::native::{self, told};
 use crate::{Error, made, numbered};
 
-/// Whether there is what kernels are compiled for the CUDA device of this number and launched with.
+/// Whether there is what kernels are compiled for the CUDA device of this number and launched with, and all that were asked for so far
+/// could be made: a kernel is compiled when it is first needed.
 ///
 /// # Errors
 /// CUDA's run-time compiler (NVRTC) or its driver is not there, or lacks a function; the device is older than Ampere, or newer than
-/// the compiler.
+/// the compiler; what the compiler or the driver says of the first kernel that could not be made.
 pub fn can_compile(device: usize) -> Result<(), Error> {
     let device = numbered(device)?;
     told(|problem, room| {
@@ -39,7 +40,7 @@ pub fn launches() -> u64 {
 /// 32 bits, and the convolution is rounded before `beside` is added.
 ///
 /// # Errors
-/// libtorch's, such as of sizes that do not go together; a kernel could not be compiled.
+/// libtorch's, such as of sizes that do not go together.
 pub fn convolution(x: &Tensor, weight: &Tensor, beside: Option<&Tensor>) -> Result<Tensor, Error> {
     let beside = beside.map_or(ptr::null(), Tensor::as_ptr);
     // SAFETY: the tensors live through the call, and the pointer leads to what is written to.
@@ -72,7 +73,7 @@ pub struct Norm<'a> {
 /// the rectifier is given is not rounded before.
 ///
 /// # Errors
-/// libtorch's, such as of sizes that do not go together; a kernel could not be compiled.
+/// libtorch's, such as of sizes that do not go together.
 pub fn norm_relu(x: &Tensor, norm: &Norm) -> Result<Tensor, Error> {
     let of = Tensor::as_ptr;
     // SAFETY: the tensors live through the call, and the pointer leads to what is written to.

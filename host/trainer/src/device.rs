@@ -115,7 +115,7 @@ pub const ENVIRONMENT: [(&str, &str); 2] = [
 ];
 
 /// What asks in the environment, by `1`, for kernels of our own.
-const KERNELS: &str = "PIXELRATE_CUDA_KERNELS";
+pub(crate) const KERNELS: &str = "PIXELRATE_CUDA_KERNELS";
 
 /// Whether operations on `device` go by kernels of our own where these suit what is computed: on CUDA, where the environment
 /// asks for them.

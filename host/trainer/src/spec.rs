@@ -414,6 +414,9 @@ pub struct Found {
     /// In which numbers the model computes, from the run's first step to its last.
     #[serde(default)]
     pub precision: Precision,
+    /// Whether it began with kernels of our own for what has one, which sum in another order than libtorch's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_kernels: bool,
     /// This program's version.
     pub pixelrate_version: String,
     /// libtorch's version, as far as the build knows it.

@@ -83,6 +83,7 @@ pub(crate) fn begin(study: &Path, spec: &RunSpec) -> (PathBuf, RunLog) {
         parameters: 10_000,
         device: "cpu".to_owned(),
         precision: Precision::Float32,
+        own_kernels: false,
         pixelrate_version: "0.1.0".to_owned(),
         libtorch_version: "2".to_owned(),
         git_commit: None,

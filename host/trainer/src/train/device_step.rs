@@ -25,6 +25,8 @@ pub(super) struct DeviceStep {
     draws: Tensor,
     label_smoothing: f64,
     way: Way,
+    /// The CUDA device for which the first step compiles kernels of our own.
+    compiles: Option<usize>,
     /// What makes steps slower than they might be, until somebody asks.
     drawbacks: Vec<String>,
 }
@@ -70,18 +72,15 @@ impl DeviceStep {
             }
             None => Way::Operations,
         };
-        if let Device::Cuda(index) = model.device()
-            && device::has_kernels(model.device())
-            && let Err(problem) = pixelrate_cuda::can_compile(index)
-        {
-            drawbacks.push(format!(
-                "operations are libtorch's alone, some of which take longer than our own: {problem}"
-            ));
-        }
+        let compiles = match model.device() {
+            Device::Cuda(index) if device::has_kernels(model.device()) => Some(index),
+            _ => None,
+        };
         Some(Self {
             draws: train.draws(training.batch_size)?,
             label_smoothing: training.label_smoothing,
             way,
+            compiles,
             drawbacks,
         })
     }
@@ -130,6 +129,13 @@ impl DeviceStep {
                 measured.copy()
             }
         };
+        if let Some(index) = self.compiles.take()
+            && let Err(problem) = pixelrate_cuda::can_compile(index)
+        {
+            self.drawbacks.push(format!(
+                "libtorch computes what our own kernels would be quicker at: {problem}"
+            ));
+        }
         Ok((measured.get(0), measured.get(1)))
     }
 }

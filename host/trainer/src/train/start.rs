@@ -14,9 +14,9 @@ use super::probation::Probation;
 use super::redo::Redo;
 use super::setup::{Setup, engine, found, identity};
 use super::takeover::{InForce, Previous};
-use crate::Error;
 use crate::checkpoint::{self, Position};
 use crate::spec::{Found, Parent, RunFile, RunSpec, Training};
+use crate::{Error, device};
 
 impl Attempt {
     /// Sets a new run up in `folder`, and keeps in it what is needed to run it again.
@@ -78,6 +78,7 @@ impl Attempt {
             Some(&began),
         )?;
         same_data(&spec.training, &setup.found.dataset_sha256, &began)?;
+        same_kernels(&spec.training, setup.found.own_kernels, &began)?;
         // Nothing of a run that another process trains may be judged, or put aside, by what was true a moment ago.
         if let Held::By(pid) = held(folder)? {
             return Err(pixelrate_runlog::Error::Locked {
@@ -160,6 +161,23 @@ pub(super) fn same_data(training: &Training, sha256: &str, began: &Found) -> Res
             training.dataset,
             training.data_folder.display(),
             began.dataset_sha256,
+        ),
+    })
+}
+
+/// Says so if a run that is to give the same bits would go on with other kernels than it began with.
+fn same_kernels(training: &Training, own: bool, began: &Found) -> Result<(), Error> {
+    if !training.deterministic || own == began.own_kernels {
+        return Ok(());
+    }
+    let (began, now) = match own {
+        true => ("without kernels of our own", "it is 1"),
+        false => ("with kernels of our own", "it is not 1"),
+    };
+    Err(Error::Spec {
+        key: device::KERNELS.to_owned(),
+        problem: format!(
+            "{now} in the environment, and the run began {began}, which give other bits: set it as it was then"
         ),
     })
 }

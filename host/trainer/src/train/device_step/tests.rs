@@ -474,23 +474,45 @@ fn on_the_cpu_what_is_asked_of_cuda_changes_nothing() {
 #[test]
 fn on_cuda_runs_side_by_side_do_what_they_do_alone() {
     let Some(_device) = cuda() else { return };
-    let specs = [0, 1, 2, 3].map(|seed| {
-        let spec = spec("resnet-8", OptimizerKind::Momentum, 1e-3);
-        RunSpec {
-            seed,
-            ..on_cuda(&spec, PrecisionChoice::Float32)
+    // In the latter by kernels of our own, which all of them ask for at once where the process is the test's alone.
+    for precision in [PrecisionChoice::Float32, PrecisionChoice::Bfloat16] {
+        let specs = [0, 1, 2, 3].map(|seed| {
+            let spec = spec("resnet-8", OptimizerKind::Momentum, 1e-3);
+            RunSpec {
+                seed,
+                ..on_cuda(&spec, precision)
+            }
+        });
+        let together: Vec<Vec<f64>> = std::thread::scope(|scope| {
+            let runs: Vec<_> = specs
+                .iter()
+                .map(|spec| scope.spawn(|| losses(spec, false)))
+                .collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        for (spec, together) in specs.iter().zip(&together) {
+            assert_alike(&losses(spec, false), together);
         }
-    });
-    let together: Vec<Vec<f64>> = std::thread::scope(|scope| {
-        let runs: Vec<_> = specs
-            .iter()
-            .map(|spec| scope.spawn(|| losses(spec, false)))
-            .collect();
-        runs.into_iter().map(|run| run.join().unwrap()).collect()
-    });
-    for (spec, together) in specs.iter().zip(&together) {
-        assert_alike(&losses(spec, false), together);
     }
+}
+
+#[test]
+fn a_deterministic_run_goes_on_by_the_kernels_that_it_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut spec = spec("resnet-8", OptimizerKind::Momentum, 1e-3);
+    (spec.training.deterministic, spec.training.train_examples) = (true, 404);
+    let stop = Stop::default();
+    let mut observer = StopAtFirstEvaluation(stop.clone());
+    as_a_device(|| begin(&spec, &run, &mut observer, &stop)).unwrap();
+    // In the test's process, only what trains as a device does is asked for kernels.
+    let problem = resume(&run, &mut (), &Stop::default()).unwrap_err();
+    let told = problem.to_string();
+    assert!(
+        told.contains("PIXELRATE_CUDA_KERNELS") && told.contains("began with kernels of our own"),
+        "{told}"
+    );
+    as_a_device(|| resume(&run, &mut (), &Stop::default())).unwrap();
 }
 
 #[test]
