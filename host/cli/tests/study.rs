@@ -151,12 +151,13 @@ fn the_same_command_goes_on_after_a_stop_to_the_same_bits() {
 #[test]
 fn a_run_that_fails_ends_no_other_and_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    // Good until step 5, whoever asks.
+    // Good until step 5. What it makes of the loss is known only then.
     fs::write(
         dir.path().join("breaks.wat"),
-        r#"(module (func (export "learning-rate") (param i64) (result f64)
-             (if (result f64) (i64.lt_u (local.get 0) (i64.const 5))
-               (then (f64.const 0.01)) (else (f64.const nan)))))"#,
+        r#"(module (import "pixelrate:schedule/training@1.0.0" "train-loss" (func $loss (result f64)))
+             (func (export "learning-rate") (param i64) (result f64)
+               (if (result f64) (i64.lt_u (local.get 0) (i64.const 5))
+                 (then (f64.const 0.01)) (else (f64.add (call $loss) (f64.const nan))))))"#,
     )
     .unwrap();
     let schedules = format!("[[schedule]]\nplugin = \"breaks.wat\"\n\n{TWO}");

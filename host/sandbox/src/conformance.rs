@@ -17,7 +17,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::{Error, GuardOptions, Limits, Plugin, RunFacts};
+use crate::{Error, GuardOptions, Limits, OnFault, Plugin, RunFacts};
 use found::Outcome;
 pub use found::{Check, Costs, Examination, Verdict};
 use rehearsal::Rehearsal;
@@ -104,9 +104,9 @@ pub fn rates(plugin: &Plugin, trial: &Trial, limits: &Limits, guard: &GuardOptio
     }
 }
 
-/// Holds a plugin to what a run needs to be begun, resumed and repeated: it starts, its first step's values pass the guard, it
-/// answers alike whoever asks, and its state comes back. What it answers later is left to the guard, and to what the study says
-/// of faults.
+/// Holds a plugin to what a run needs to be begun, resumed and repeated: it starts, no fault that is sure to come ends the run, it
+/// answers alike whoever asks, and its state comes back. What it would answer to a training that is not known yet is left to the
+/// guard, and to what the study says of faults.
 ///
 /// # Errors
 /// What [`Schedule::start`](crate::Schedule::start) has against it; [`Error::Conformance`] with the check that failed.
@@ -118,33 +118,49 @@ pub fn admit(
 ) -> Result<(), Error> {
     let stage = Stage::new(plugin, facts, limits, guard);
     let rehearsal = stage.rehearse(facts, false)?;
-    // The first step sees nothing of training but the norm of the weights, and nothing was good before it: no run gets past that
-    // fault.
-    if !plugin.reads_weights()
-        && let Some((0, problem)) = rehearsal.fault_from(0)
-    {
-        return Err(Error::Conformance {
-            plugin: plugin.name().to_owned(),
-            check: "first step",
-            problem: problem.to_owned(),
-        });
-    }
+    let sure = stage.sure_to_end(facts, &rehearsal, guard);
+    sure.map_err(|problem| stage.failed("values", problem))?;
     stage.must_hold(facts, &rehearsal)
 }
 
 impl Stage<'_> {
+    /// The error says which fault will end the run, whatever is trained: any, of a plugin that sees nothing of training, unless
+    /// the study holds; and one at the first step, which sees nothing but the norm of the weights, and before which nothing was
+    /// good.
+    fn sure_to_end(
+        &self,
+        facts: &RunFacts,
+        rehearsal: &Rehearsal,
+        guard: &GuardOptions,
+    ) -> Result<(), String> {
+        let plugin = self.plugin;
+        if plugin.reads_weights() {
+            return Ok(());
+        }
+        let ends = guard.on_fault == OnFault::Abort && !plugin.reads_training();
+        match rehearsal.fault_from(0) {
+            Some((at, problem)) if ends || at == 0 => Err(format!("at step {at}, {problem}")),
+            None if ends && !plugin.exports().save => self.late_steps(facts, rehearsal.steps()),
+            _ => Ok(()),
+        }
+    }
+
     /// The checks without which a run could not be resumed or repeated.
     fn must_hold(&self, facts: &RunFacts, rehearsal: &Rehearsal) -> Result<(), Error> {
         for (check, found) in [
             ("purity", self.purity(facts, rehearsal, FRESH_AT_ADMISSION)),
             ("state", self.state(facts, rehearsal)),
         ] {
-            found.map_err(|problem| Error::Conformance {
-                plugin: self.plugin.name().to_owned(),
-                check,
-                problem,
-            })?;
+            found.map_err(|problem| self.failed(check, problem))?;
         }
         Ok(())
+    }
+
+    fn failed(&self, check: &'static str, problem: String) -> Error {
+        Error::Conformance {
+            plugin: self.plugin.name().to_owned(),
+            check,
+            problem,
+        }
     }
 }

@@ -191,6 +191,54 @@ fn what_is_beyond_the_rehearsal_is_tried_too() {
 }
 
 #[test]
+fn a_fault_that_is_sure_to_come_is_refused_where_it_would_end_the_run() {
+    let loss =
+        r#"(import "pixelrate:schedule/training@1.0.0" "train-loss" (func $loss (result f64)))"#;
+    let norm = r#"(import "pixelrate:schedule/weights@1.0.0" "norm" (func $norm (result f64)))"#;
+    let breaks = |imports, step| {
+        let body = format!(
+            "(if (i64.eq (local.get 0) (i64.const {step})) (then unreachable)) f64.const 0.1"
+        );
+        module(imports, &body)
+    };
+    let admitted = |text: &str, on_fault| {
+        let plugin = engine().load_bytes("breaks", text.as_bytes()).unwrap();
+        let guard = GuardOptions {
+            on_fault,
+            ..GuardOptions::default()
+        };
+        let long = RunFacts {
+            total_steps: 300_000,
+            ..facts(&[])
+        };
+        let found = conformance::admit(&plugin, &long, &Limits::default(), &guard);
+        found.map_err(|problem| problem.to_string())
+    };
+    let refused = |text: &str, on_fault, words: &str| {
+        let problem = admitted(text, on_fault).unwrap_err();
+        assert!(problem.contains(words), "{problem}");
+    };
+    refused(
+        &breaks("", 7),
+        OnFault::Abort,
+        "(values): at step 7, it trapped",
+    );
+    // The last step is tried, however long the run is.
+    refused(
+        &breaks("", 299_999),
+        OnFault::Abort,
+        "failed at step 299999",
+    );
+    admitted(&breaks("", 7), OnFault::Hold).unwrap();
+    // What training will show is not known.
+    admitted(&breaks(loss, 7), OnFault::Abort).unwrap();
+    admitted(&breaks(norm, 0), OnFault::Abort).unwrap();
+    for on_fault in [OnFault::Abort, OnFault::Hold] {
+        refused(&breaks(loss, 0), on_fault, "(values): at step 0");
+    }
+}
+
+#[test]
 fn a_candidate_for_a_long_run_is_tried_on_from_where_the_run_is() {
     // One step of a million at which none of the samples falls.
     let once = module(

@@ -233,6 +233,34 @@ fn the_log_holds_what_the_schedule_said() {
 fn a_fault_ends_the_run_and_stays_in_its_log() {
     let folder = tempdir().unwrap();
     let run = folder.path().join("run");
+    // It is told the loss, so that nobody can know before.
+    let file = folder.path().join("breaks.wat");
+    let text = r#"(module
+        (import "pixelrate:schedule/training@1.0.0" "train-loss" (func $loss (result f64)))
+        (func (export "learning-rate") (param i64) (result f64)
+          (if (i64.ge_u (local.get 0) (i64.const 5)) (then (return (f64.sub (f64.const -1) (call $loss)))))
+          f64.const 0.01))"#;
+    std::fs::write(&file, text).unwrap();
+    let mut spec = spec("convnet", OptimizerKind::Momentum);
+    spec.schedule.plugin = file.to_str().unwrap().into();
+    spec.schedule.params.clear();
+    let error = begin(&spec, &run, &mut (), &Stop::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("must not be negative") && error.contains("at step 5"),
+        "{error}"
+    );
+    assert_eq!(read_steps(&run).unwrap().len(), 5);
+    let summary = read_summary(&run).unwrap().unwrap();
+    assert_eq!((summary.status, summary.steps_done), (RunStatus::Failed, 5));
+    assert!(summary.error.unwrap().contains("at step 5"));
+}
+
+#[test]
+fn a_fault_that_is_sure_to_come_is_told_before_anything_is_trained() {
+    let folder = tempdir().unwrap();
+    let run = folder.path().join("run");
     let mut spec = spec("convnet", OptimizerKind::Momentum);
     spec.schedule.max_learning_rate = 5e-3;
     let error = begin(&spec, &run, &mut (), &Stop::default())
@@ -242,10 +270,12 @@ fn a_fault_ends_the_run_and_stays_in_its_log() {
         error.contains("max_learning_rate") && error.contains("at step 5"),
         "{error}"
     );
-    assert_eq!(read_steps(&run).unwrap().len(), 5);
-    let summary = read_summary(&run).unwrap().unwrap();
-    assert_eq!((summary.status, summary.steps_done), (RunStatus::Failed, 5));
-    assert!(summary.error.unwrap().contains("at step 5"));
+    assert!(!run.exists());
+    // A study that holds wants it trained.
+    spec.schedule.on_fault = OnFault::Hold;
+    begin(&spec, &run, &mut (), &Stop::default()).unwrap();
+    let held = read_steps(&run).unwrap()[5].learning_rate;
+    assert!(held < 5e-3, "{held}");
 }
 
 #[test]

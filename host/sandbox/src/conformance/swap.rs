@@ -27,11 +27,6 @@ pub fn admit_from(
     };
     let stage = Stage::new(plugin, facts, limits, &strict);
     let rehearsal = stage.rehearse(facts, false)?;
-    let failed = |check, problem| Error::Conformance {
-        plugin: plugin.name().to_owned(),
-        check,
-        problem,
-    };
     // What it would have said of steps that are over is nobody's concern, unless it did not survive them.
     let fault = if rehearsal.was_cut_short() {
         rehearsal.fault_from(0)
@@ -39,14 +34,14 @@ pub fn admit_from(
         rehearsal.fault_from(step)
     };
     if let Some((at, message)) = fault {
-        return Err(failed("values", format!("at step {at}, {message}")));
+        return Err(stage.failed("values", format!("at step {at}, {message}")));
     }
     let first = step.max(rehearsal.steps());
     if first < facts.total_steps && !plugin.exports().save {
         stage
             .steps_ahead(facts, first, AHEAD)
             .and_then(|reached| stage.late_steps(facts, reached))
-            .map_err(|problem| failed("values", problem))?;
+            .map_err(|problem| stage.failed("values", problem))?;
     }
     stage.must_hold(facts, &rehearsal)
 }
