@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use pixelrate_runlog::{read_evals, steps};
+use rayon::prelude::*;
 
-use super::gather::Run;
+use super::gather::{Run, cannot_be_read};
 use super::stretches::{RunLosses, RunRates};
 use crate::Error;
 use crate::index::{Index, Stamp};
@@ -197,6 +198,18 @@ impl KeptCurves {
             self.index.add(name, &stamps, &curves.to_bytes());
         }
         Ok(curves)
+    }
+
+    /// Takes out those of `runs` whose logs cannot be read, and gives their folders, each with why.
+    pub(super) fn take_unread(&self, runs: &mut Vec<Run>) -> Vec<String> {
+        let told = |run: &Run| {
+            let problem = self.get(run, run.total_steps()).err()?;
+            Some(cannot_be_read(&run.folder, &problem))
+        };
+        let mut problems: Vec<Option<String>> = runs.par_iter().map(told).collect();
+        let mut damaged = problems.iter().map(Option::is_some);
+        runs.retain(|_| !damaged.next().unwrap_or(false));
+        problems.iter_mut().filter_map(Option::take).collect()
     }
 
     /// Keeps the curves of the run in `folder`, if it has ended. That they cannot be read or written is for the report to

@@ -181,14 +181,19 @@ pub(crate) fn runs(study: &Path) -> Result<Runs, Error> {
     if runs.is_empty() {
         return Err(Error::NoRuns(study.to_owned()));
     }
-    let unread = problems.into_iter().map(|(folder, problem)| {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        format!("{name}: cannot be read: {problem}")
-    });
+    let unread = problems
+        .iter()
+        .map(|(folder, problem)| cannot_be_read(folder, problem));
     Ok(Runs {
         read: runs,
         unread: unread.collect(),
     })
+}
+
+/// A folder whose run cannot be read, and why, in a line.
+pub(super) fn cannot_be_read(folder: &Path, problem: &Error) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    format!("{name}: cannot be read: {problem}")
 }
 
 /// Takes copies out, which would count as one seed more: a run's folder that was copied (a run of one name that began and ended

@@ -32,6 +32,7 @@ use serde::Serialize;
 pub use compare::{Comparison, Comparisons, Verdict};
 pub(crate) use curves::KeptCurves;
 pub(crate) use gather::Run;
+use gather::Runs;
 pub use options::Options;
 pub(crate) use options::names;
 pub use ran::{Ran, RanSchedule};
@@ -147,24 +148,43 @@ impl Report {
 /// [`Error::NoBaseline`] if no label is called so; else what cannot be read or written.
 pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Error> {
     options.check().map_err(Error::Report)?;
-    let gather::Runs {
-        read: mut runs,
-        unread,
-    } = gather::runs(study)?;
-    let copies = gather::take_copies(&mut runs);
+    let mut runs = gather::runs(study)?;
+    let copies = gather::take_copies(&mut runs.read);
     std::fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
-    let groups = gather::by_label(&runs);
-    let families = Families::of(study, &runs)?;
+    let kept = KeptCurves::of(study);
+    let problem = match of_runs(study, out, options, &runs, &copies, &kept) {
+        Err(Error::Log(problem)) => problem,
+        done => return done,
+    };
+    // A damaged log hides no other. Which are damaged is asked only now: it opens the log of every run that trains yet.
+    let unread = kept.take_unread(&mut runs.read);
+    if unread.is_empty() || runs.read.is_empty() {
+        return Err(problem.into());
+    }
+    runs.unread.extend(unread);
+    runs.unread.sort();
+    of_runs(study, out, options, &runs, &copies, &kept)
+}
+
+fn of_runs(
+    study: &Path,
+    out: &Path,
+    options: &Options,
+    Runs { read: runs, unread }: &Runs,
+    copies: &[String],
+    kept: &KeptCurves,
+) -> Result<Report, Error> {
+    let groups = gather::by_label(runs);
+    let families = Families::of(study, runs)?;
     // A bootstrap each.
     let mut rows: Vec<Row> = groups.par_iter().map(rows::row).collect();
     let comparisons = compare::compare(&groups, &rows, options.baseline.as_deref())?;
     let target = options.target.or_else(|| least_of(&comparisons, &rows));
     let shown = best_of(&rows, &comparisons, SHOWN);
-    let kept = KeptCurves::of(study);
     let found: Result<Vec<Trace>, Error> = groups
         .par_iter()
         .enumerate()
-        .map(|(place, group)| Trace::of(group, target, shown.binary_search(&place).is_ok(), &kept))
+        .map(|(place, group)| Trace::of(group, target, shown.binary_search(&place).is_ok(), kept))
         .collect();
     let mut traces = Vec::new();
     for (place, (row, trace)) in rows.iter_mut().zip(found?).enumerate() {
@@ -174,7 +194,7 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
         }
     }
     let drawn: Vec<&Row> = shown.iter().map(|&place| &rows[place]).collect();
-    let evaluated_on = evaluated_on(&runs);
+    let evaluated_on = evaluated_on(runs);
     let mut files = figures::draw(&drawn, &traces, &comparisons, evaluated_on, out)?;
     if let Some(picture) = families.picture()? {
         let path = out.join("lineage.svg");
@@ -200,10 +220,10 @@ pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Err
             .filter_map(Run::missing)
             .chain(unread.iter().cloned())
             .collect(),
-        unread,
-        copies,
-        unplanned: unplanned(study, &runs)?,
-        trained: trained_lines(&runs),
+        unread: unread.clone(),
+        copies: copies.to_vec(),
+        unplanned: unplanned(study, runs)?,
+        trained: trained_lines(runs),
         markdown: String::new(),
         files,
     };

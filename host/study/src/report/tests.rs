@@ -142,6 +142,22 @@ fn a_run_that_cannot_be_read_hides_no_other() {
     assert!(problem.starts_with("better-seed1: cannot be read: ") && problem.contains("run.toml"));
     assert!(found.missing.contains(problem) && found.markdown.contains("better-seed1"));
 
+    // So it is with one whose steps cannot be read.
+    fs::remove_dir_all(study.join(".index")).unwrap();
+    let part = "so-so-seed2/steps/part-000000000000-000000000100.parquet";
+    fs::write(study.join(part), "PAR1").unwrap();
+    let found = report(&study, &out, &Options::default()).unwrap();
+    let row = &found
+        .rows
+        .iter()
+        .find(|row| row.schedule == "so-so")
+        .unwrap();
+    assert_eq!(row.runs, 2);
+    let [_, problem] = found.unread.as_slice() else {
+        panic!("{:?}", found.unread)
+    };
+    assert!(problem.starts_with("so-so-seed2: cannot be read: ") && problem.contains("steps"));
+
     // Where none can be read, there is nothing to report on.
     for name in ["base", "better", "so-so"] {
         for seed in 0..3 {
