@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use common::{pixelrate, said};
 use pixelrate_author::language::{self, Language};
@@ -60,7 +61,10 @@ fn build_examples(place: &Path, language: &Language, all: &Mutex<Built>) {
         let (good, _, err) = said(pixelrate(place).args(new));
         assert!(good, "{err}");
         share(place, &folder, language.name);
+        let began = Instant::now();
         let (good, out, err) = said(pixelrate(&folder).arg("build"));
+        let took = began.elapsed().as_secs_f64();
+        println!("{example}, {}: built in {took:.0} s", language.name);
         let mut all = all.lock().unwrap();
         if good {
             let file = folder.join(format!("{example}.wasm"));

@@ -13,11 +13,11 @@ mod steps;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::{env, iter};
+use std::{env, iter, thread};
 
 use anyhow::{Result, bail};
 use libtorch::Device;
-use steps::Steps;
+use steps::{Steps, Variables};
 
 const HELP: &str = "cargo xtask COMMAND
 
@@ -73,7 +73,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "languages" => {
             libtorch::set_up(&root, None)?;
             let mut steps = Steps::new(&root);
-            languages::set_up(&root, &mut steps)?;
+            steps.set_all(languages::set_up(&root)?);
             steps.cargo(
                 "languages",
                 [
@@ -126,6 +126,11 @@ fn set_up(root: &Path, device: Option<Device>) -> Result<()> {
 fn test(root: &Path) -> Result<()> {
     set_up(root, None)?;
     let mut steps = Steps::new(root);
+    // It takes minutes, mostly one core or none, while what follows is compiled by all.
+    let packages = {
+        let root = root.to_owned();
+        thread::spawn(move || packages(&root))
+    };
     steps.cargo("fmt", ["fmt", "--all", "--check"])?;
     steps.cargo_in("plugins", "fmt of the plugins", ["fmt", "--all", "--check"])?;
     steps.cargo(
@@ -140,14 +145,6 @@ fn test(root: &Path) -> Result<()> {
             "warnings",
         ],
     )?;
-    match python::environment(root, "python", "tests/requirements.txt", &[]) {
-        Ok(found) => {
-            steps
-                .set("PIXELRATE_PYTHON", found.python)
-                .set("PIXELRATE_REQUIRE_PYTHON", "1".into());
-        }
-        Err(problem) => eprintln!("test: without Python's readers of the log: {problem:#}"),
-    }
     steps.set("RUSTDOCFLAGS", "-D warnings".into());
     steps.cargo("docs", ["doc", "--workspace", "--no-deps", "--locked"])?;
     let target = root.join("target/plugins-test");
@@ -174,17 +171,16 @@ fn test(root: &Path) -> Result<()> {
     if let Some(built) = plugins::build_for_test(root)? {
         steps.set("PIXELRATE_BUILT_PLUGINS", built.into());
     }
-    if env::var_os(languages::FLAG).is_some()
-        && let Err(problem) = languages::set_up(root, &mut steps)
-    {
-        // The test names each language that it misses.
-        eprintln!("languages: {problem:#}");
-    }
-    if env::var_os(parity::FLAG).is_some()
-        && let Err(problem) = parity::set_up(root, &mut steps)
-    {
-        // The test fails without them.
-        eprintln!("parity: {problem:#}");
+    let packages = match packages.join() {
+        Ok(packages) => packages,
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
+    for (name, found) in packages {
+        match found {
+            Ok(variables) => steps.set_all(variables),
+            // A test that must not do without fails, and says so.
+            Err(problem) => eprintln!("{name}: {problem:#}"),
+        }
     }
     steps.cargo(
         "build of the tests",
@@ -200,6 +196,26 @@ fn test(root: &Path) -> Result<()> {
         ["test", "--workspace", "--locked", "--", "--skip", FAULTS],
     );
     faults.wait().and(others)
+}
+
+/// What the tests take from PyPI: each with what tells a step of it, or why it cannot be had.
+fn packages(root: &Path) -> Vec<(&'static str, Result<Variables>)> {
+    let asked = |flag| env::var_os(flag).is_some();
+    let readers = || {
+        let found = python::environment(root, "python", "tests/requirements.txt", &[])?;
+        Ok(vec![
+            ("PIXELRATE_PYTHON", found.python),
+            ("PIXELRATE_REQUIRE_PYTHON", "1".into()),
+        ])
+    };
+    let mut all = vec![("test: without Python's readers of the log", readers())];
+    if asked(languages::FLAG) {
+        all.push(("languages", languages::set_up(root)));
+    }
+    if asked(parity::FLAG) {
+        all.push(("parity", parity::set_up(root)));
+    }
+    all
 }
 
 /// The test of `host/cli/tests/faults.rs`.

@@ -8,7 +8,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, bail};
 
 use crate::python;
-use crate::steps::Steps;
+use crate::steps::{Steps, Variables};
 
 /// The variable that asks for the test beside the packages themselves, and not by what they gave alone.
 pub(crate) const FLAG: &str = "PIXELRATE_PARITY";
@@ -46,15 +46,16 @@ pub(crate) fn python(root: &Path) -> Result<OsString> {
     Ok(found.python)
 }
 
-/// Fetches the packages, and names their Python to the steps that follow.
+/// Fetches the packages, and gives what tells a step of their Python.
 ///
 /// # Errors
 /// As [`python()`].
-pub(crate) fn set_up(root: &Path, steps: &mut Steps) -> Result<()> {
-    steps
-        .set("PIXELRATE_PARITY_PYTHON", python(root)?)
-        .set(FLAG, "1".into());
-    Ok(())
+pub(crate) fn set_up(root: &Path) -> Result<Variables> {
+    let python = python(root)?;
+    Ok(vec![
+        ("PIXELRATE_PARITY_PYTHON", python),
+        (FLAG, "1".into()),
+    ])
 }
 
 /// A library of that name with nothing in it.
@@ -84,7 +85,7 @@ fn stand_in(path: &Path, name: &str) -> Result<()> {
 /// The packages cannot be had, or a schedule does not agree with one of them.
 pub(crate) fn run(root: &Path, bless: bool) -> Result<()> {
     let mut steps = Steps::new(root);
-    set_up(root, &mut steps)?;
+    steps.set_all(set_up(root)?);
     let test = [
         "test",
         "--locked",

@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+/// Names of environment variables, and their values.
+pub(crate) type Variables = Vec<(&'static str, OsString)>;
+
 /// Runs cargo in the project, with variables of its own.
 pub(crate) struct Steps {
     root: PathBuf,
-    variables: Vec<(&'static str, OsString)>,
+    variables: Variables,
 }
 
 impl Steps {
@@ -24,9 +27,13 @@ impl Steps {
     }
 
     /// Sets a variable for the steps that follow.
-    pub(crate) fn set(&mut self, name: &'static str, value: OsString) -> &mut Self {
+    pub(crate) fn set(&mut self, name: &'static str, value: OsString) {
         self.variables.push((name, value));
-        self
+    }
+
+    /// Sets variables for the steps that follow.
+    pub(crate) fn set_all(&mut self, all: Variables) {
+        self.variables.extend(all);
     }
 
     /// Runs a cargo command in the project's folder.
