@@ -275,7 +275,7 @@ fn a_flood_of_lines_does_not_pile_up() {
     );
     let plugin = engine().load_bytes("floods", floods.as_bytes()).unwrap();
     let short = RunFacts {
-        total_steps: 300,
+        total_steps: 100,
         ..facts(&[])
     };
     conformance::admit(
@@ -285,7 +285,7 @@ fn a_flood_of_lines_does_not_pile_up() {
         &GuardOptions::default(),
     )
     .unwrap();
-    // Two rehearsals of it and four futures are some 6 GB of lines.
+    // Two rehearsals of it and four futures are some 2 GB of lines.
     if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
         let peak = status
             .lines()
