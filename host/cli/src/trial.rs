@@ -129,9 +129,12 @@ pub(crate) fn is_picture_folder(named: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An engine as a trainer has it.
+/// An engine as a trainer has it, for someone who waits for it.
 pub(crate) fn engine() -> Result<Engine> {
-    Ok(Engine::new(&EngineOptions::default())?)
+    Ok(Engine::new(&EngineOptions {
+        parallel_compilation: true,
+        ..EngineOptions::default()
+    })?)
 }
 
 /// Loads a plugin. Large ones take seconds to compile the first time: a terminal says so meanwhile.

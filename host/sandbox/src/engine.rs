@@ -24,13 +24,16 @@ pub struct EngineOptions {
     pub limits: Limits,
     /// Where compiled plugins are kept.
     pub cache: CompileCache,
+    /// Whether one plugin's functions are compiled by all cores. They are the same, sooner; where something trains beside it,
+    /// that would wait.
+    pub parallel_compilation: bool,
 }
 
 impl From<&Limits> for EngineOptions {
     fn from(limits: &Limits) -> Self {
         Self {
             limits: limits.clone(),
-            cache: CompileCache::default(),
+            ..Self::default()
         }
     }
 }
@@ -105,6 +108,7 @@ impl Engine {
             .cranelift_nan_canonicalization(true)
             .wasm_relaxed_simd(false)
             .max_wasm_stack(stack)
+            .parallel_compilation(options.parallel_compilation)
             // Calls are synchronous; without this each costs three times as much.
             .concurrency_support(false);
         let cache = options.cache.open().map_err(problem)?;

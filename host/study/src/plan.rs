@@ -88,8 +88,12 @@ impl Planner<'_> {
         }
         let builds = self.builds(study)?;
         let combinations = self.combinations(study)?;
-        let engine = Engine::new(&EngineOptions::from(&study.limits))
-            .map_err(pixelrate_trainer::Error::from)?;
+        // Nothing trains yet.
+        let engine = Engine::new(&EngineOptions {
+            parallel_compilation: true,
+            ..EngineOptions::from(&study.limits)
+        })
+        .map_err(pixelrate_trainer::Error::from)?;
         let (mut runs, mut names) = (Vec::new(), BTreeSet::new());
         let mut admitted = Admitted::new(&engine);
         for &seed in seeds {

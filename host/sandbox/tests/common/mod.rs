@@ -20,6 +20,7 @@ pub(crate) fn engine_of(limits: Limits) -> Result<Engine, Error> {
     Engine::new(&EngineOptions {
         limits,
         cache: CompileCache::Off,
+        parallel_compilation: false,
     })
 }
 

@@ -14,6 +14,7 @@ fn engine() -> Engine {
     Engine::new(&EngineOptions {
         limits: Limits::default(),
         cache: CompileCache::Off,
+        parallel_compilation: false,
     })
     .unwrap()
 }

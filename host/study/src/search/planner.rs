@@ -99,8 +99,12 @@ impl Planner<'_> {
     /// All that are drawn: those that can run, and those that cannot.
     fn candidates(&self) -> Result<(Vec<Candidate>, Vec<Refused>), Error> {
         let file = self.file;
-        let engine = Engine::new(&EngineOptions::from(&file.limits))
-            .map_err(pixelrate_trainer::Error::from)?;
+        // Nothing trains yet.
+        let engine = Engine::new(&EngineOptions {
+            parallel_compilation: true,
+            ..EngineOptions::from(&file.limits)
+        })
+        .map_err(pixelrate_trainer::Error::from)?;
         let (mut candidates, mut refused) = (Vec::new(), Vec::new());
         let (mut names, mut first) = (BTreeSet::new(), None);
         for (index, entry) in file.schedule.iter().enumerate() {
