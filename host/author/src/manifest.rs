@@ -25,7 +25,7 @@ pub struct Manifest {
 
 /// Rates that the plugin must give in a run.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Test {
     /// Steps of the run.
     pub total_steps: u64,

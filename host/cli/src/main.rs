@@ -35,7 +35,7 @@ mod trial;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// A research platform for learning-rate schedules: WASM plugins drive a libtorch trainer, and every step is logged.
 #[derive(Parser)]
@@ -80,7 +80,8 @@ enum Command {
 fn main() -> ExitCode {
     leave::without_destructors();
     prepare_for_a_gpu();
-    let outcome = match Cli::parse().command {
+    let cli = Cli::from_arg_matches(&command_line().get_matches());
+    let outcome = match cli.unwrap_or_else(|problem| problem.exit()).command {
         Command::Study(args) => study::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Resume(args) => resume::main(&args),
@@ -114,6 +115,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// The commands and their options. A number below zero is an option's value: what is wrong with it is told, and not that there is
+/// no option `-1`.
+fn command_line() -> clap::Command {
+    let lets_in = |option: clap::Arg| {
+        let has_value = !option.is_positional() && option.get_action().takes_values();
+        option.allow_negative_numbers(has_value)
+    };
+    Cli::command().mut_subcommands(|command| command.mut_args(lets_in))
+}
+
 /// Sets what CUDA reads from the environment as it starts, where the user has not. It reads it once, long before a run says
 /// what it needs.
 fn prepare_for_a_gpu() {
@@ -128,11 +139,13 @@ fn prepare_for_a_gpu() {
 /// The error and its causes, less those that it tells of itself.
 fn told(error: &anyhow::Error) -> String {
     error.chain().fold(String::new(), |text, cause| {
+        // TOML's ends with an empty line.
         let cause = cause.to_string();
-        if text.contains(&cause) {
+        let cause = cause.trim_end();
+        if text.contains(cause) {
             text
         } else if text.is_empty() {
-            cause
+            cause.to_owned()
         } else {
             format!("{text}: {cause}")
         }

@@ -269,8 +269,15 @@ fn preview_draws_to_the_terminal_to_files_and_as_numbers() {
     }
     let (good, _, err) = said(pixelrate(dir.path()).args(two).args(["--out", "rates.pdf"]));
     assert!(!good && err.contains(".svg or .png"), "{err}");
-    let (good, _, err) = said(pixelrate(dir.path()).args(["preview", "cyclik"]));
-    assert!(!good && err.contains("did you mean `cyclic`?"), "{err}");
+    for (name, meant) in [
+        ("cyclik", "cyclic"),
+        ("OneCycleLR", "onecycle"),
+        ("cosine_decay_schedule", "cosine"),
+    ] {
+        let (good, _, err) = said(pixelrate(dir.path()).args(["preview", name]));
+        let question = format!("did you mean `{meant}`?");
+        assert!(!good && err.contains(&question), "{err}");
+    }
 }
 
 #[test]
@@ -328,6 +335,20 @@ fn what_cannot_be_drawn_or_is_misspelt_is_told() {
             err.contains("`--param max_lr` is given twice"),
             "{call:?}: {err}"
         );
+    }
+}
+
+#[test]
+fn a_number_below_zero_is_an_options_value() {
+    let dir = tempfile::tempdir().unwrap();
+    for (option, told) in [
+        ("--epochs", "`epochs`: is -1"),
+        ("--max-learning-rate", "`max_learning_rate`: is -1"),
+        ("--seed", "invalid value '-1' for '--seed"),
+    ] {
+        let run = ["run", "--schedule", "fixed", option, "-1"];
+        let (good, _, err) = said(pixelrate(dir.path()).args(run));
+        assert!(!good && err.contains(told), "{err}");
     }
 }
 

@@ -349,6 +349,16 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             "cyclik",
             vec!["cyclik.wasm"],
         ),
+        (
+            good.replacen("[[schedule]]", "[schedule]", 1),
+            "[schedule]",
+            vec!["`[[schedule]]`"],
+        ),
+        (
+            format!("guard = 10\n{good}"),
+            "guard",
+            vec!["expected a table"],
+        ),
     ];
     let dir = tempfile::tempdir().unwrap();
     for (text, place, words) in cases {
@@ -366,6 +376,7 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
         for word in words {
             assert!(err.contains(word), "{word}: {err}");
         }
+        assert!(err.matches("TOML parse error").count() <= 1, "{err}");
         assert!(!dir.path().join("runs").exists(), "nothing was begun");
     }
 }

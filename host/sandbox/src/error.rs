@@ -111,12 +111,23 @@ pub enum Error {
     Engine(String),
 }
 
-/// A question that names which of `builtins`, a list with commas, `name` is close to, if there is one.
+/// A question that names which of `builtins`, a list with commas, `name` is close to or has in it, as `CosineAnnealingLR` has
+/// `cosine`, if there is one.
 pub(crate) fn did_you_mean(name: &str, builtins: &str) -> String {
-    let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
-    builtins
-        .split(", ")
+    /// Shorter ones stand in many names.
+    const TELLING: usize = 4;
+    let name = name.to_lowercase();
+    let distance = |known: &&str| strsim::damerau_levenshtein(&known.to_lowercase(), &name);
+    let names = || builtins.split(", ");
+    let close = names()
         .min_by_key(distance)
-        .filter(|known| distance(known) <= 2)
+        .filter(|known| distance(known) <= 2);
+    let within = || {
+        names()
+            .filter(|known| known.len() >= TELLING && name.contains(&known.to_lowercase()))
+            .max_by_key(|known| known.len())
+    };
+    close
+        .or_else(within)
         .map_or_else(String::new, |known| format!("; did you mean `{known}`?"))
 }

@@ -9,7 +9,7 @@ use wasmtime::ResourceLimiter;
 
 /// What a schedule may use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct Limits {
     /// Fuel of one call after `init`: about one unit an instruction.
     pub step_fuel: u64,
@@ -65,7 +65,7 @@ impl Default for Limits {
 
 /// What a schedule's answers are held to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct GuardOptions {
     /// The highest learning rate that the trainer takes.
     pub max_learning_rate: f64,

@@ -170,7 +170,7 @@ impl Error {
     }
 }
 
-/// What the parser says, and the key or word that a mistyped one is close to, if there is one.
+/// What the parser says, and what may have been meant: the key or word that a mistyped one is close to, or a list.
 fn told(source: &toml::de::Error) -> String {
     let message = source.message();
     let all = source.to_string();
@@ -182,7 +182,10 @@ fn told(source: &toml::de::Error) -> String {
         let known = quoted.min_by_key(distance)?;
         (distance(&known) <= 2).then_some(known)
     });
-    let hint = close.map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
+    let mut hint = close.map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
+    if message == "invalid type: map, expected a sequence" {
+        hint += ": a table of which there may be several is written with two brackets, as in `[[schedule]]`";
+    }
     all.trim_end().to_owned() + &hint
 }
 

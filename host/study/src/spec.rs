@@ -41,7 +41,7 @@ pub struct StudyFile {
 
 /// The study as a whole.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Study {
     /// Its name, and its folder's.
     pub name: String,
@@ -62,7 +62,7 @@ pub struct Study {
 
 /// Keys of training. Those that are left out have the defaults that [`TrainingKeys::resolve`] tells.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 #[allow(
     missing_docs,
     reason = "each is the key of the same name of `pixelrate_trainer::spec::Training`"
@@ -97,7 +97,7 @@ pub struct TrainingKeys {
 
 /// One schedule of a study.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct ScheduleEntry {
     /// How the report calls it; by default the plugin's name.
     pub label: Option<String>,

@@ -12,7 +12,7 @@ const FILE: &str = "report.toml";
 
 /// What a report compares with. A study's `[report]` has the same keys.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Options {
     /// The label that the others are compared with; by default the study's first schedule's.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -34,7 +34,7 @@ pub struct SearchFile {
 
 /// The table `[search]`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct SearchKeys {
     /// Candidates of each schedule; by default all combinations of its choices, and where it has ranges at least 27.
     pub candidates: Option<usize>,
@@ -72,7 +72,7 @@ impl std::fmt::Display for Metric {
 
 /// A schedule whose parameters are searched.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct SearchedSchedule {
     /// How its candidates' names begin; by default the plugin's name.
     pub label: Option<String>,
