@@ -1,6 +1,6 @@
 //! The conformance suite: what a plugin is held to, by those who write it and by the trainer that admits it.
 //!
-//! [`examine`] runs all of it and measures; [`admit`] runs those checks without which a run could not be resumed or
+//! [`examine`] runs all of it and measures; [`admit`] runs those checks without which a run could not be ended, resumed or
 //! repeated, and is what a trainer calls before it trains.
 
 mod description;
@@ -118,31 +118,35 @@ pub fn admit(
 ) -> Result<(), Error> {
     let stage = Stage::new(plugin, facts, limits, guard);
     let rehearsal = stage.rehearse(facts, false)?;
-    let sure = stage.sure_to_end(facts, &rehearsal, guard);
-    sure.map_err(|problem| stage.failed("values", problem))?;
-    stage.must_hold(facts, &rehearsal)
+    let failed = |problem| stage.failed("values", problem);
+    if let Some((at, problem)) = stage.sure_to_end(&rehearsal, guard) {
+        return Err(failed(format!("at step {at}, {problem}")));
+    }
+    stage.must_hold(facts, &rehearsal)?;
+    if stage.is_known() && guard.on_fault == OnFault::Abort && !plugin.exports().save {
+        let late = stage.late_steps(facts, rehearsal.steps());
+        late.map_err(failed)?;
+    }
+    Ok(())
 }
 
 impl Stage<'_> {
-    /// The error says which fault will end the run, whatever is trained: any, of a plugin that sees nothing of training, unless
-    /// the study holds; and one at the first step, which sees nothing but the norm of the weights, and before which nothing was
-    /// good.
-    fn sure_to_end(
+    /// Whether the plugin answers in a run as it does in a rehearsal of it: it sees nothing of what is trained.
+    fn is_known(&self) -> bool {
+        !self.plugin.reads_training() && !self.plugin.reads_weights()
+    }
+
+    /// The fault that ends the run, whatever is trained, with its step: what a plugin that sees nothing of it ended its rehearsal
+    /// with, and one at the first step, which sees nothing but the norm of the weights, and before which nothing was good.
+    fn sure_to_end<'a>(
         &self,
-        facts: &RunFacts,
-        rehearsal: &Rehearsal,
+        rehearsal: &'a Rehearsal,
         guard: &GuardOptions,
-    ) -> Result<(), String> {
-        let plugin = self.plugin;
-        if plugin.reads_weights() {
-            return Ok(());
-        }
-        let ends = guard.on_fault == OnFault::Abort && !plugin.reads_training();
-        match rehearsal.fault_from(0) {
-            Some((at, problem)) if ends || at == 0 => Err(format!("at step {at}, {problem}")),
-            None if ends && !plugin.exports().save => self.late_steps(facts, rehearsal.steps()),
-            _ => Ok(()),
-        }
+    ) -> Option<(usize, &'a str)> {
+        let first = rehearsal.fault_from(0);
+        let first = first.filter(|(at, _)| *at == 0 && !self.plugin.reads_weights());
+        let ending = || rehearsal.ending(guard.on_fault).filter(|_| self.is_known());
+        first.or_else(ending)
     }
 
     /// The checks without which a run could not be resumed or repeated.

@@ -122,9 +122,10 @@ pub(crate) fn did_you_mean(name: &str, builtins: &str) -> String {
     let close = names()
         .min_by_key(distance)
         .filter(|known| distance(known) <= 2);
+    let file = name.rsplit('/').next().unwrap_or(&name);
     let within = || {
         names()
-            .filter(|known| known.len() >= TELLING && name.contains(&known.to_lowercase()))
+            .filter(|known| known.len() >= TELLING && file.contains(&known.to_lowercase()))
             .max_by_key(|known| known.len())
     };
     close

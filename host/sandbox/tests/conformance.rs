@@ -230,6 +230,10 @@ fn a_fault_that_is_sure_to_come_is_refused_where_it_would_end_the_run() {
         "failed at step 299999",
     );
     admitted(&breaks("", 7), OnFault::Hold).unwrap();
+    // Its state goes with its instance, so that nothing is left to hold with.
+    let traps = format!("(if (i64.eq (local.get 0) (i64.const 7)) (then unreachable)) {COUNT}");
+    let loses = stateful(&traps, "", RESTORE);
+    refused(&loses, OnFault::Hold, "(values): at step 7, it trapped");
     // What training will show is not known.
     admitted(&breaks(loss, 7), OnFault::Abort).unwrap();
     admitted(&breaks(norm, 0), OnFault::Abort).unwrap();

@@ -183,8 +183,8 @@ fn told(source: &toml::de::Error) -> String {
         (distance(&known) <= 2).then_some(known)
     });
     let mut hint = close.map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
-    if message == "invalid type: map, expected a sequence" {
-        hint += ": a table of which there may be several is written with two brackets, as in `[[schedule]]`";
+    if message == "invalid type: map, expected a sequence" && all.contains("[schedule]") {
+        hint += ": of schedules there may be several, each under `[[schedule]]`";
     }
     all.trim_end().to_owned() + &hint
 }

@@ -414,7 +414,8 @@ pub struct Found {
     /// In which numbers the model computes, from the run's first step to its last.
     #[serde(default)]
     pub precision: Precision,
-    /// Whether it began with kernels of our own for what has one, which sum in another order than libtorch's.
+    /// Whether it began with kernels of our own for what has one, where they could be made: they sum in another order than
+    /// libtorch's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_kernels: bool,
     /// This program's version.

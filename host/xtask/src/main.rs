@@ -126,13 +126,45 @@ fn set_up(root: &Path, device: Option<Device>) -> Result<()> {
 fn test(root: &Path) -> Result<()> {
     set_up(root, None)?;
     let mut steps = Steps::new(root);
-    // It takes minutes, mostly one core or none, while what follows is compiled by all.
+    steps.cargo("fmt", ["fmt", "--all", "--check"])?;
+    steps.cargo_in("plugins", "fmt of the plugins", ["fmt", "--all", "--check"])?;
+    // It takes minutes, mostly one core or none, while all cores compile.
     let packages = {
         let root = root.to_owned();
         thread::spawn(move || packages(&root))
     };
-    steps.cargo("fmt", ["fmt", "--all", "--check"])?;
-    steps.cargo_in("plugins", "fmt of the plugins", ["fmt", "--all", "--check"])?;
+    let checked = checks(root, &mut steps);
+    // Also where a check failed: what pip has begun must not go on under another run's feet.
+    let packages = match packages.join() {
+        Ok(packages) => packages,
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
+    checked?;
+    for (name, found) in packages {
+        match found {
+            Ok(variables) => steps.set_all(variables),
+            // A test that must not do without fails, and says so.
+            Err(problem) => eprintln!("{name}: {problem:#}"),
+        }
+    }
+    steps.cargo(
+        "build of the tests",
+        ["test", "--workspace", "--locked", "--no-run"],
+    )?;
+    // They take minutes and one core, as few of the others do.
+    let faults = steps.cargo_beside(
+        "faults",
+        ["test", "--workspace", "--locked", "--test", "faults"],
+    );
+    let others = steps.cargo(
+        "tests",
+        ["test", "--workspace", "--locked", "--", "--skip", FAULTS],
+    );
+    faults.wait().and(others)
+}
+
+/// What is checked before the tests of the workspace.
+fn checks(root: &Path, steps: &mut Steps) -> Result<()> {
     steps.cargo(
         "clippy",
         [
@@ -171,31 +203,7 @@ fn test(root: &Path) -> Result<()> {
     if let Some(built) = plugins::build_for_test(root)? {
         steps.set("PIXELRATE_BUILT_PLUGINS", built.into());
     }
-    let packages = match packages.join() {
-        Ok(packages) => packages,
-        Err(panic) => std::panic::resume_unwind(panic),
-    };
-    for (name, found) in packages {
-        match found {
-            Ok(variables) => steps.set_all(variables),
-            // A test that must not do without fails, and says so.
-            Err(problem) => eprintln!("{name}: {problem:#}"),
-        }
-    }
-    steps.cargo(
-        "build of the tests",
-        ["test", "--workspace", "--locked", "--no-run"],
-    )?;
-    // They take minutes and one core, as few of the others do.
-    let faults = steps.cargo_beside(
-        "faults",
-        ["test", "--workspace", "--locked", "--test", "faults"],
-    );
-    let others = steps.cargo(
-        "tests",
-        ["test", "--workspace", "--locked", "--", "--skip", FAULTS],
-    );
-    faults.wait().and(others)
+    Ok(())
 }
 
 /// What the tests take from PyPI: each with what tells a step of it, or why it cannot be had.

@@ -229,6 +229,20 @@ impl Rehearsal {
         Some((at, message))
     }
 
+    /// The fault that ends a run which is answered so: its step and message.
+    pub(super) fn ending(&self, on_fault: OnFault) -> Option<(usize, &str)> {
+        let faults = &self.answers.faults;
+        let (&at, message) = match on_fault {
+            OnFault::Abort => faults.first_key_value()?,
+            // Those before the last were held, and it took the state along.
+            OnFault::Hold if self.cut_short && self.answers.exports.save => {
+                faults.last_key_value()?
+            }
+            OnFault::Hold => return None,
+        };
+        Some((at, message))
+    }
+
     /// Steps that were answered, at least one.
     pub(super) fn steps(&self) -> u64 {
         self.answers.learning_rates.len() as u64

@@ -48,8 +48,11 @@ impl Stage<'_> {
         }
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let late = std::iter::repeat_with(|| first + random.next_u64() % (all - first));
+        // As a run asks for them.
+        let mut late: Vec<u64> = late.take(LATE).collect();
+        late.sort_unstable();
         let mut schedule = self.start(facts).map_err(|e| e.to_string())?;
-        for step in late.take(LATE).chain([all - 1]) {
+        for step in late.into_iter().chain([all - 1]) {
             rehearsal::ask(&mut schedule, facts, step).map_err(|fault| fault.to_string())?;
         }
         Ok(())

@@ -148,34 +148,41 @@ impl Report {
 /// [`Error::NoBaseline`] if no label is called so; else what cannot be read or written.
 pub fn report(study: &Path, out: &Path, options: &Options) -> Result<Report, Error> {
     options.check().map_err(Error::Report)?;
-    let mut runs = gather::runs(study)?;
-    let copies = gather::take_copies(&mut runs.read);
+    let runs = gather::runs(study)?;
     std::fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
     let kept = KeptCurves::of(study);
-    let problem = match of_runs(study, out, options, &runs, &copies, &kept) {
+    let problem = match of_runs(study, out, options, runs, &kept) {
         Err(Error::Log(problem)) => problem,
         done => return done,
     };
     // A damaged log hides no other. Which are damaged is asked only now: it opens the log of every run that trains yet.
+    let mut runs = gather::runs(study)?;
     let unread = kept.take_unread(&mut runs.read);
     if unread.is_empty() || runs.read.is_empty() {
         return Err(problem.into());
     }
     runs.unread.extend(unread);
     runs.unread.sort();
-    of_runs(study, out, options, &runs, &copies, &kept)
+    match of_runs(study, out, options, runs, &kept) {
+        // All of the baseline's are damaged.
+        Err(Error::NoBaseline { .. }) => Err(problem.into()),
+        done => done,
+    }
 }
 
 fn of_runs(
     study: &Path,
     out: &Path,
     options: &Options,
-    Runs { read: runs, unread }: &Runs,
-    copies: &[String],
+    Runs {
+        read: mut runs,
+        unread,
+    }: Runs,
     kept: &KeptCurves,
 ) -> Result<Report, Error> {
-    let groups = gather::by_label(runs);
-    let families = Families::of(study, runs)?;
+    let copies = gather::take_copies(&mut runs);
+    let groups = gather::by_label(&runs);
+    let families = Families::of(study, &runs)?;
     // A bootstrap each.
     let mut rows: Vec<Row> = groups.par_iter().map(rows::row).collect();
     let comparisons = compare::compare(&groups, &rows, options.baseline.as_deref())?;
@@ -194,7 +201,7 @@ fn of_runs(
         }
     }
     let drawn: Vec<&Row> = shown.iter().map(|&place| &rows[place]).collect();
-    let evaluated_on = evaluated_on(runs);
+    let evaluated_on = evaluated_on(&runs);
     let mut files = figures::draw(&drawn, &traces, &comparisons, evaluated_on, out)?;
     if let Some(picture) = families.picture()? {
         let path = out.join("lineage.svg");
@@ -220,10 +227,10 @@ fn of_runs(
             .filter_map(Run::missing)
             .chain(unread.iter().cloned())
             .collect(),
-        unread: unread.clone(),
-        copies: copies.to_vec(),
-        unplanned: unplanned(study, runs)?,
-        trained: trained_lines(runs),
+        unread,
+        copies,
+        unplanned: unplanned(study, &runs)?,
+        trained: trained_lines(&runs),
         markdown: String::new(),
         files,
     };

@@ -80,7 +80,7 @@ impl Setup {
             parameters: model.parameter_count(),
             device: device::name(device),
             precision,
-            own_kernels: device::has_kernels(device),
+            own_kernels: precision == Precision::Bfloat16 && device::has_kernels(device),
             pixelrate_version: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch_version: option_env!("PIXELRATE_LIBTORCH")
                 .unwrap_or("unknown")

@@ -171,13 +171,13 @@ fn same_kernels(training: &Training, own: bool, began: &Found) -> Result<(), Err
         return Ok(());
     }
     let (began, now) = match own {
-        true => ("without kernels of our own", "it is 1"),
-        false => ("with kernels of our own", "it is not 1"),
+        true => ("without", "with"),
+        false => ("with", "without"),
     };
     Err(Error::Spec {
         key: device::KERNELS.to_owned(),
         problem: format!(
-            "{now} in the environment, and the run began {began}, which give other bits: set it as it was then"
+            "the run began {began} kernels of our own and would go on {now} them, which gives other bits: 1 in the environment              asks for them, on a GPU"
         ),
     })
 }
