@@ -42,7 +42,7 @@ fn on_cuda_a_convolutions_kernels_give_what_libtorchs_do() {
     let Some(_device) = cuda() else { return };
     let _generator = crate::model::seeded(7);
     pixelrate_cuda::can_compile(0).unwrap();
-    // Of 65 pictures there are more tiles than blocks that sum the gradient by weights: some sum two, or five, and others less.
+    // Of 65 pictures there are more tiles than blocks that sum the gradient by weights: some sum two, and others one.
     for (pictures, channels, height, width, has_kernel) in [
         (65, 16, 32, 32, true),
         (65, 32, 16, 16, true),
