@@ -1,6 +1,7 @@
 //! What the tests of the program share: how it is called, and a study that ends in seconds.
 #![allow(dead_code, reason = "each test program uses some of it")]
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -10,6 +11,15 @@ use pixelrate_runlog::{EvalRow, StepRow, read_evals, read_steps};
 pub(crate) fn pixelrate(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pixelrate"));
     command.current_dir(folder).env_remove("PIXELRATE_DATA");
+    // A shell has what it starts in the background ignore Ctrl-C, and the program goes by that. Tests send it to the program
+    // wherever they run.
+    let heed = || {
+        // SAFETY: `SIG_DFL` is no function that could run at a wrong moment.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+        Ok(())
+    };
+    // SAFETY: It does nothing but call `signal`, which may be called between fork and exec.
+    unsafe { command.pre_exec(heed) };
     command
 }
 
