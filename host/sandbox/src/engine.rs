@@ -8,8 +8,9 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use wasmtime::component::Linker;
-use wasmtime::{Cache, CacheConfig, Config};
+use wasmtime::{Cache, CacheConfig, CacheStore, Config};
 
+use crate::functions::Functions;
 use crate::host::{self, Host};
 use crate::{Error, Limits, Plugin, builtin};
 
@@ -38,7 +39,8 @@ impl From<&Limits> for EngineOptions {
     }
 }
 
-/// Where compiled plugins are kept, by content, for the next time that they are loaded.
+/// Where compiled plugins are kept, by content, for the next time that they are loaded; of large ones their functions, too, for
+/// their next versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum CompileCache {
     /// Nowhere: each load compiles.
@@ -58,11 +60,17 @@ impl CompileCache {
             // A machine without a cache folder compiles anew each time.
             Self::User => Ok(Cache::new(config).ok()),
             Self::Folder(folder) => {
-                config.with_directory(folder);
+                config.with_directory(folder.join("wasmtime"));
                 Cache::new(config).map(Some)
             }
         }
     }
+}
+
+/// The functions that are kept beside Wasmtime's cache: what it does not know in its own folder, it removes.
+fn functions(cache: &Cache) -> Functions {
+    let folder = cache.directory().with_file_name("pixelrate");
+    Functions::new(folder.join("functions"))
 }
 
 /// Loads plugins. Clones share everything.
@@ -74,6 +82,8 @@ pub(crate) struct Inner {
     pub(crate) linker: Linker<Host>,
     pub(crate) limits: Limits,
     cache: Option<Cache>,
+    /// Of large plugins that are in no cache.
+    pub(crate) functions: Option<Arc<Functions>>,
     /// Epochs that have begun: Wasmtime does not tell its own.
     epochs: Arc<AtomicU64>,
     /// Dropped with the engine, which ends the ticker.
@@ -113,6 +123,13 @@ impl Engine {
             .concurrency_support(false);
         let cache = options.cache.open().map_err(problem)?;
         config.cache(cache.clone());
+        let functions = cache.as_ref().map(functions).map(Arc::new);
+        if let Some(functions) = &functions {
+            let store: Arc<dyn CacheStore> = Arc::clone(functions) as _;
+            config
+                .enable_incremental_compilation(store)
+                .map_err(problem)?;
+        }
         let wasm = wasmtime::Engine::new(&config).map_err(problem)?;
         let linker = host::linker(&wasm).map_err(problem)?;
         let (ticker, stop) = channel::<()>();
@@ -132,6 +149,7 @@ impl Engine {
             linker,
             limits: options.limits.clone(),
             cache,
+            functions,
             epochs,
             _ticker: ticker,
         })))
@@ -190,6 +208,13 @@ impl Engine {
     /// How many plugins came compiled from the cache, of those that this engine loaded.
     pub fn cache_hits(&self) -> usize {
         self.0.cache.as_ref().map_or(0, Cache::cache_hits)
+    }
+
+    /// How many functions were found compiled, of the large plugins that were not in the cache whole: those of another version
+    /// of a plugin, or of another plugin of the same compiler's.
+    pub fn functions_reused(&self) -> usize {
+        let functions = self.0.functions.as_deref();
+        functions.map_or(0, Functions::reused)
     }
 
     /// Compiles on a thread of its own, which is left to itself where it takes too long: the compiler cannot be

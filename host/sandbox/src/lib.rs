@@ -40,6 +40,7 @@ mod engine;
 mod error;
 mod facts;
 mod fault;
+mod functions;
 mod guard;
 mod host;
 mod imports;

@@ -176,8 +176,12 @@ impl Plugin {
         };
         let lift_time = began.elapsed();
         let inner = engine.inner();
-        let component =
-            Component::new(&inner.wasm, &component).map_err(|e| wrong(format!("{e:#}")))?;
+        let compile = || Component::new(&inner.wasm, &component);
+        let compiled = match &inner.functions {
+            Some(functions) => functions.around(&component, compile),
+            None => compile(),
+        };
+        let component = compiled.map_err(|e| wrong(format!("{e:#}")))?;
         let ty = component.component_type();
         let mut imported = Vec::new();
         for (import, item) in ty.imports(&inner.wasm) {
