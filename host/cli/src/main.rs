@@ -35,7 +35,8 @@ mod trial;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::builder::UnknownArgumentValueParser;
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// A research platform for learning-rate schedules: WASM plugins drive a libtorch trainer, and every step is logged.
 #[derive(Parser)]
@@ -116,13 +117,29 @@ fn main() -> ExitCode {
 }
 
 /// The commands and their options. A number below zero is an option's value: what is wrong with it is told, and not that there is
-/// no option `-1`.
+/// no option `-1`. Who asks for a rate is told where it is to be said.
 fn command_line() -> clap::Command {
-    let lets_in = |option: clap::Arg| {
+    let lets_in = |option: Arg| {
         let has_value = !option.is_positional() && option.get_action().takes_values();
         option.allow_negative_numbers(has_value)
     };
-    Cli::command().mut_subcommands(|command| command.mut_args(lets_in))
+    let rate = Arg::new("lr")
+        .long("lr")
+        .alias("learning-rate")
+        .hide(true)
+        .value_parser(UnknownArgumentValueParser::suggest(
+            "the schedule says the rate: `--schedule fixed --param learning_rate=0.1`, or `--schedule cosine --param max_lr=0.1`",
+        ));
+    Cli::command().mut_subcommands(|command| {
+        let takes_schedules =
+            (command.get_arguments()).any(|option| option.get_long() == Some("schedule"));
+        let command = command.mut_args(lets_in);
+        if takes_schedules {
+            command.arg(&rate)
+        } else {
+            command
+        }
+    })
 }
 
 /// Sets what CUDA reads from the environment as it starts, where the user has not. It reads it once, long before a run says

@@ -353,6 +353,27 @@ fn a_number_below_zero_is_an_options_value() {
 }
 
 #[test]
+fn who_asks_for_a_rate_is_told_whose_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    for call in [
+        &["run", "--lr", "0.1"][..],
+        &["run", "--learning-rate=0.1"],
+        &["search", "--lr", "0.1"],
+        &["swap", "runs/run/one", "--lr", "0.1"],
+        &["fork", "runs/run/one", "--lr", "0.1"],
+    ] {
+        let (good, _, err) = said(pixelrate(dir.path()).args(call));
+        assert!(!good && err.contains("unexpected argument '--lr"), "{err}");
+        assert!(
+            err.contains("--schedule fixed --param learning_rate=0.1"),
+            "{err}"
+        );
+    }
+    let (_, help, _) = said(pixelrate(dir.path()).args(["run", "--help"]));
+    assert!(!help.contains("--lr"), "{help}");
+}
+
+#[test]
 fn nothing_is_said_once_nobody_reads() {
     let dir = tempfile::tempdir().unwrap();
     for call in [
