@@ -110,7 +110,9 @@ impl DuckDb {
         let name = format!("duckdb{}", env::consts::EXE_SUFFIX);
         let beside = env::current_exe().ok();
         let beside = beside.iter().filter_map(|program| program.parent());
-        let cached = cache().map(|folder| folder.join(format!("duckdb-{VERSION}/duckdb_cli")));
+        // Where `cargo xtask` puts it.
+        let cached = dirs::cache_dir()
+            .map(|folder| folder.join(format!("pixelrate/duckdb-{VERSION}/duckdb_cli")));
         let path = env::var_os("PATH").unwrap_or_default();
         let folders = beside
             .map(Path::to_owned)
@@ -259,15 +261,4 @@ fn is_unread(status: ExitStatus) -> bool {
         let _ = status;
         false
     }
-}
-
-/// The user's cache folder of this project, as `cargo xtask` knows it.
-fn cache() -> Option<PathBuf> {
-    let set = |name: &str| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let folder = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-    Some(folder?.join("pixelrate"))
 }

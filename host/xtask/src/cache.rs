@@ -1,7 +1,7 @@
 //! What is fetched once and kept in a cache folder of the user's.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 use anyhow::{Context, Result};
 
@@ -10,15 +10,9 @@ use anyhow::{Context, Result};
 /// # Errors
 /// The user has none.
 pub(crate) fn folder() -> Result<PathBuf> {
-    let set = |name: &str| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-    Ok(cache
-        .context("neither XDG_CACHE_HOME nor HOME is set")?
-        .join("pixelrate"))
+    let cache =
+        dirs::cache_dir().context("there is no cache folder: set HOME or XDG_CACHE_HOME")?;
+    Ok(cache.join("pixelrate"))
 }
 
 /// A folder that takes the place of another when it is whole, and is gone when it is dropped before.

@@ -1,7 +1,6 @@
 //! What is kept of a split: in the study's folder, the split; in the user's cache, how quickly runs trained, so that the
 //! next study of the same kind need not measure it again.
 
-use std::env;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -171,11 +170,7 @@ impl Paces {
 
     /// One file for each kind, over which another build or another number of cores writes.
     fn path(&self) -> Option<PathBuf> {
-        let set = |name: &str| {
-            let path = env::var_os(name).map(PathBuf::from);
-            path.filter(|path| path.is_absolute())
-        };
-        let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+        let cache = dirs::cache_dir()?;
         let Kind {
             dataset,
             model,
