@@ -53,24 +53,24 @@ pub enum CompileCache {
 }
 
 impl CompileCache {
-    fn open(&self) -> wasmtime::Result<Option<Cache>> {
+    fn open(&self) -> wasmtime::Result<Option<(Cache, Functions)>> {
         let mut config = CacheConfig::new();
-        match self {
-            Self::Off => Ok(None),
-            // A machine without a cache folder compiles anew each time.
-            Self::User => Ok(Cache::new(config).ok()),
+        let functions = match self {
+            Self::Off => return Ok(None),
+            Self::User => dirs::cache_dir().map(|folder| folder.join("pixelrate")),
             Self::Folder(folder) => {
                 config.with_directory(folder.join("wasmtime"));
-                Cache::new(config).map(Some)
+                Some(folder.clone())
             }
+        };
+        // Wasmtime removes what it does not know from its own folder.
+        let functions = functions.map(|folder| Functions::new(folder.join("functions")));
+        match (self, Cache::new(config)) {
+            // A machine without a cache folder compiles anew each time.
+            (Self::User, Err(_)) => Ok(None),
+            (_, cache) => Ok(Some(cache?).zip(functions)),
         }
     }
-}
-
-/// The functions that are kept beside Wasmtime's cache: what it does not know in its own folder, it removes.
-fn functions(cache: &Cache) -> Functions {
-    let folder = cache.directory().with_file_name("pixelrate");
-    Functions::new(folder.join("functions"))
 }
 
 /// Loads plugins. Clones share everything.
@@ -109,21 +109,10 @@ impl Engine {
                 "`stack_bytes` is {stack}, and must be from 1 to {most}: a guest's stack lies on its thread's"
             )));
         }
-        let mut config = Config::new();
-        config
-            .consume_fuel(true)
-            .epoch_interruption(true)
-            // Threads are not even compiled in: Wasmtime's feature of that name is off.
-            // One NaN, whatever the processor: its bits could be seen and acted upon.
-            .cranelift_nan_canonicalization(true)
-            .wasm_relaxed_simd(false)
-            .max_wasm_stack(stack)
-            .parallel_compilation(options.parallel_compilation)
-            // Calls are synchronous; without this each costs three times as much.
-            .concurrency_support(false);
-        let cache = options.cache.open().map_err(problem)?;
+        let mut config = config(options);
+        let (cache, functions) = options.cache.open().map_err(problem)?.unzip();
         config.cache(cache.clone());
-        let functions = cache.as_ref().map(functions).map(Arc::new);
+        let functions = functions.map(Arc::new);
         if let Some(functions) = &functions {
             let store: Arc<dyn CacheStore> = Arc::clone(functions) as _;
             config
@@ -269,6 +258,23 @@ impl Engine {
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
     }
+}
+
+/// What plugins are compiled for, without the cache.
+pub(crate) fn config(options: &EngineOptions) -> Config {
+    let mut config = Config::new();
+    config
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        // Threads are not even compiled in: Wasmtime's feature of that name is off.
+        // One NaN, whatever the processor: its bits could be seen and acted upon.
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .max_wasm_stack(options.limits.stack_bytes)
+        .parallel_compilation(options.parallel_compilation)
+        // Calls are synchronous; without this each costs three times as much.
+        .concurrency_support(false);
+    config
 }
 
 /// How many epochs a limit of `milliseconds` is: one more, since the first may end at once.

@@ -27,7 +27,8 @@ pub struct Limits {
     pub stack_bytes: usize,
     /// Bytes of a plugin's file.
     pub plugin_bytes: u64,
-    /// Wall time of lifting and compiling a plugin, in milliseconds: a small module can be made to take hours.
+    /// Wall time of lifting and compiling a plugin, and of keeping its functions, in milliseconds: a small module can be made to take
+    /// hours.
     pub compile_ms: u64,
     /// Pixels of a picture, before it is resized.
     pub picture_pixels: u64,

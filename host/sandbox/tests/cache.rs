@@ -18,7 +18,7 @@ use pixelrate_sandbox::{CompileCache, Engine, EngineOptions, GuardOptions, Limit
 const DATA: usize = 12 << 20;
 const FUNCTIONS: usize = 1_000;
 
-/// A plugin as large as those that bring an interpreter along; its rate at a step is the letter there.
+/// A plugin as large as those that bring an interpreter along; its rate at a step is the letter there, and what its last function says.
 fn large() -> String {
     let mut letters = String::with_capacity(DATA);
     let mut random = 1_u64;
@@ -43,7 +43,12 @@ fn large() -> String {
     format!(
         r#"(module (memory (export "memory") 193) (data (i32.const 0) "{letters}") {functions}
             (func (export "learning-rate") (param i64) (result f64)
-                (f64.div (f64.convert_i32_u (i32.load8_u (i32.wrap_i64 (local.get 0)))) (f64.const 1000))))"#
+                (f64.div
+                    (f64.convert_i64_u (i64.add
+                        (i64.load8_u (i32.wrap_i64 (local.get 0)))
+                        (i64.and (call $f{last} (local.get 0)) (i64.const 63))))
+                    (f64.const 1000))))"#,
+        last = FUNCTIONS - 1
     )
 }
 
