@@ -53,9 +53,9 @@ pub enum CompileCache {
 }
 
 impl CompileCache {
-    fn open(&self) -> wasmtime::Result<Option<(Cache, Functions)>> {
+    fn open(&self, limits: &Limits) -> wasmtime::Result<Option<(Cache, Functions)>> {
         let mut config = CacheConfig::new();
-        let functions = match self {
+        let folder = match self {
             Self::Off => return Ok(None),
             Self::User => dirs::cache_dir().map(|folder| folder.join("pixelrate")),
             Self::Folder(folder) => {
@@ -63,8 +63,10 @@ impl CompileCache {
                 Some(folder.clone())
             }
         };
+        // Who waits for another's compilation may have to do it after all.
+        let patience = Duration::from_millis(limits.compile_ms / 2);
         // Wasmtime removes what it does not know from its own folder.
-        let functions = functions.map(|folder| Functions::new(folder.join("functions")));
+        let functions = folder.map(|folder| Functions::new(&folder, patience));
         match (self, Cache::new(config)) {
             // A machine without a cache folder compiles anew each time.
             (Self::User, Err(_)) => Ok(None),
@@ -110,7 +112,11 @@ impl Engine {
             )));
         }
         let mut config = config(options);
-        let (cache, functions) = options.cache.open().map_err(problem)?.unzip();
+        let (cache, functions) = options
+            .cache
+            .open(&options.limits)
+            .map_err(problem)?
+            .unzip();
         config.cache(cache.clone());
         let functions = functions.map(Arc::new);
         if let Some(functions) = &functions {

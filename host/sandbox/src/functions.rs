@@ -23,6 +23,8 @@ use tempfile::NamedTempFile;
 use wasmparser::{Parser, Payload};
 use wasmtime::CacheStore;
 
+use crate::turn;
+
 /// A smaller plugin is compiled in less than a second.
 const LARGE: usize = 1 << 20;
 /// Bytes of functions in a file. One that would have more keeps those alone that its last plugin has, and what that has beyond is not
@@ -42,6 +44,8 @@ type Known = HashMap<[u8; 32], Bytes>;
 #[derive(Debug)]
 pub(crate) struct Functions {
     folder: PathBuf,
+    turns: PathBuf,
+    patience: Duration,
     /// The file of what is being compiled.
     current: Mutex<Option<Current>>,
     reused: AtomicUsize,
@@ -62,10 +66,12 @@ struct Current {
 }
 
 impl Functions {
-    /// Those in `folder`, which need not exist.
-    pub(crate) fn new(folder: PathBuf) -> Self {
+    /// Those in the cache folder `cache`, which need not exist. What another process compiles is waited for as long as `patience`.
+    pub(crate) fn new(cache: &Path, patience: Duration) -> Self {
         Self {
-            folder,
+            folder: cache.join("functions"),
+            turns: cache.join("compiling"),
+            patience,
             current: Mutex::default(),
             reused: AtomicUsize::new(0),
         }
@@ -76,19 +82,20 @@ impl Functions {
         self.reused.load(Ordering::Relaxed)
     }
 
-    /// Calls `compile`, which compiles `wasm`, with what is kept of such plugins, and keeps what it compiled: both are on the disk
-    /// when this returns, or cannot be.
+    /// Calls `compile`, which compiles `wasm` or finds it in Wasmtime's cache: for a large plugin where no other process is at it any
+    /// more, with what is kept of such plugins, and keeps what it compiled.
     pub(crate) fn around<T>(&self, wasm: &[u8], compile: impl FnOnce() -> T) -> T {
+        if wasm.len() < LARGE {
+            return compile();
+        }
+        let _turn = turn::take(&self.turns, wasm, self.patience);
         let _until_compiled = self.begin(wasm);
         compile()
     }
 
-    /// `None` for a small plugin, and for one beside which another compiler's is being compiled: that has its own file open, which
-    /// serves this one as well as it can.
+    /// `None` for a plugin beside which another compiler's is being compiled: that has its own file open, which serves this one as
+    /// well as it can.
     fn begin(&self, wasm: &[u8]) -> Option<Compiling<'_>> {
-        if wasm.len() < LARGE {
-            return None;
-        }
         let file = self.folder.join(compilers(wasm));
         let mut current = self.current();
         let current = current.get_or_insert_with(|| Current {
@@ -316,7 +323,7 @@ mod tests {
     }
 
     fn in_folder(folder: &tempfile::TempDir) -> Arc<Functions> {
-        Arc::new(Functions::new(folder.path().join("functions")))
+        Arc::new(Functions::new(folder.path(), Duration::ZERO))
     }
 
     fn files(folder: &tempfile::TempDir) -> Vec<PathBuf> {

@@ -54,6 +54,7 @@ mod pictures;
 mod plugin;
 mod schedule;
 mod signature;
+mod turn;
 mod wasi;
 
 pub use builtin::{get as builtin_bytes, names as builtin_names};

@@ -91,6 +91,22 @@ fn a_large_plugin_is_compiled_once_and_then_comes_from_the_cache() {
 }
 
 #[test]
+fn of_processes_that_load_a_large_plugin_at_once_one_compiles_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = large();
+    let load = || {
+        let engine = engine(folder.path(), false);
+        engine.load_bytes("large", text.as_bytes()).unwrap();
+        engine.cache_hits()
+    };
+    let hits: Vec<usize> = std::thread::scope(|scope| {
+        let loads: Vec<_> = (0..3).map(|_| scope.spawn(load)).collect();
+        loads.into_iter().map(|load| load.join().unwrap()).collect()
+    });
+    assert_eq!(hits.iter().sum::<usize>(), 2, "{hits:?}");
+}
+
+#[test]
 fn without_a_cache_there_are_no_hits() {
     let engine = common::engine();
     for _ in 0..2 {
