@@ -28,7 +28,7 @@ pub struct Limits {
     /// Bytes of a plugin's file.
     pub plugin_bytes: u64,
     /// Wall time of lifting and compiling a plugin, and of keeping its functions, in milliseconds: a small module can be made to take
-    /// hours.
+    /// hours. For as long as half of it another process that compiles the same is waited for.
     pub compile_ms: u64,
     /// Pixels of a picture, before it is resized.
     pub picture_pixels: u64,
