@@ -156,7 +156,7 @@ fn loads(file: &str, name: &str) -> Plugin {
         time
     };
     let second = (0..ROUNDS).map(|_| again()).min().unwrap_or_default();
-    // A custom section more, and the same functions: the best case. Of an edit of Python's some thousand of 22,000 are compiled.
+    // A custom section more, and the same functions: the best case. Of an edit of Python's about a thousand of 22,000 are compiled.
     version.extend(b"\0\x02\x01x");
     let (next, hits, _) = timed(&version, cache());
     assert_eq!(hits, 0, "the next version of {name} was in the cache");

@@ -13,7 +13,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// now, or has taken longer than `patience`; and where no file can be locked.
 pub(crate) fn take(folder: &Path, wasm: &[u8], patience: Duration) -> Option<File> {
     fs::create_dir_all(folder).ok()?;
-    // One of so few names that nobody has to remove the files. Other plugins of the same name wait for nothing, which is rare.
+    // One of so few names that nobody has to remove the files. That other plugins of the same name wait in vain is rare.
     let name = format!("{:02x}", crc32c::crc32c(wasm) & 0xff);
     let file = File::options()
         .create(true)

@@ -177,7 +177,7 @@ fn same_kernels(training: &Training, own: bool, began: &Found) -> Result<(), Err
     Err(Error::Spec {
         key: device::KERNELS.to_owned(),
         problem: format!(
-            "the run began {began} kernels of our own and would go on {now} them, which gives other bits: 1 in the environment              asks for them, on a GPU"
+            "the run began {began} kernels of our own and would go on {now} them, which gives other bits: 1 in the environment asks for them, on a GPU"
         ),
     })
 }
